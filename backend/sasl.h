@@ -1,0 +1,67 @@
+/* sasl - one authentication exchange, whatever the mechanism.
+ *
+ * A mechanism is one file (sasl_*.c) and one row of the table in sasl.c.  Source: RFC 4422, RFC 6120 section 6. */
+#ifndef POSTERN_BACKEND_SASL_H
+#define POSTERN_BACKEND_SASL_H
+
+#include "backend/offload.h"
+#include "backend/store.h"
+#include "lib/check.h"
+#include "lib/tls.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What an exchange may use.  Lives as long as the exchange. */
+struct sasl_env {
+    struct store *store;
+    struct offload *offload;
+    struct mailbox *mailbox; /* of the shard that runs the stream */
+    const char *domain;      /* prepared: the host that the stream is to */
+    const uint8_t *secret;   /* of this server, for answers about unknown accounts */
+    size_t secret_len;
+    bool encrypted;    /* TLS is up; without it no mechanism is offered */
+    bool has_exporter; /* tls-exporter */
+    uint8_t exporter[TLS_EXPORTER_BYTES];
+    size_t end_point_len; /* tls-server-end-point; 0: none */
+    uint8_t end_point[TLS_END_POINT_MAX_BYTES];
+};
+
+/* sasl_each - the mechanisms to offer for env, in order of preference. */
+void sasl_each(const struct sasl_env *env, void (*fn)(const char *name, void *arg), void *arg);
+
+enum sasl_status {
+    SASL_CHALLENGE, /* send data, wait for the response */
+    SASL_SUCCESS,   /* data is additional data with success; local names the account */
+    SASL_FAILURE,   /* condition is a SASL failure condition of RFC 6120 section 6.5 */
+};
+
+struct sasl_result {
+    enum sasl_status status;
+    const uint8_t *data; /* not base64; NULL: none */
+    size_t len;
+    const char *local;     /* prepared local part */
+    const char *condition; /* "not-authorized", "malformed-request", "invalid-mechanism", … */
+};
+
+/* The answer to sasl_start or sasl_respond: once for each, from the loop or from inside the call; pointers live during
+ * the call only. */
+typedef void sasl_fn(const struct sasl_result *result, void *arg);
+
+struct sasl;
+
+/* sasl_start - begin.  initial is the initial response (len bytes, not base64), NULL when the client sent none.  An
+ * unknown or not offered mechanism answers invalid-mechanism; too long a message malformed-request. */
+struct sasl *sasl_start(const struct sasl_env *env, const char *mechanism, const uint8_t *initial, size_t len,
+                        sasl_fn *fn, void *arg);
+
+/* sasl_respond - the client's next message.  Not while an answer is outstanding (sasl_busy). */
+void sasl_respond(struct sasl *sasl, const uint8_t *data, size_t len);
+bool sasl_busy(const struct sasl *sasl);
+
+/* sasl_free - at any time, also from inside sasl_fn: an answer that is still outstanding is not told.  Secrets are
+ * wiped. */
+void sasl_free(struct sasl **sasl);
+
+#endif

@@ -1,0 +1,76 @@
+/* store - what must survive a restart, behind one asynchronous interface.
+ *
+ * Engines are rows: SQLite, and memory for unit tests.  A call is posted to the engine's own thread; the answer is
+ * posted to the caller's mailbox, in the order of the calls for any one address.  A write is answered when it is
+ * durable: several are committed together (one savepoint each; a failed commit fails every waiter). */
+#ifndef POSTERN_BACKEND_STORE_H
+#define POSTERN_BACKEND_STORE_H
+
+#include "lib/check.h"
+#include "lib/mailbox.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct store;
+
+enum store_status {
+    STORE_OK,
+    STORE_NOT_FOUND,
+    STORE_EXISTS,
+    STORE_FULL,   /* no room on the disk: resource-constraint */
+    STORE_FAILED, /* anything else; the log has it */
+};
+
+enum {
+    STORE_HASHES = 2,
+    STORE_HASH_SHA1 = 0,
+    STORE_HASH_SHA256 = 1,
+    STORE_KEY_MAX_BYTES = 64,
+    STORE_SALT_MAX_BYTES = 64
+};
+
+/* SCRAM keys of one hash (RFC 5802 section 3); len 0: none for that hash. */
+struct store_scram_keys {
+    uint32_t iterations;
+    size_t salt_len;
+    uint8_t salt[STORE_SALT_MAX_BYTES];
+    size_t key_len; /* of both keys: the hash's length in bytes */
+    uint8_t stored_key[STORE_KEY_MAX_BYTES];
+    uint8_t server_key[STORE_KEY_MAX_BYTES];
+};
+
+struct store_account {
+    char local[1024];  /* prepared */
+    char domain[1024]; /* prepared */
+    struct store_scram_keys keys[STORE_HASHES];
+};
+
+/* store_open - open (and make, and migrate) the store in a private folder, and start its thread (so: after the
+ * sandbox). engine is "sqlite" or "memory".  NULL and a message in why: not there, not private, locked, newer than this
+ * program. */
+MUSTCHECK struct store *store_open(const char *engine, const char *folder, char *why, size_t cap);
+
+/* store_close - finish and commit what was posted, then end the thread.  Answers may still arrive in mailboxes. */
+void store_close(struct store **store);
+
+typedef void store_account_fn(enum store_status status, const struct store_account *account, void *arg);
+typedef void store_done_fn(enum store_status status, void *arg);
+typedef void store_names_fn(enum store_status status, const char *const *jids, size_t count, void *arg);
+
+/* Accounts.  local and domain are prepared; what is passed is copied; the answer's pointers live during the call only.
+ */
+void store_account_get(struct store *store, struct mailbox *reply_to, const char *local, const char *domain,
+                       store_account_fn *fn, void *arg);
+void store_account_add(struct store *store, struct mailbox *reply_to, const struct store_account *account,
+                       store_done_fn *fn, void *arg); /* STORE_EXISTS */
+void store_account_set_keys(struct store *store, struct mailbox *reply_to, const struct store_account *account,
+                            store_done_fn *fn, void *arg); /* STORE_NOT_FOUND */
+void store_account_del(struct store *store, struct mailbox *reply_to, const char *local, const char *domain,
+                       store_done_fn *fn, void *arg); /* STORE_NOT_FOUND */
+/* store_account_list - the bare JIDs of a domain (NULL: of all), sorted. */
+void store_account_list(struct store *store, struct mailbox *reply_to, const char *domain, store_names_fn *fn,
+                        void *arg);
+
+#endif

@@ -1,0 +1,54 @@
+/* xml - XMPP's restricted XML over Expat: bytes in, a stream header and then stanzas out.
+ *
+ * Source: RFC 6120 sections 4.9 and 11.  No DTD, comment, processing instruction (but the XML declaration), or entity
+ * other than the five; limits on depth, attributes, name length, token and stanza size, tighter before authentication.
+ * Handlers never run inside Expat: the parser stops after each unit and the caller asks for the next. */
+#ifndef POSTERN_BACKEND_XML_H
+#define POSTERN_BACKEND_XML_H
+
+#include "backend/elem.h"
+#include "lib/check.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct xml_limits {
+    size_t stanza_bytes; /* of one first-level element, start tag to end tag; also of the stream header */
+    unsigned depth;      /* of elements below the stream's root */
+    unsigned attributes; /* of one element, namespace declarations included */
+    size_t name_bytes;   /* of an element's or attribute's name, namespace name included */
+    unsigned elements;   /* of one stanza */
+};
+
+extern const struct xml_limits XML_LIMITS_UNAUTHENTICATED; /* 10,000 bytes, depth 12 … */
+extern const struct xml_limits XML_LIMITS_AUTHENTICATED;   /* 256 KiB, depth 100 … */
+
+enum xml_unit {
+    XML_MORE,         /* all bytes are consumed; feed more */
+    XML_STREAM_START, /* the stream header: *elem is the root's start tag, the caller's to free */
+    XML_STANZA,       /* a first-level element: *elem, the caller's to free */
+    XML_STREAM_END,   /* </stream:stream> */
+    XML_FAULT,        /* the stream is broken: xml_fault says how; nothing more will come */
+};
+
+struct xml;
+
+struct xml *xml_new(const struct xml_limits *limits);
+void xml_free(struct xml **xml);
+void xml_set_limits(struct xml *xml, const struct xml_limits *limits);
+
+/* xml_reset - expect a new stream header, as after STARTTLS and authentication. */
+void xml_reset(struct xml *xml);
+
+/* xml_next - read from *data (moving *data and *len past what is consumed) up to the end of the next unit.  White space
+ * between stanzas is consumed silently (a keepalive).  After XML_MORE everything given is consumed. */
+MUSTCHECK enum xml_unit xml_next(struct xml *xml, const uint8_t **data, size_t *len, struct elem **elem);
+
+/* xml_fault - the stream error condition of RFC 6120 section 4.9.3 ("not-well-formed", "restricted-xml",
+ * "policy-violation", "unsupported-encoding", "bad-namespace-prefix", "invalid-xml", …) and a short text for people. */
+const char *xml_fault(const struct xml *xml, const char **text);
+
+/* xml_idle - nothing is half read: between units.  The parser's memory may then be given back until the next byte. */
+int xml_idle(const struct xml *xml);
+
+#endif

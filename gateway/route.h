@@ -1,0 +1,43 @@
+/* route - the ordered table of routes: the first whose conditions all hold wins.
+ *
+ * A later row may not win while an earlier one still needs more bytes.  A row without conditions matches every
+ * connection that sent at least one byte; silence is matched by rows with on-timeout only. */
+#ifndef POSTERN_GATEWAY_ROUTE_H
+#define POSTERN_GATEWAY_ROUTE_H
+
+#include "gateway/probe.h"
+#include "lib/check.h"
+#include "lib/option.h"
+
+#include <stddef.h>
+
+enum route_action { ROUTE_PROXY, ROUTE_HANDOFF, ROUTE_REFUSE };
+
+struct route {
+    const char *name; /* the section's title; borrowed from the file */
+    int line;         /* where the section starts: the rule in the log */
+    enum route_action action;
+    const char *target; /* title of the upstream or backend section; NULL for refuse */
+    size_t index;       /* place in the table */
+    void *user;         /* for the action, set by the worker */
+};
+
+struct route_table;
+
+/* route_table_new - build the table from the "route" sections of a file.  NULL and a message in error (file, line, what
+ * was expected): no action or two, an unknown protocol, listener, upstream or backend, a malformed name, SNI or ALPN
+ * conditions on another protocol than tls, a row that can never be reached. */
+MUSTCHECK struct route_table *route_table_new(const struct option_file *file, char *error, size_t cap);
+void route_table_free(struct route_table **table);
+
+size_t route_count(const struct route_table *table);
+struct route *route_at(struct route_table *table, size_t index);
+
+enum route_verdict { ROUTE_MORE, ROUTE_FOUND, ROUTE_NONE };
+
+/* route_find - decide by what is seen on a connection to listener (its title).  ROUTE_FOUND: *out is the row.
+ * Never ROUTE_MORE when sight->final.  Fills sight by running probes, each at most once a call. */
+MUSTCHECK enum route_verdict route_find(struct route_table *table, struct sight *sight, const char *listener,
+                                        struct route **out);
+
+#endif

@@ -1,0 +1,62 @@
+/* addr - IP addresses with ports, and places to listen on or connect to. */
+#ifndef POSTERN_LIB_ADDR_H
+#define POSTERN_LIB_ADDR_H
+
+#include "lib/check.h"
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+/* An IPv4 or IPv6 address and port; family AF_UNSPEC (a zeroed struct) means unknown.  Small on purpose: every
+ * connection holds two. */
+struct addr {
+    union {
+        struct sockaddr sa;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+    };
+};
+
+/* A place to listen on or connect to: an IP address or a Unix socket. */
+struct endpoint {
+    socklen_t len;
+    union {
+        struct sockaddr sa;
+        struct addr ip;
+        struct sockaddr_un un;
+    };
+};
+
+/* How addresses are written to logs. */
+enum addr_mode {
+    ADDR_FULL,
+    ADDR_MASKED, /* IPv4 keeps /24, IPv6 keeps /48, no port */
+    ADDR_NONE,   /* "-" */
+};
+
+/* The longest text that addr_format or endpoint_format writes, with its NUL. */
+#define ADDR_TEXT_BYTES     64
+#define ENDPOINT_TEXT_BYTES 128
+
+/* addr_from_sockaddr - copy an IP socket address; an IPv4-mapped IPv6 address becomes IPv4; others become unknown. */
+void addr_from_sockaddr(struct addr *out, const struct sockaddr *sa, socklen_t len);
+socklen_t addr_len(const struct addr *a);
+uint16_t addr_port(const struct addr *a);
+bool addr_equal(const struct addr *a, const struct addr *b);
+bool addr_is_loopback(const struct addr *a);
+
+/* addr_format - "192.0.2.1:443", "[2001:db8::1]:443" or "unknown"; returns out (>= ADDR_TEXT_BYTES bytes). */
+char *addr_format(const struct addr *a, enum addr_mode mode, char *out, size_t cap);
+
+/* addr_format_host - the address alone, without port and brackets. */
+char *addr_format_host(const struct addr *a, char *out, size_t cap);
+
+/* endpoint_parse - "192.0.2.1:443", "[::1]:443", "*:443" (every IPv4 address), "[*]:443" (every IPv6 address) or
+ * "unix:/path".  Returns 0, or -1 and *why (static text) says what was expected.  Numeric addresses only. */
+MUSTCHECK int endpoint_parse(const char *text, struct endpoint *out, const char **why);
+char *endpoint_format(const struct endpoint *e, char *out, size_t cap);
+
+#endif

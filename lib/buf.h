@@ -1,0 +1,42 @@
+/* buf - a growable byte queue: append at the end, consume at the front.
+ *
+ * A zeroed struct buf is an empty one and holds no memory.  When the last byte is consumed the memory is
+ * given back, so that an idle connection holds none. */
+#ifndef POSTERN_LIB_BUF_H
+#define POSTERN_LIB_BUF_H
+
+#include "lib/check.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf {
+    uint8_t *mem;
+    size_t start, end, cap; /* bytes [start, end) of mem are in use; 0 <= start <= end <= cap */
+};
+
+static inline const uint8_t *buf_data(const struct buf *b)
+{
+    return b->mem ? b->mem + b->start : b->mem;
+}
+
+static inline size_t buf_len(const struct buf *b)
+{
+    return b->end - b->start;
+}
+
+/* buf_reserve - room for at least len more bytes at the returned place; make them count with buf_commit. */
+MUSTCHECK uint8_t *buf_reserve(struct buf *b, size_t len);
+void buf_commit(struct buf *b, size_t len);
+
+void buf_append(struct buf *b, const void *data, size_t len);
+void buf_append_str(struct buf *b, const char *s);
+void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* buf_consume - drop len bytes at the front; len <= buf_len. */
+void buf_consume(struct buf *b, size_t len);
+
+/* buf_free - drop everything; the struct is an empty buf again. */
+void buf_free(struct buf *b);
+
+#endif

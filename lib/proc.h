@@ -1,0 +1,30 @@
+/* proc - the process's place in the system: identity, limits, locks, service manager. */
+#ifndef POSTERN_LIB_PROC_H
+#define POSTERN_LIB_PROC_H
+
+#include "lib/check.h"
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* proc_drop_privileges - become user (and its groups; group overrides the primary one when not NULL) for ever, keeping
+ * no capability.  A NULL user changes nothing; so does a process that is not root and already is that user.
+ * Returns 0, or -1 and a message in why. */
+MUSTCHECK int proc_drop_privileges(const char *user, const char *group, char *why, size_t cap);
+
+/* proc_raise_nofile - raise the soft limit of open descriptors to the hard one; returns the limit now in force. */
+size_t proc_raise_nofile(void);
+
+/* proc_lock - take the exclusive lock of a file (made with mode 0600) and write our pid into it.  Returns the
+ * descriptor that holds the lock (for the life of the process), or -1 and a message in why, which names the pid of the
+ * holder.  The lock is gone with its holder, however it ends. */
+MUSTCHECK int proc_lock(const char *path, char *why, size_t cap);
+
+/* proc_check_private - a file or folder must belong to us (or root) and be closed to group (unless group_may_read) and
+ * others. Returns 0, or -1 and a message in why that says the command that mends it. */
+MUSTCHECK int proc_check_private(const char *path, int group_may_read, char *why, size_t cap);
+
+/* proc_notify - tell the service manager (sd_notify's protocol over $NOTIFY_SOCKET), if there is one. */
+void proc_notify(const char *state);
+
+#endif

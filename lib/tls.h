@@ -1,0 +1,50 @@
+/* tls - OpenSSL contexts for servers: certificates, profiles, the choice by SNI and ALPN, channel bindings. */
+#ifndef POSTERN_LIB_TLS_H
+#define POSTERN_LIB_TLS_H
+
+#include "lib/check.h"
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum tls_profile {
+    TLS_INTERMEDIATE, /* TLS 1.2 and 1.3, forward secrecy, AEAD */
+    TLS_MODERN,       /* TLS 1.3 */
+};
+
+/* What a handshake callback chooses for a client. */
+struct tls_choice {
+    SSL_CTX *ctx;     /* borrowed; NULL: no certificate for that name: alert unrecognized_name */
+    const char *alpn; /* the ALPN name to select if the client offers it; NULL: none */
+};
+
+/* tls_choose_fn - sni is the name without trailing dot, lower case, or NULL when the client sent none. */
+typedef struct tls_choice tls_choose_fn(const char *sni, void *arg);
+
+/* tls_server_ctx - a context with a certificate chain (PEM, leaf first) and its private key.  NULL and a message in
+ * why: not readable, no certificate, key and certificate differ, key file open to others.  Free with SSL_CTX_free.
+ * Sessions are not resumed across names; no compression, no renegotiation; server preference. */
+MUSTCHECK SSL_CTX *tls_server_ctx(const char *cert_path, const char *key_path, enum tls_profile profile, char *why,
+                                  size_t cap);
+
+/* tls_set_chooser - have ctx (the one that SSL_new is called with) pick per client.  ALPN: the chosen name is selected
+ * when the client offers it, whatever else it offers; an offer without it is answered by no ALPN at all, a deliberate
+ * exception to RFC 7301 section 3.2 so that a web client gets to see the stream error. */
+void tls_set_chooser(SSL_CTX *ctx, tls_choose_fn *choose, void *arg);
+
+enum { TLS_EXPORTER_BYTES = 32, TLS_END_POINT_MAX_BYTES = 64 };
+
+/* tls_exporter - the tls-exporter channel binding (RFC 9266).  false when the connection cannot offer it: TLS 1.2
+ * without the extended master secret (RFC 9266 section 4.2), or older. */
+MUSTCHECK bool tls_exporter(SSL *ssl, uint8_t out[TLS_EXPORTER_BYTES]);
+
+/* tls_server_end_point - the tls-server-end-point channel binding (RFC 5929 section 4): the hash of our certificate.
+ * Returns its length in bytes, 0 when it is undefined for that signature algorithm. */
+MUSTCHECK size_t tls_server_end_point(SSL *ssl, uint8_t out[TLS_END_POINT_MAX_BYTES]);
+
+/* tls_error - the reason of the oldest OpenSSL error of this thread in words, and clear the queue. */
+const char *tls_error(void);
+
+#endif
