@@ -31,6 +31,8 @@ struct probe {
     const char *help;
 };
 
+enum { PROBE_MAX = 32 }; /* sets of probes are bit masks */
+
 extern const struct probe PROBES[];
 extern const size_t PROBE_COUNT;
 
