@@ -9,6 +9,7 @@
 #include "lib/check.h"
 #include "lib/option.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum route_action { ROUTE_PROXY, ROUTE_HANDOFF, ROUTE_REFUSE };
@@ -18,6 +19,7 @@ struct route {
     int line;         /* where the section starts: the rule in the log */
     enum route_action action;
     const char *target; /* title of the upstream or backend section; NULL for refuse */
+    bool reset;         /* refuse by a reset, not in order */
     size_t index;       /* place in the table */
     void *user;         /* for the action, set by the worker */
 };

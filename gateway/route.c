@@ -1,0 +1,97 @@
+#include "gateway/route.h"
+
+#include "gateway/rule.h"
+#include "lib/mem.h"
+
+#include <stdlib.h>
+
+struct route_table {
+    size_t count;
+    struct rule *rules; /* in file order */
+};
+
+static size_t count_sections(const struct option_file *file)
+{
+    size_t count = 0;
+    for (const struct option_section *s = option_next(file, "route", NULL); s != NULL;
+         s = option_next(file, "route", s))
+        count++;
+    return count;
+}
+
+/* The earlier row that takes all connections of the last one, or NULL. */
+static const struct rule *find_cover(const struct route_table *table)
+{
+    const struct rule *last = &table->rules[table->count - 1];
+    for (const struct rule *earlier = table->rules; earlier < last; earlier++) {
+        if (rule_covers(earlier, last)) return earlier;
+    }
+    return NULL;
+}
+
+static int fill(struct route_table *table, const struct option_file *file, char *error, size_t cap)
+{
+    for (const struct option_section *s = option_next(file, "route", NULL); s != NULL;
+         s = option_next(file, "route", s)) {
+        struct rule *rule = &table->rules[table->count];
+        size_t index = table->count++;
+        if (rule_read(rule, file, s, error, cap) < 0) return -1;
+        rule->route.index = index;
+        const struct rule *cover = find_cover(table);
+        if (cover != NULL)
+            return option_error(s, NULL, error, cap,
+                                "expected a route that can be reached, but route \"%s\" in line %d takes all of its "
+                                "connections",
+                                cover->route.name, cover->route.line);
+    }
+    return 0;
+}
+
+struct route_table *route_table_new(const struct option_file *file, char *error, size_t cap)
+{
+    struct route_table *table = MEM_NEW(struct route_table);
+    size_t count = count_sections(file);
+    if (count > 0) table->rules = mem_alloc(count * sizeof(*table->rules));
+    if (fill(table, file, error, cap) < 0) route_table_free(&table);
+    return table;
+}
+
+void route_table_free(struct route_table **table)
+{
+    if (*table == NULL) return;
+    for (size_t i = 0; i < (*table)->count; i++)
+        rule_clear(&(*table)->rules[i]);
+    free((*table)->rules);
+    free(*table);
+    *table = NULL;
+}
+
+size_t route_count(const struct route_table *table)
+{
+    return table->count;
+}
+
+struct route *route_at(struct route_table *table, size_t index)
+{
+    CHECK(index < table->count);
+    return &table->rules[index].route;
+}
+
+enum route_verdict route_find(struct route_table *table, struct sight *sight, const char *listener, struct route **out)
+{
+    if (sight->len == 0 && !sight->final) return ROUTE_MORE;
+
+    struct look look = {.sight = sight, .listener = listener};
+    for (size_t i = 0; i < table->count; i++) {
+        switch (rule_holds(&table->rules[i], &look)) {
+        case PROBE_MATCH:
+            *out = &table->rules[i].route;
+            return ROUTE_FOUND;
+        case PROBE_MORE:
+            return ROUTE_MORE;
+        case PROBE_NO:
+            break;
+        }
+    }
+    return ROUTE_NONE;
+}
