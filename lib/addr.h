@@ -33,7 +33,7 @@ struct endpoint {
 /* How addresses are written to logs. */
 enum addr_mode {
     ADDR_FULL,
-    ADDR_MASKED, /* IPv4 keeps /24, IPv6 keeps /48, no port */
+    ADDR_MASKED, /* IPv4 keeps /24, IPv6 keeps /48, no port: "192.0.2.0/24" */
     ADDR_NONE,   /* "-" */
 };
 
@@ -55,8 +55,11 @@ char *addr_format(const struct addr *a, enum addr_mode mode, char *out, size_t c
 char *addr_format_host(const struct addr *a, char *out, size_t cap);
 
 /* endpoint_parse - "192.0.2.1:443", "[::1]:443", "*:443" (every IPv4 address), "[*]:443" (every IPv6 address) or
- * "unix:/path".  Returns 0, or -1 and *why (static text) says what was expected.  Numeric addresses only. */
+ * "unix:/path".  Returns 0, or -1 and *why (static text) says what was expected.  Numeric addresses only.  Port 0 lets
+ * the kernel choose. */
 MUSTCHECK int endpoint_parse(const char *text, struct endpoint *out, const char **why);
+
+/* endpoint_format - the text that endpoint_parse reads; returns out (>= ENDPOINT_TEXT_BYTES bytes). */
 char *endpoint_format(const struct endpoint *e, char *out, size_t cap);
 
 #endif

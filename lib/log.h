@@ -34,6 +34,7 @@ bool log_enabled(enum log_level level);
  * over the buffer is cut at a field and says so with truncated=true. */
 struct log_line {
     enum log_level level;
+    enum log_format format; /* of the whole line, should the setting change meanwhile */
     bool on, truncated;
     size_t len;
     char text[3072];

@@ -1,0 +1,261 @@
+#include "lib/log.h"
+
+#include "lib/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The longest ending of a line: ,"truncated":true} and a newline. */
+enum { LOG_TAIL_BYTES = 24, LOG_MSG_BYTES = 1024 };
+
+/* What each line reads without a lock; the descriptor is closed only under the lock's writer side. */
+static atomic_int log_level = LOG_LEVEL_INFO;
+static atomic_int log_format = LOG_FORMAT_LOGFMT;
+static atomic_int log_addresses = ADDR_FULL;
+static pthread_rwlock_t log_lock = PTHREAD_RWLOCK_INITIALIZER;
+static int log_fd = STDERR_FILENO;
+static char *log_path;
+
+static int log_open(const char *path)
+{
+    return path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0640) : STDERR_FILENO;
+}
+
+static void log_swap_fd(int fd)
+{
+    if (log_fd != STDERR_FILENO) close(log_fd);
+    log_fd = fd;
+}
+
+int log_setup(const struct log_config *config)
+{
+    int fd = log_open(config->path);
+    if (fd < 0) return -1;
+    char *path = mem_strdup(config->path);
+    pthread_rwlock_wrlock(&log_lock);
+    log_swap_fd(fd);
+    free(log_path);
+    log_path = path;
+    pthread_rwlock_unlock(&log_lock);
+    atomic_store(&log_level, config->level);
+    atomic_store(&log_format, config->format);
+    atomic_store(&log_addresses, config->addresses);
+    return 0;
+}
+
+int log_reopen(void)
+{
+    pthread_rwlock_wrlock(&log_lock);
+    int fd = log_open(log_path);
+    int error = errno;
+    if (fd >= 0) log_swap_fd(fd);
+    pthread_rwlock_unlock(&log_lock);
+    errno = error;
+    return fd >= 0 ? 0 : -1;
+}
+
+bool log_enabled(enum log_level level)
+{
+    return (int)level >= atomic_load_explicit(&log_level, memory_order_relaxed);
+}
+
+/* Append; false and nothing appended when it would leave no room for the line's end. */
+static bool log_put(struct log_line *line, const char *text, size_t len)
+{
+    if (len > sizeof(line->text) - LOG_TAIL_BYTES - line->len) return false;
+    memcpy(line->text + line->len, text, len);
+    line->len += len;
+    return true;
+}
+
+static bool log_put_str(struct log_line *line, const char *text)
+{
+    return log_put(line, text, strlen(text));
+}
+
+/* The length of the UTF-8 sequence at s (RFC 3629), or 0 if there is none. */
+static size_t log_utf8_len(const unsigned char *s, size_t left)
+{
+    unsigned low = 0x80, high = 0xbf;
+    size_t len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+    if (len == 0 || len > left) return 0;
+    if (s[0] == 0xe0) low = 0xa0;
+    if (s[0] == 0xed) high = 0x9f;
+    if (s[0] == 0xf0) low = 0x90;
+    if (s[0] == 0xf4) high = 0x8f;
+    for (size_t i = 1; i < len; i++) {
+        if (s[i] < low || s[i] > high) return 0;
+        low = 0x80;
+        high = 0xbf;
+    }
+    return len;
+}
+
+/* C0 and DEL, and C1 (U+0080 to U+009F), which terminals obey too. */
+static bool log_is_control(const unsigned char *s, size_t len)
+{
+    return (len == 1 && (s[0] < 0x20 || s[0] == 0x7f)) || (len == 2 && s[0] == 0xc2 && s[1] < 0xa0);
+}
+
+static bool log_put_quoted(struct log_line *line, const char *value, size_t len)
+{
+    const unsigned char *s = (const unsigned char *)value;
+    bool json = line->format == LOG_FORMAT_JSON;
+    char escape[8];
+    if (!log_put(line, "\"", 1)) return false;
+    while (len > 0) {
+        size_t n = log_utf8_len(s, len);
+        const char *text = escape;
+        size_t text_len = 0;
+        if (n == 0)
+            snprintf(escape, sizeof(escape), json ? "\\ufffd" : "\\x%02x", s[0]);
+        else if (s[0] == '"' || s[0] == '\\')
+            snprintf(escape, sizeof(escape), "\\%c", s[0]);
+        else if (s[0] == '\n' || s[0] == '\r' || s[0] == '\t')
+            snprintf(escape, sizeof(escape), "\\%c", s[0] == '\n' ? 'n' : s[0] == '\r' ? 'r' : 't');
+        else if (log_is_control(s, n))
+            snprintf(escape, sizeof(escape), "\\u%04x", n == 1 ? s[0] : s[1]);
+        else {
+            text = (const char *)s;
+            text_len = n;
+        }
+        if (!log_put(line, text, text_len ? text_len : strlen(text))) return false;
+        s += n ? n : 1;
+        len -= n ? n : 1;
+    }
+    return log_put(line, "\"", 1);
+}
+
+static bool log_needs_quotes(const char *value, size_t len)
+{
+    const unsigned char *s = (const unsigned char *)value;
+    if (len == 0) return true;
+    while (len > 0) {
+        size_t n = log_utf8_len(s, len);
+        if (n == 0 || log_is_control(s, n) || strchr(" \"=\\", s[0])) return true;
+        s += n;
+        len -= n;
+    }
+    return false;
+}
+
+static bool log_put_value(struct log_line *line, const char *value, size_t len)
+{
+    if (line->format == LOG_FORMAT_JSON || log_needs_quotes(value, len)) return log_put_quoted(line, value, len);
+    return log_put(line, value, len);
+}
+
+static bool log_put_key(struct log_line *line, const char *key)
+{
+    if (line->format == LOG_FORMAT_JSON)
+        return log_put_str(line, line->len ? ",\"" : "{\"") && log_put_str(line, key) && log_put_str(line, "\":");
+    return (line->len == 0 || log_put(line, " ", 1)) && log_put_str(line, key) && log_put(line, "=", 1);
+}
+
+/* All fields pass here: a number is written as it is, text is quoted as needed. */
+static void log_field(struct log_line *line, const char *key, const char *value, size_t len, bool number)
+{
+    if (!line->on || line->truncated) return;
+    size_t before = line->len;
+    if (log_put_key(line, key) && (number ? log_put(line, value, len) : log_put_value(line, value, len))) return;
+    line->len = before;
+    line->truncated = true;
+}
+
+static void log_put_time(struct log_line *line)
+{
+    struct timespec ts;
+    struct tm tm;
+    char text[64];
+    clock_gettime(CLOCK_REALTIME, &ts);
+    gmtime_r(&ts.tv_sec, &tm);
+    int len = snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ", tm.tm_year + 1900, tm.tm_mon + 1,
+                       tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, ts.tv_nsec / 1000000);
+    log_field(line, "time", text, (size_t)len, false);
+}
+
+void log_begin(struct log_line *line, enum log_level level, const char *event)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    line->on = log_enabled(level);
+    if (!line->on) return;
+    line->level = level;
+    line->format = (enum log_format)atomic_load_explicit(&log_format, memory_order_relaxed);
+    line->truncated = false;
+    line->len = 0;
+    log_put_time(line);
+    log_str(line, "level", names[level]);
+    log_str(line, "event", event);
+}
+
+void log_str(struct log_line *line, const char *key, const char *value)
+{
+    if (line->on && value) log_field(line, key, value, strlen(value), false);
+}
+
+void log_strn(struct log_line *line, const char *key, const char *value, size_t len)
+{
+    if (line->on && value) log_field(line, key, value, len, false);
+}
+
+void log_int(struct log_line *line, const char *key, int64_t value)
+{
+    char text[32];
+    if (!line->on) return;
+    int len = snprintf(text, sizeof(text), "%" PRId64, value);
+    log_field(line, key, text, (size_t)len, true);
+}
+
+void log_uint(struct log_line *line, const char *key, uint64_t value)
+{
+    char text[32];
+    if (!line->on) return;
+    int len = snprintf(text, sizeof(text), "%" PRIu64, value);
+    log_field(line, key, text, (size_t)len, true);
+}
+
+void log_addr(struct log_line *line, const char *key, const struct addr *value)
+{
+    char text[ADDR_TEXT_BYTES];
+    if (!line->on) return;
+    enum addr_mode mode = (enum addr_mode)atomic_load_explicit(&log_addresses, memory_order_relaxed);
+    log_str(line, key, addr_format(value, mode, text, sizeof(text)));
+}
+
+void log_end(struct log_line *line)
+{
+    if (!line->on) return;
+    bool json = line->format == LOG_FORMAT_JSON;
+    const char *tail =
+        json ? (line->truncated ? ",\"truncated\":true}\n" : "}\n") : (line->truncated ? " truncated=true\n" : "\n");
+    memcpy(line->text + line->len, tail, strlen(tail)); /* LOG_TAIL_BYTES were kept for it */
+    line->len += strlen(tail);
+    pthread_rwlock_rdlock(&log_lock);
+    while (write(log_fd, line->text, line->len) < 0 && errno == EINTR)
+        ;
+    pthread_rwlock_unlock(&log_lock);
+    line->on = false;
+}
+
+void log_msg(enum log_level level, const char *event, const char *fmt, ...)
+{
+    struct log_line line;
+    char text[LOG_MSG_BYTES];
+    va_list ap;
+    if (!log_enabled(level)) return;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    log_begin(&line, level, event);
+    log_str(&line, "msg", text);
+    log_end(&line);
+}
