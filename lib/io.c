@@ -1,0 +1,456 @@
+#include "lib/io.h"
+
+#include "lib/buf.h"
+#include "lib/mem.h"
+#include "lib/wire.h"
+
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+enum {
+    IO_MAGIC = 0x696f696f,
+    READ_BYTES = 32 * 1024,       /* more than a TLS record, so that a read leaves nothing decrypted behind */
+    READ_TURN_BYTES = 128 * 1024, /* one stream's share of a wake-up */
+    ALERT_LINGER_MS = 1000,       /* for the peer to see why its TLS failed */
+    EOF_FLUSH_MS = 10000,         /* for a peer that has ended to take what is queued */
+};
+
+enum io_phase {
+    IO_PLAIN,
+    IO_SWITCHING, /* TLS is asked for; what was queued before goes out in plain text first */
+    IO_HANDSHAKE,
+    IO_SECURE,
+    IO_DRAINING, /* TLS failed: bytes are dropped until the peer has seen our alert */
+    IO_ENDED,    /* on_end was told */
+};
+
+/* Invariants: the event is added exactly when armed != 0; a detached io has no event, no deferred call and no timer.
+ * A callback may free the io or detach it (and another thread may own it before the callback returns), so after each
+ * one the driver looks at *gone, which lies on its own stack, before it touches the io again. */
+struct io {
+    unsigned magic;
+    enum io_phase phase;
+    struct loop *loop; /* NULL: detached */
+    const struct io_events *events;
+    void *arg;
+    struct wire wire;
+    struct event *event; /* made once, assigned anew whenever what it waits for changes */
+    short armed;
+    bool paused;
+    bool shutting;         /* io_shutdown was called */
+    bool fin_sent;         /* our direction is closed */
+    bool peer_ended;       /* the peer closed its direction in order */
+    bool write_blocked;    /* the kernel's buffer is full */
+    bool write_wants_read; /* TLS must read before it can write */
+    bool read_wants_write; /* TLS must write before it can read */
+    bool handshake_writes; /* the handshake waits for room to write */
+    bool *gone;
+    struct buf out;
+    size_t plain_left; /* bytes at the front of out that were queued before io_start_tls */
+    struct loop_deferred flush;
+    struct event *timer; /* the end of lingering; NULL: none */
+    int64_t linger_ms;   /* what the timer was set to; 0: none was */
+    const char *why;     /* of a failure that is told after draining */
+    uint64_t bytes_in, bytes_out;
+};
+
+static _Thread_local uint8_t read_buffer[READ_BYTES];
+
+static void on_event(evutil_socket_t fd, short what, void *arg);
+static void on_turn_end(void *arg);
+
+static short wanted_events(const struct io *io)
+{
+    short wanted = 0;
+
+    switch (io->phase) {
+    case IO_ENDED:
+        return 0;
+    case IO_DRAINING:
+        return EV_READ;
+    case IO_SWITCHING:
+        return io->write_blocked ? EV_WRITE : 0;
+    case IO_HANDSHAKE:
+        return io->handshake_writes ? EV_WRITE : EV_READ;
+    case IO_PLAIN:
+    case IO_SECURE:
+        break;
+    }
+    if ((!io->paused && !io->peer_ended) || io->write_wants_read) wanted |= EV_READ;
+    if (io->write_blocked || io->read_wants_write) wanted |= EV_WRITE;
+    return wanted;
+}
+
+static void arm(struct io *io)
+{
+    short wanted = wanted_events(io);
+
+    if (wanted == io->armed) return;
+    /* Not only when armed: bytes inside TLS may have made the event active. */
+    event_del(io->event);
+    event_assign(io->event, loop_base(io->loop), io->wire.fd, (short)(wanted | EV_PERSIST), on_event, io);
+    if (wanted) CHECK(event_add(io->event, NULL) == 0);
+    io->armed = wanted;
+}
+
+static void drop_timer(struct io *io)
+{
+    if (io->timer) event_free(io->timer);
+    io->timer = NULL;
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg);
+
+/* start_timer - bound the time that the end may take; a later call may only make it shorter. */
+static void start_timer(struct io *io, int64_t ms)
+{
+    struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+    if (io->timer && io->linger_ms <= ms) return;
+    drop_timer(io);
+    io->linger_ms = ms;
+    io->timer = event_new(loop_base(io->loop), -1, 0, on_timer, io);
+    CHECK(io->timer != NULL && event_add(io->timer, &tv) == 0);
+}
+
+/* tell_end - the last callback; the owner frees the io in it or soon after. */
+static void tell_end(struct io *io, bool clean, const char *why)
+{
+    io->phase = IO_ENDED;
+    drop_timer(io);
+    loop_defer_cancel(&io->flush);
+    arm(io);
+    io->events->on_end(io->arg, clean, why);
+}
+
+static void end_broken(struct io *io)
+{
+    if (!io->wire.alert_sent) {
+        tell_end(io, false, io->wire.why);
+        return;
+    }
+    /* Closing now, with bytes of the peer unread, would send a reset that overtakes our alert. */
+    io->phase = IO_DRAINING;
+    io->why = io->wire.why;
+    buf_free(&io->out);
+    io->plain_left = 0;
+    (void)shutdown(io->wire.fd, SHUT_WR);
+    start_timer(io, ALERT_LINGER_MS);
+    arm(io);
+}
+
+/* The steps below return false when the io is gone or over: the driver then returns at once. */
+
+static bool step_handshake(struct io *io)
+{
+    bool *gone = io->gone;
+    enum wire_result result = wire_handshake(&io->wire);
+
+    io->handshake_writes = result == WIRE_WANT_WRITE;
+    if (result == WIRE_WANT_READ || result == WIRE_WANT_WRITE) return true;
+    if (result != WIRE_OK) {
+        end_broken(io);
+        return false;
+    }
+    io->phase = IO_SECURE;
+    if (io->events->on_secure) io->events->on_secure(io->arg);
+    return !*gone;
+}
+
+static enum wire_result write_front(struct io *io, size_t *put)
+{
+    if (io->plain_left > 0) return wire_write_plain(&io->wire, buf_data(&io->out), io->plain_left, put);
+    return wire_write(&io->wire, buf_data(&io->out), buf_len(&io->out), put);
+}
+
+/* step_write - give the kernel what it takes.  Afterwards out is empty, or one of the waiting flags is set, or the
+ * rest waits for the handshake. */
+static bool step_write(struct io *io)
+{
+    bool *gone = io->gone, wrote = false;
+
+    io->write_blocked = io->write_wants_read = false;
+    while (buf_len(&io->out) > 0 && (io->phase == IO_PLAIN || io->phase == IO_SECURE || io->plain_left > 0)) {
+        size_t put = 0;
+        enum wire_result result = write_front(io, &put);
+        if (result == WIRE_BROKEN) {
+            end_broken(io);
+            return false;
+        }
+        io->write_blocked = result == WIRE_WANT_WRITE;
+        io->write_wants_read = result == WIRE_WANT_READ;
+        if (result != WIRE_OK) return true;
+        buf_consume(&io->out, put);
+        if (io->plain_left > 0) io->plain_left -= put;
+        io->bytes_out += put;
+        wrote = true;
+    }
+    if (buf_len(&io->out) > 0 || !wrote || !io->events->on_drained) return true;
+    io->events->on_drained(io->arg);
+    return !*gone;
+}
+
+/* step_shutdown - when all is written, end our direction; when both directions have ended, so has the stream. */
+static bool step_shutdown(struct io *io)
+{
+    if (buf_len(&io->out) > 0 || (io->phase != IO_PLAIN && io->phase != IO_SECURE)) return true;
+    if (io->shutting && !io->fin_sent) {
+        enum wire_result result = wire_end(&io->wire);
+        if (result == WIRE_BROKEN) {
+            end_broken(io);
+            return false;
+        }
+        io->write_blocked = result == WIRE_WANT_WRITE;
+        if (result != WIRE_OK) return true;
+        io->fin_sent = true;
+    }
+    if (!io->peer_ended) return true;
+    tell_end(io, true, "eof");
+    return false;
+}
+
+static bool step_discard(struct io *io)
+{
+    size_t total = 0;
+
+    while (total < READ_TURN_BYTES) {
+        enum wire_result result = wire_discard(&io->wire, read_buffer, sizeof read_buffer);
+        if (result == WIRE_WANT_READ) return true;
+        if (result != WIRE_OK) {
+            tell_end(io, false, io->why);
+            return false;
+        }
+        total += sizeof read_buffer;
+    }
+    return true;
+}
+
+static bool may_read(const struct io *io)
+{
+    return (io->phase == IO_PLAIN || io->phase == IO_SECURE) && !io->paused && !io->peer_ended;
+}
+
+static bool step_read(struct io *io)
+{
+    bool *gone = io->gone;
+    size_t total = 0;
+
+    io->read_wants_write = false;
+    while (may_read(io) && (total < READ_TURN_BYTES || wire_has_decrypted(&io->wire))) {
+        size_t got = 0;
+        enum wire_result result = wire_read(&io->wire, read_buffer, sizeof read_buffer, &got);
+        if (result == WIRE_BROKEN) {
+            end_broken(io);
+            return false;
+        }
+        io->read_wants_write = result == WIRE_WANT_WRITE;
+        if (result == WIRE_WANT_READ || result == WIRE_WANT_WRITE) return true;
+        if (result == WIRE_END) {
+            io->peer_ended = true;
+            return true;
+        }
+        io->bytes_in += got;
+        total += got;
+        io->events->on_data(io->arg, read_buffer, got);
+        if (*gone) return false;
+        /* A short read has emptied the kernel's buffer; asking once more would only cost a system call. */
+        if (!io->wire.ssl && got < sizeof read_buffer) break;
+    }
+    return true;
+}
+
+/* drive - do what can be done now.  what: the descriptor is known to be ready for it.  A callback of one step may ask
+ * for the work of an earlier one (io_write, io_start_tls): that is done at the end of the turn. */
+static bool drive(struct io *io, short what)
+{
+    bool readable = what & EV_READ;
+
+    if (io->phase == IO_ENDED) return false;
+    if (io->phase == IO_DRAINING) return !readable || step_discard(io);
+    if (io->phase == IO_HANDSHAKE && !step_handshake(io)) return false;
+    if ((!io->write_blocked || (what & EV_WRITE)) && !step_write(io)) return false;
+    if (io->phase == IO_SWITCHING && io->plain_left == 0) {
+        io->phase = IO_HANDSHAKE;
+        io->handshake_writes = false;
+    }
+    if ((readable || io->read_wants_write) && !step_read(io)) return false;
+    if (!step_shutdown(io)) return false;
+    if (io->peer_ended) start_timer(io, EOF_FLUSH_MS);
+    return true;
+}
+
+static void turn(struct io *io, short what)
+{
+    bool gone = false;
+
+    CHECK_MAGIC(io, IO_MAGIC);
+    io->gone = &gone;
+    bool alive = drive(io, what);
+    if (gone) return;
+    io->gone = NULL;
+    if (!alive) return;
+    arm(io);
+    if (may_read(io) && wire_has_decrypted(&io->wire)) event_active(io->event, EV_READ, 0);
+}
+
+static void on_event(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    turn(arg, what);
+}
+
+static void on_turn_end(void *arg)
+{
+    turn(arg, 0);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct io *io = arg;
+    bool gone = false;
+
+    (void)fd;
+    (void)what;
+    CHECK_MAGIC(io, IO_MAGIC);
+    io->gone = &gone;
+    tell_end(io, false, io->phase == IO_DRAINING ? io->why : "timeout");
+    if (!gone) io->gone = NULL;
+}
+
+static void schedule(struct io *io)
+{
+    if (io->loop && io->phase != IO_ENDED) loop_defer(io->loop, &io->flush);
+}
+
+struct io *io_new(struct loop *loop, int fd, const struct io_events *events, void *arg)
+{
+    struct io *io = MEM_NEW(struct io);
+
+    io->magic = IO_MAGIC;
+    io->events = events;
+    io->arg = arg;
+    io->wire.fd = fd;
+    /* What io sends was gathered already; does nothing on a socket that is not TCP. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    io->event = event_new(loop_base(loop), fd, EV_READ | EV_PERSIST, on_event, io);
+    CHECK(io->event != NULL);
+    io->flush.fn = on_turn_end;
+    io->flush.arg = io;
+    io_attach(io, loop);
+    return io;
+}
+
+static void leave_loop(struct io *io)
+{
+    if (io->gone) *io->gone = true;
+    io->gone = NULL;
+    if (!io->loop) return;
+    /* Also when nothing is armed: the event may be active. */
+    event_del(io->event);
+    io->armed = 0;
+    loop_defer_cancel(&io->flush);
+    io->loop = NULL;
+}
+
+void io_free(struct io **io_place)
+{
+    struct io *io = *io_place;
+
+    if (!io) return;
+    CHECK_MAGIC(io, IO_MAGIC);
+    leave_loop(io);
+    drop_timer(io);
+    event_free(io->event);
+    wire_close(&io->wire);
+    buf_free(&io->out);
+    io->magic = 0;
+    free(io);
+    *io_place = NULL;
+}
+
+void io_start_tls(struct io *io, SSL_CTX *ctx)
+{
+    if (io->phase == IO_ENDED) return;
+    CHECK(io->phase == IO_PLAIN);
+    wire_start_tls(&io->wire, ctx);
+    io->plain_left = buf_len(&io->out);
+    io->phase = IO_SWITCHING;
+    schedule(io);
+}
+
+void io_write(struct io *io, const void *data, size_t len)
+{
+    if (len == 0 || io->shutting || io->phase == IO_DRAINING || io->phase == IO_ENDED) return;
+    buf_append(&io->out, data, len);
+    if (!io->write_blocked && !io->write_wants_read) schedule(io);
+}
+
+size_t io_pending(const struct io *io)
+{
+    return buf_len(&io->out);
+}
+
+void io_shutdown(struct io *io, int64_t linger_ms)
+{
+    if (io->shutting || io->phase == IO_DRAINING || io->phase == IO_ENDED) return;
+    CHECK(io->loop != NULL);
+    io->shutting = true;
+    start_timer(io, linger_ms);
+    schedule(io);
+}
+
+void io_pause(struct io *io)
+{
+    io->paused = true;
+    schedule(io);
+}
+
+void io_resume(struct io *io)
+{
+    if (!io->paused) return;
+    io->paused = false;
+    if (!io->loop || io->phase == IO_ENDED) return;
+    arm(io);
+    if (may_read(io) && wire_has_decrypted(&io->wire)) event_active(io->event, EV_READ, 0);
+}
+
+void io_detach(struct io *io)
+{
+    CHECK(io->loop != NULL);
+    leave_loop(io);
+    drop_timer(io);
+}
+
+void io_attach(struct io *io, struct loop *loop)
+{
+    CHECK(io->loop == NULL);
+    io->loop = loop;
+    event_assign(io->event, loop_base(loop), io->wire.fd, EV_READ | EV_PERSIST, on_event, io);
+    arm(io);
+    if (may_read(io) && wire_has_decrypted(&io->wire)) event_active(io->event, EV_READ, 0);
+    if (io->linger_ms > 0) start_timer(io, io->linger_ms);
+    schedule(io);
+}
+
+SSL *io_ssl(const struct io *io)
+{
+    return io->wire.ssl;
+}
+
+int io_fd(const struct io *io)
+{
+    return io->wire.fd;
+}
+
+uint64_t io_bytes_in(const struct io *io)
+{
+    return io->bytes_in;
+}
+
+uint64_t io_bytes_out(const struct io *io)
+{
+    return io->bytes_out;
+}

@@ -1,0 +1,259 @@
+#include "lib/wire.h"
+
+#include <errno.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* The reasons of failed handshakes are static texts, so that an owner may keep one: each is made once and kept.
+ * OpenSSL has more reasons than rows here, but no process meets them all. */
+struct tls_why {
+    unsigned long code;
+    char text[80];
+};
+
+static struct tls_why tls_whys[128];
+static size_t tls_why_count;
+static pthread_mutex_t tls_why_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static const char *tls_why_text(unsigned long code)
+{
+    const char *text = "tls: other error";
+
+    pthread_mutex_lock(&tls_why_lock);
+    size_t i = 0;
+    while (i < tls_why_count && tls_whys[i].code != code)
+        i++;
+    if (i == tls_why_count && i < ARRAY_LEN(tls_whys)) {
+        const char *reason = ERR_reason_error_string(code);
+        tls_whys[i].code = code;
+        snprintf(tls_whys[i].text, sizeof tls_whys[i].text, "tls: %s", reason ? reason : "unknown error");
+        tls_why_count++;
+    }
+    if (i < tls_why_count) text = tls_whys[i].text;
+    pthread_mutex_unlock(&tls_why_lock);
+    return text;
+}
+
+static bool would_block(int error)
+{
+    return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+}
+
+static enum wire_result broken_by_errno(struct wire *wire, int error)
+{
+    wire->alert_sent = false;
+    switch (error) {
+    case 0:
+        wire->why = "eof";
+        break;
+    case ECONNRESET:
+    case EPIPE:
+        wire->why = "reset";
+        break;
+    case ETIMEDOUT:
+        wire->why = "timeout";
+        break;
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+        wire->why = "unreachable";
+        break;
+    default:
+        wire->why = "socket error";
+        break;
+    }
+    return WIRE_BROKEN;
+}
+
+/* OpenSSL's own socket BIO writes with write(2), which raises SIGPIPE; this one does not. */
+static int bio_read_socket(BIO *bio, char *mem, int len)
+{
+    struct wire *wire = BIO_get_data(bio);
+
+    BIO_clear_retry_flags(bio);
+    ssize_t got = recv(wire->fd, mem, (size_t)len, 0);
+    if (got >= 0) {
+        wire->io_errno = 0;
+        return (int)got;
+    }
+    wire->io_errno = errno;
+    if (would_block(errno)) BIO_set_retry_read(bio);
+    return -1;
+}
+
+static int bio_write_socket(BIO *bio, const char *data, int len)
+{
+    struct wire *wire = BIO_get_data(bio);
+
+    BIO_clear_retry_flags(bio);
+    ssize_t put = send(wire->fd, data, (size_t)len, MSG_NOSIGNAL);
+    if (put >= 0) return (int)put;
+    wire->io_errno = errno;
+    if (would_block(errno)) BIO_set_retry_write(bio);
+    return -1;
+}
+
+static long bio_ctrl_socket(BIO *bio, int command, long num, void *ptr)
+{
+    (void)num;
+    (void)ptr;
+    if (command == BIO_CTRL_FLUSH || command == BIO_CTRL_DUP) return 1;
+    if (command == BIO_CTRL_EOF) return 0;
+    (void)bio;
+    return 0;
+}
+
+static BIO_METHOD *socket_method;
+
+static void make_socket_method(void)
+{
+    socket_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "wire");
+    CHECK(socket_method != NULL);
+    BIO_meth_set_read(socket_method, bio_read_socket);
+    BIO_meth_set_write(socket_method, bio_write_socket);
+    BIO_meth_set_ctrl(socket_method, bio_ctrl_socket);
+}
+
+void wire_start_tls(struct wire *wire, SSL_CTX *ctx)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    CHECK(wire->ssl == NULL);
+    pthread_once(&once, make_socket_method);
+    /* Only lack of memory fails here, and that ends the process elsewhere too. */
+    wire->ssl = SSL_new(ctx);
+    CHECK(wire->ssl != NULL);
+    BIO *bio = BIO_new(socket_method);
+    CHECK(bio != NULL);
+    BIO_set_data(bio, wire);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(wire->ssl, bio, bio);
+    SSL_set_mode(wire->ssl,
+                 SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_set_options(wire->ssl, SSL_OP_NO_RENEGOTIATION);
+    SSL_set_accept_state(wire->ssl);
+}
+
+/* tls_result - what a failed OpenSSL call means; its errors are taken from the queue. */
+static enum wire_result tls_result(struct wire *wire, int ret)
+{
+    switch (SSL_get_error(wire->ssl, ret)) {
+    case SSL_ERROR_WANT_READ:
+        return WIRE_WANT_READ;
+    case SSL_ERROR_WANT_WRITE:
+        return WIRE_WANT_WRITE;
+    case SSL_ERROR_ZERO_RETURN:
+        return WIRE_END;
+    case SSL_ERROR_SYSCALL:
+        return broken_by_errno(wire, wire->io_errno);
+    default:
+        break;
+    }
+    unsigned long code = ERR_get_error();
+    ERR_clear_error();
+    int reason = ERR_GET_REASON(code);
+    if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
+        wire->alert_sent = false;
+        wire->why = "tls: eof without close_notify";
+        return WIRE_BROKEN;
+    }
+    /* Reasons from this offset on are alerts that the peer sent to us. */
+    wire->alert_sent = reason < SSL_AD_REASON_OFFSET;
+    wire->why = tls_why_text(code);
+    return WIRE_BROKEN;
+}
+
+static void before_tls_call(struct wire *wire)
+{
+    ERR_clear_error();
+    wire->io_errno = 0;
+}
+
+enum wire_result wire_handshake(struct wire *wire)
+{
+    before_tls_call(wire);
+    int ret = SSL_do_handshake(wire->ssl);
+    if (ret == 1) return WIRE_OK;
+    enum wire_result result = tls_result(wire, ret);
+    if (result != WIRE_END) return result;
+    wire->alert_sent = false;
+    wire->why = "eof";
+    return WIRE_BROKEN;
+}
+
+static enum wire_result read_plain(struct wire *wire, void *mem, size_t cap, size_t *got)
+{
+    ssize_t n = recv(wire->fd, mem, cap, 0);
+    if (n > 0) {
+        *got = (size_t)n;
+        return WIRE_OK;
+    }
+    if (n == 0) return WIRE_END;
+    return would_block(errno) ? WIRE_WANT_READ : broken_by_errno(wire, errno);
+}
+
+enum wire_result wire_read(struct wire *wire, void *mem, size_t cap, size_t *got)
+{
+    if (!wire->ssl) return read_plain(wire, mem, cap, got);
+    before_tls_call(wire);
+    int ret = SSL_read_ex(wire->ssl, mem, cap, got);
+    return ret == 1 ? WIRE_OK : tls_result(wire, ret);
+}
+
+enum wire_result wire_write_plain(struct wire *wire, const void *data, size_t len, size_t *put)
+{
+    ssize_t n = send(wire->fd, data, len, MSG_NOSIGNAL);
+    if (n >= 0) {
+        *put = (size_t)n;
+        return WIRE_OK;
+    }
+    return would_block(errno) ? WIRE_WANT_WRITE : broken_by_errno(wire, errno);
+}
+
+enum wire_result wire_write(struct wire *wire, const void *data, size_t len, size_t *put)
+{
+    if (!wire->ssl) return wire_write_plain(wire, data, len, put);
+    before_tls_call(wire);
+    int ret = SSL_write_ex(wire->ssl, data, len, put);
+    if (ret == 1) return WIRE_OK;
+    enum wire_result result = tls_result(wire, ret);
+    return result == WIRE_END ? broken_by_errno(wire, EPIPE) : result;
+}
+
+enum wire_result wire_discard(struct wire *wire, void *mem, size_t cap)
+{
+    size_t got;
+
+    return read_plain(wire, mem, cap, &got);
+}
+
+enum wire_result wire_end(struct wire *wire)
+{
+    if (wire->ssl && SSL_is_init_finished(wire->ssl)) {
+        before_tls_call(wire);
+        int ret = SSL_shutdown(wire->ssl);
+        if (ret < 0) {
+            enum wire_result result = tls_result(wire, ret);
+            /* Waiting to read means that ours is sent: the peer's end is not waited for here. */
+            if (result == WIRE_WANT_WRITE || result == WIRE_BROKEN) return result;
+        }
+    }
+    if (shutdown(wire->fd, SHUT_WR) != 0 && errno != ENOTCONN) return broken_by_errno(wire, errno);
+    return WIRE_OK;
+}
+
+bool wire_has_decrypted(const struct wire *wire)
+{
+    return wire->ssl && SSL_pending(wire->ssl) > 0;
+}
+
+void wire_close(struct wire *wire)
+{
+    SSL_free(wire->ssl);
+    wire->ssl = NULL;
+    if (wire->fd >= 0) close(wire->fd);
+    wire->fd = -1;
+}

@@ -1,0 +1,56 @@
+/* wire - one non-blocking step of reading, writing or ending a byte stream, plain or TLS.
+ *
+ * It knows no loop: io drives it.  It never raises SIGPIPE. */
+#ifndef POSTERN_LIB_WIRE_H
+#define POSTERN_LIB_WIRE_H
+
+#include "lib/check.h"
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* May not move while TLS is in use: the TLS layer points back at it. */
+struct wire {
+    int fd;
+    int io_errno;    /* of the TLS layer's last system call that failed */
+    SSL *ssl;        /* NULL: plain */
+    const char *why; /* static text, set with WIRE_BROKEN */
+    bool alert_sent; /* with WIRE_BROKEN: we found the fault and have told the peer by an alert */
+};
+
+enum wire_result {
+    WIRE_OK,
+    WIRE_WANT_READ,  /* nothing done: try again when the descriptor is readable */
+    WIRE_WANT_WRITE, /* likewise, writable */
+    WIRE_END,        /* reading: the peer ended in order */
+    WIRE_BROKEN,     /* why says how */
+};
+
+/* wire_start_tls - all later steps are those of a TLS server; the handshake is first. */
+void wire_start_tls(struct wire *wire, SSL_CTX *ctx);
+MUSTCHECK enum wire_result wire_handshake(struct wire *wire);
+
+/* wire_read - WIRE_OK: *got (> 0) bytes are in mem. */
+MUSTCHECK enum wire_result wire_read(struct wire *wire, void *mem, size_t cap, size_t *got);
+
+/* wire_write - WIRE_OK: *put (> 0) bytes of data are taken.  After another result the next call must begin with the
+ * same bytes and be no shorter. */
+MUSTCHECK enum wire_result wire_write(struct wire *wire, const void *data, size_t len, size_t *put);
+
+/* wire_write_plain - as wire_write, past TLS: for what was queued before TLS began. */
+MUSTCHECK enum wire_result wire_write_plain(struct wire *wire, const void *data, size_t len, size_t *put);
+
+/* wire_discard - read and drop bytes past TLS, to let our last alert reach a peer that still sends. */
+MUSTCHECK enum wire_result wire_discard(struct wire *wire, void *mem, size_t cap);
+
+/* wire_end - end our direction: close_notify under TLS, then FIN. */
+MUSTCHECK enum wire_result wire_end(struct wire *wire);
+
+/* wire_has_decrypted - whether a read would give bytes although the descriptor is silent. */
+bool wire_has_decrypted(const struct wire *wire);
+
+/* wire_close - close the descriptor and free the TLS state. */
+void wire_close(struct wire *wire);
+
+#endif
