@@ -142,7 +142,7 @@ static int set_profile(SSL_CTX *ctx, enum tls_profile profile)
     if (SSL_CTX_set_min_proto_version(ctx, oldest) != 1) return -1;
     if (SSL_CTX_set_cipher_list(ctx, INTERMEDIATE_CIPHERS) != 1) return -1;
     for (size_t i = 0; i < ARRAY_LEN(GROUP_LISTS); i++) {
-        if (SSL_CTX_set1_groups_list(ctx, GROUP_LISTS[i]) == 1) {
+        if (SSL_CTX_set1_groups_list(ctx, (uintptr_t)GROUP_LISTS[i]) == 1) {
             ERR_clear_error();
             return 0;
         }
