@@ -8,8 +8,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* fdpass_send - send len bytes with a copy of fd (SCM_RIGHTS); the caller keeps and closes its own.  Never blocks and
- * never raises SIGPIPE.  Returns 0, or -1 with errno (EAGAIN: the peer's queue is full; EPIPE, ECONNRESET: gone). */
+/* fdpass_send - send len bytes with a copy of fd (SCM_RIGHTS); the caller keeps and closes its own; fd -1 sends
+ * none.  len is above 0.  Never blocks and never raises SIGPIPE.  Returns 0, or -1 with errno (EAGAIN: the peer's queue
+ * is full; EPIPE, ECONNRESET: gone; ETOOMANYREFS: too many descriptors in flight). */
 MUSTCHECK int fdpass_send(int sock, int fd, const void *data, size_t len);
 
 enum fdpass_status { FDPASS_OK, FDPASS_AGAIN, FDPASS_EOF, FDPASS_TRUNCATED, FDPASS_ERROR };

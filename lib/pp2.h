@@ -49,18 +49,21 @@ struct pp2 {
 /* pp2_decode - read a version 2 header at the start of buf.
  * Returns its length in bytes, 0 if more bytes are needed (never if len >= PP2_MAX_BYTES), -1 if it is malformed
  * (*why says how): signature, version, command, a length too short for the family, a TLV that overruns, more than
- * PP2_TLVS_MAX TLVs, a CRC32C that does not match.  out borrows from buf. */
+ * PP2_TLVS_MAX TLVs, a CRC32C that does not match, a family of datagram sockets.  Padding (NOOP) is left out; of a
+ * LOCAL header everything is.  out borrows from buf. */
 MUSTCHECK ssize_t pp2_decode(const uint8_t *buf, size_t len, struct pp2 *out, const char **why);
 
 /* pp2_find - the first TLV of that type, or NULL. */
 const struct pp2_tlv *pp2_find(const struct pp2 *pp, uint8_t type);
 
 /* pp2_encode - write a header into out.  Returns its length in bytes, or -1 when cap is too small or the TLVs pass
- * 65,535 bytes.  Addresses of different families are both written as IPv6 (IPv4-mapped). */
+ * 65,535 bytes.  Addresses of different families are both written as IPv6 (IPv4-mapped); when either is unknown,
+ * neither is written.  A CRC32C TLV of 4 bytes is given the right value. */
 MUSTCHECK ssize_t pp2_encode(const struct pp2 *pp, uint8_t *out, size_t cap);
 
-/* pp1_encode - write a version 1 line, "PROXY TCP4 src dst sport dport\r\n" or "PROXY UNKNOWN\r\n".  Returns its
- * length in bytes; out has at least PP1_MAX_BYTES. */
+/* pp1_encode - write a version 1 line, "PROXY TCP4 src dst sport dport\r\n" or "PROXY UNKNOWN\r\n", with
+ * the addresses as pp2_encode chooses them, and a NUL.  Returns its length in bytes without the NUL; out has at least
+ * PP1_MAX_BYTES. */
 size_t pp1_encode(const struct pp2 *pp, char *out);
 
 #endif
