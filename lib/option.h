@@ -6,7 +6,15 @@
  *     workers = 2
  *     listener "public" { address = {"*:443", "[*]:443"} }
  *
- * Every error is "FILE:LINE: [section "title": ]option: what was expected". */
+ * Values may stand in quotes or not; those with * or + or ${ or spaces in them must.  In "double quotes" ${NAME} and
+ * ${NAME:-fallback} stand for an environment variable, and \\ \" \' \$ \n \r \t are escapes; in 'single quotes'
+ * everything is itself.  A list is {"x", "y"}, and one value may stand alone.  # and // comment to the end of the
+ * line, and C's long comments work, too.  include("file"), outside of sections, reads another file there; its name is
+ * relative to the folder of the file that says so.
+ *
+ * Every error is "FILE:LINE: [section "title": ]option: what was expected".
+ *
+ * Only one thread of a process may load at a time (libconfuse's lexer is global). */
 #ifndef POSTERN_LIB_OPTION_H
 #define POSTERN_LIB_OPTION_H
 
@@ -36,8 +44,8 @@ struct option_row {
     const char *section; /* "" for the top level */
     const char *name;
     enum option_type type;
-    const char *preset; /* the default as it would be written in the file; NULL: unset */
-    int64_t min, max;
+    const char *preset; /* the default as it would be written in the file, one value even for a list; NULL: unset */
+    int64_t min, max;   /* no bounds when both are 0 */
     const char *choices;
     const char *help; /* one or two sentences, Markdown */
 };
@@ -70,8 +78,8 @@ bool option_is_set(const struct option_section *s, const char *option); /* given
 
 /* Getters; asking for a name or type that no row has is a bug (CHECK).  Results are borrowed from the file. */
 bool option_bool(const struct option_section *s, const char *option);
-int64_t option_int(const struct option_section *s, const char *option);     /* INT, DURATION (ms), SIZE (bytes) */
-int option_enum(const struct option_section *s, const char *option);        /* index into choices */
+int64_t option_int(const struct option_section *s, const char *option);     /* INT, DURATION (ms), SIZE (bytes); or 0 */
+int option_enum(const struct option_section *s, const char *option);        /* index into choices; -1 when unset */
 const char *option_str(const struct option_section *s, const char *option); /* STRING, PATH, ENUM; NULL when unset */
 size_t option_count(const struct option_section *s, const char *option);    /* members of a list */
 const char *option_item(const struct option_section *s, const char *option, size_t i);

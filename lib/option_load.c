@@ -112,10 +112,11 @@ static const struct {
     {"missing title for section '%s'", "", ": expected a title in quotes and \"{\""},
     {"missing parenthesis for function '%s'", "", ": expected include(\"file\")"},
     {"syntax error in call of function '%s'", "", ": expected include(\"file\")"},
+    {"no sub-section title/index for '%s'", "unexpected \"|\" after \"", "\""},
     {"premature end of file", "the file ends in the middle of an option", NULL},
 };
 
-static void on_libconfuse_error(cfg_t *cfg, const char *fmt, va_list args)
+static __attribute__((format(printf, 2, 0))) void on_libconfuse_error(cfg_t *cfg, const char *fmt, va_list args)
 {
     if (load.failed) return;
     if (strcmp(fmt, "no such option '%s'") == 0) {

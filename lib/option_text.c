@@ -186,7 +186,7 @@ static char *read_all(int fd, const char *path, size_t *len, char *error, size_t
         }
         if (n == 0) break;
     }
-    text[(*len)++] = '\n';
+    if (*len == 0 || text[*len - 1] != '\n') text[(*len)++] = '\n';
     text[*len] = '\0';
     return text;
 }

@@ -49,7 +49,7 @@ const struct option_row *option_tree_row(const struct option_file *file, const c
 /* option_tree_verror - write an error text: path and line (0: none), the section, the option (NULL: none), the
  * message. */
 void option_tree_verror(const struct option_section *s, const char *path, int line, const char *option, char *error,
-                        size_t cap, const char *fmt, va_list args);
+                        size_t cap, const char *fmt, va_list args) __attribute__((format(printf, 7, 0)));
 
 /* option_folder - the folder of a file as option_resolve wants it; free() it. */
 MUSTCHECK char *option_folder(const char *path);

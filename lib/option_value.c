@@ -127,7 +127,7 @@ static int add_endpoint(struct option_value *v, const char *text, char *why, siz
     struct endpoint e;
     const char *expected;
     if (endpoint_parse(text, &e, &expected) < 0) {
-        snprintf(why, cap, "%s, got \"%s\"", expected, text);
+        snprintf(why, cap, "expected %s, got \"%s\"", expected, text);
         return -1;
     }
     v->endpoints = mem_realloc(v->endpoints, (v->count + 1) * sizeof *v->endpoints);
