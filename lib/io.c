@@ -208,6 +208,11 @@ static bool step_shutdown(struct io *io)
         io->fin_sent = true;
     }
     if (!io->peer_ended) return true;
+    if (io->phase == IO_SECURE && !io->fin_sent) {
+        /* Our close_notify, if there is room: the stream is over either way. */
+        enum wire_result ignored = wire_end(&io->wire);
+        (void)ignored;
+    }
     tell_end(io, true, "eof");
     return false;
 }

@@ -77,6 +77,7 @@ static int bio_read_socket(BIO *bio, char *mem, int len)
     ssize_t got = recv(wire->fd, mem, (size_t)len, 0);
     if (got >= 0) {
         wire->io_errno = 0;
+        wire->eof = got == 0;
         return (int)got;
     }
     wire->io_errno = errno;
@@ -98,12 +99,12 @@ static int bio_write_socket(BIO *bio, const char *data, int len)
 
 static long bio_ctrl_socket(BIO *bio, int command, long num, void *ptr)
 {
+    const struct wire *wire = BIO_get_data(bio);
+
     (void)num;
     (void)ptr;
-    if (command == BIO_CTRL_FLUSH || command == BIO_CTRL_DUP) return 1;
-    if (command == BIO_CTRL_EOF) return 0;
-    (void)bio;
-    return 0;
+    if (command == BIO_CTRL_EOF) return wire->eof;
+    return command == BIO_CTRL_FLUSH;
 }
 
 static BIO_METHOD *socket_method;
@@ -180,7 +181,7 @@ enum wire_result wire_handshake(struct wire *wire)
     enum wire_result result = tls_result(wire, ret);
     if (result != WIRE_END) return result;
     wire->alert_sent = false;
-    wire->why = "eof";
+    wire->why = "tls: refused by the peer";
     return WIRE_BROKEN;
 }
 

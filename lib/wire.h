@@ -14,6 +14,7 @@
 struct wire {
     int fd;
     int io_errno;    /* of the TLS layer's last system call that failed */
+    bool eof;        /* the TLS layer has met the end of the descriptor */
     SSL *ssl;        /* NULL: plain */
     const char *why; /* static text, set with WIRE_BROKEN */
     bool alert_sent; /* with WIRE_BROKEN: we found the fault and have told the peer by an alert */
