@@ -42,10 +42,7 @@ static int read_names(struct names *names, const struct option_file *file, const
                       const char *option, name_check *check, char *error, size_t cap)
 {
     size_t count = option_count(section, option);
-    if (count == 0) {
-        if (!option_is_set(section, option)) return 0;
-        return option_error(section, option, error, cap, "expected at least one name");
-    }
+    if (count == 0) return 0; /* unset: option_load refuses an empty list */
     names->items = mem_alloc(count * sizeof(*names->items));
     for (size_t i = 0; i < count; i++) {
         const char *text = option_item(section, option, i);
@@ -61,8 +58,6 @@ static int read_names(struct names *names, const struct option_file *file, const
 static int read_protocols(struct rule *rule, const struct option_section *section, char *error, size_t cap)
 {
     size_t count = option_count(section, "protocol");
-    if (count == 0 && option_is_set(section, "protocol"))
-        return option_error(section, "protocol", error, cap, "expected at least one protocol");
     for (size_t i = 0; i < count; i++) {
         const char *text = option_item(section, "protocol", i);
         int found = probe_find(text);

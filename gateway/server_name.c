@@ -47,7 +47,7 @@ int server_name_pattern(const char *text, char *out, const char **why)
 {
     for (const char *p = text; *p != '\0'; p++) {
         if ((unsigned char)*p >= 0x80) {
-            *why = "a name in ASCII; write an internationalized name in its xn-- form";
+            *why = "a name in ASCII (the xn-- form of an internationalized name)";
             return -1;
         }
     }
@@ -56,7 +56,7 @@ int server_name_pattern(const char *text, char *out, const char **why)
     char host[SERVER_NAME_BYTES];
     enum server_name_kind kind = server_name_clean((const uint8_t *)text + star, strlen(text + star), host);
     if (kind == SERVER_NAME_ADDRESS) {
-        *why = "a host name; TLS clients never send an IP address as server name";
+        *why = "a host name (TLS clients never send an IP address)";
         return -1;
     }
     if (kind == SERVER_NAME_BAD || !labels_proper(host) || strlen(host) + star >= SERVER_NAME_BYTES) {
