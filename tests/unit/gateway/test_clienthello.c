@@ -178,6 +178,17 @@ static void first_bytes_decide_early(void **state)
         assert_int_equal(clienthello_parse((const uint8_t *)ROWS[i].bytes, ROWS[i].len, &hello), ROWS[i].verdict);
 }
 
+/* Nothing behind the message is waited for, even in its own record. */
+static void the_end_of_the_message_is_enough(void **state)
+{
+    (void)state;
+    struct clienthello hello;
+    struct sample sample = sample_load("good_shares_record");
+    assert_int_equal(clienthello_parse(sample.data, sample.len - 10, &hello), CLIENTHELLO_MORE);
+    assert_int_equal(clienthello_parse(sample.data, sample.len - 9, &hello), CLIENTHELLO_COMPLETE);
+    free(sample.data);
+}
+
 /* The largest message that is taken, in four records of the largest size. */
 static void the_largest_hello_is_joined(void **state)
 {
@@ -253,6 +264,7 @@ int main(void)
         cmocka_unit_test(out_is_left_alone_without_a_hello),
         cmocka_unit_test(flipped_bits_do_no_harm),
         cmocka_unit_test(first_bytes_decide_early),
+        cmocka_unit_test(the_end_of_the_message_is_enough),
         cmocka_unit_test(the_largest_hello_is_joined),
         cmocka_unit_test(offers_compare_whole_names),
         cmocka_unit_test(alpn_text_is_safe_and_cut),
