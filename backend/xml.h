@@ -37,18 +37,24 @@ struct xml *xml_new(const struct xml_limits *limits);
 void xml_free(struct xml **xml);
 void xml_set_limits(struct xml *xml, const struct xml_limits *limits);
 
-/* xml_reset - expect a new stream header, as after STARTTLS and authentication. */
+/* xml_reset - expect a new stream header, as after STARTTLS and authentication.  White space before it is forgiven: a
+ * keepalive may have crossed our answer. */
 void xml_reset(struct xml *xml);
 
 /* xml_next - read from *data (moving *data and *len past what is consumed) up to the end of the next unit.  White space
- * between stanzas is consumed silently (a keepalive).  After XML_MORE everything given is consumed. */
+ * between stanzas is consumed silently (a keepalive).  After XML_MORE everything given is consumed.  Units and faults
+ * do not depend on how the bytes are cut.  What follows </stream:stream> is consumed and ignored. */
 MUSTCHECK enum xml_unit xml_next(struct xml *xml, const uint8_t **data, size_t *len, struct elem **elem);
 
 /* xml_fault - the stream error condition of RFC 6120 section 4.9.3 ("not-well-formed", "restricted-xml",
- * "policy-violation", "unsupported-encoding", "bad-namespace-prefix", "invalid-xml", …) and a short text for people. */
+ * "policy-violation", "unsupported-encoding", "bad-format") and a short static text for people; NULL: no fault. */
 const char *xml_fault(const struct xml *xml, const char **text);
 
-/* xml_idle - nothing is half read: between units.  The parser's memory may then be given back until the next byte. */
+/* xml_idle - nothing is half read: between units. */
 int xml_idle(const struct xml *xml);
+
+/* xml_park - give the parser's memory back until the next stanza begins; of the stream only its header is kept.  Does
+ * nothing while something is half read.  White space (a keepalive) needs no parser. */
+void xml_park(struct xml *xml);
 
 #endif
