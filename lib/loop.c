@@ -44,7 +44,7 @@ struct deadline_queue {
     struct list members; /* struct deadline */
     struct event *timer;
     bool timer_set;
-    bool *gone; /* set while members are being called: tells that fn freed the queue */
+    bool calling, freed; /* an fn that frees the queue leaves the struct itself to deadline_queue_on_timer */
 };
 
 struct loop *loop_new(void)
@@ -191,13 +191,12 @@ static void deadline_queue_set_timer(struct deadline_queue *queue, int64_t wait_
 static void deadline_queue_on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct deadline_queue *queue = arg;
-    bool gone = false;
     (void)fd, (void)what;
     CHECK_MAGIC(queue, DEADLINE_QUEUE_MAGIC);
     int64_t now_ms = loop_now_ms(queue->loop);
     struct list *link;
     queue->timer_set = false;
-    queue->gone = &gone;
+    queue->calling = true;
     while ((link = list_first(&queue->members)) != NULL) {
         struct deadline *d = LIST_ENTRY(link, struct deadline, link);
         if (d->expires_ms > now_ms) {
@@ -206,9 +205,9 @@ static void deadline_queue_on_timer(evutil_socket_t fd, short what, void *arg)
         }
         list_remove(link);
         queue->fn(d, queue->arg);
-        if (gone) return;
     }
-    queue->gone = NULL;
+    queue->calling = false;
+    if (queue->freed) free(queue);
 }
 
 struct deadline_queue *deadline_queue_new(struct loop *loop, int64_t timeout_ms, deadline_fn *fn, void *arg)
@@ -232,12 +231,12 @@ void deadline_queue_free(struct deadline_queue **queue)
     if (!q) return;
     CHECK_MAGIC(q, DEADLINE_QUEUE_MAGIC);
     *queue = NULL;
-    if (q->gone) *q->gone = true;
     LIST_EACH (link, &q->members)
         list_remove(link);
     event_free(q->timer);
     q->magic = 0;
-    free(q);
+    q->freed = true;
+    if (!q->calling) free(q);
 }
 
 /* Take d out of its queue.  Returns that queue's list when d was the last in it: its only neighbour is the head. */
@@ -263,7 +262,7 @@ void deadline_arm(struct deadline_queue *queue, struct deadline *d)
     d->expires_ms = loop_now_ms(queue->loop) + queue->timeout_ms;
     list_append(&queue->members, &d->link);
     /* A timer that is set is early at worst, and set anew when it fires: arming again and again costs no timer. */
-    if (!queue->timer_set && !queue->gone) deadline_queue_set_timer(queue, queue->timeout_ms);
+    if (!queue->timer_set && !queue->calling) deadline_queue_set_timer(queue, queue->timeout_ms);
 }
 
 void deadline_disarm(struct deadline *d)

@@ -25,7 +25,7 @@ struct mailbox {
     int wake_fd;
     struct event *event;
     struct mailbox_call *batch;
-    bool *gone; /* set by mailbox_free when a call frees the mailbox that runs it */
+    bool calling, freed; /* a call that frees the mailbox leaves the struct itself to mailbox_on_wake */
     pthread_mutex_t lock;
     struct mailbox_call *first, **tail;
 };
@@ -51,18 +51,18 @@ static void mailbox_take(struct mailbox *mailbox)
 static void mailbox_on_wake(evutil_socket_t fd, short what, void *arg)
 {
     struct mailbox *mailbox = arg;
-    bool gone = false;
     (void)fd, (void)what;
     CHECK_MAGIC(mailbox, MAILBOX_MAGIC);
     mailbox_take(mailbox);
-    mailbox->gone = &gone;
-    while (!gone && mailbox->batch) {
+    mailbox->calling = true;
+    while (mailbox->batch) {
         struct mailbox_call call = *mailbox->batch;
         free(mailbox->batch);
         mailbox->batch = call.next;
         call.fn(call.arg);
     }
-    if (!gone) mailbox->gone = NULL;
+    mailbox->calling = false;
+    if (mailbox->freed) free(mailbox);
 }
 
 struct mailbox *mailbox_new(struct loop *loop)
@@ -96,14 +96,15 @@ void mailbox_free(struct mailbox **mailbox)
     /* The sender of the last call may still be inside mailbox_post: wait until it has let go. */
     pthread_mutex_lock(&m->lock);
     pthread_mutex_unlock(&m->lock);
-    if (m->gone) *m->gone = true;
     mailbox_drop(m->batch);
+    m->batch = NULL;
     mailbox_drop(m->first);
     event_free(m->event);
     close(m->wake_fd);
     pthread_mutex_destroy(&m->lock);
     m->magic = 0;
-    free(m);
+    m->freed = true;
+    if (!m->calling) free(m);
 }
 
 void mailbox_post(struct mailbox *mailbox, mailbox_fn *fn, void *arg)
