@@ -18,7 +18,10 @@ struct loop;
 struct control;
 struct control_request;
 
-/* A command: fn reads control_args and, now or later, calls control_reply or control_fail exactly once. */
+/* A command: fn reads control_args and, now or later, calls control_reply or control_fail exactly once; that is safe
+ * when the client has left meanwhile.  A client's requests are answered in order, one at a time, and have at most
+ * 64 KiB each; one that is no such JSON is answered with an error and ends the connection.  fn may not call
+ * control_free. */
 struct control_command {
     const char *name;
     const char *help;
@@ -31,7 +34,8 @@ MUSTCHECK struct control *control_listen(struct loop *loop, const char *path, co
                                          size_t command_count, void *arg, char *why, size_t cap);
 
 /* control_serve_fd - serve one peer on a connected descriptor (takes it), such as a socket pair or standard input when
- * the server runs for one command only; done(arg) is called when the peer has closed and every answer is written. */
+ * the server runs for one command only; done(arg) is called when the peer has closed and every answer is written.
+ * done may call control_free. */
 struct control *control_serve_fd(struct loop *loop, int fd, const struct control_command *commands,
                                  size_t command_count, void *arg, void (*done)(void *arg));
 void control_free(struct control **control);
@@ -47,7 +51,8 @@ void control_reply(struct control_request *request, json_t *result);
 void control_fail(struct control_request *request, const char *code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* control_call - the client's side, blocking: one request to the server at path; the whole answer object (the
- * caller's reference), or NULL and a message in why; errno is ENOENT or ECONNREFUSED when nobody listens there. */
+ * caller's reference), or NULL and a message in why; waits at most 30 s; args (an object or NULL) is borrowed; errno is
+ * ENOENT or ECONNREFUSED when nobody listens there. */
 MUSTCHECK json_t *control_call(const char *path, const char *command, json_t *args, char *why, size_t cap);
 /* control_call_fd - the same over a connected descriptor (kept by the caller). */
 MUSTCHECK json_t *control_call_fd(int fd, const char *command, json_t *args, char *why, size_t cap);
