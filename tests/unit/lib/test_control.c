@@ -26,7 +26,7 @@
 struct fixture {
     struct loop *loop;
     struct control *control;
-    struct control_request *held;
+    struct control_request *_Atomic held;
     int finished[2];
     int done;
     char text[4096]; /* what the client saw */
