@@ -31,6 +31,9 @@ struct sasl_env {
 /* sasl_each - the mechanisms to offer for env, in order of preference. */
 void sasl_each(const struct sasl_env *env, void (*fn)(const char *name, void *arg), void *arg);
 
+/* sasl_channel_bindings_each - the channel binding types to announce (XEP-0440), in order of preference. */
+void sasl_channel_bindings_each(const struct sasl_env *env, void (*fn)(const char *type, void *arg), void *arg);
+
 enum sasl_status {
     SASL_CHALLENGE, /* send data, wait for the response */
     SASL_SUCCESS,   /* data is additional data with success; local names the account */

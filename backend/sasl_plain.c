@@ -1,0 +1,74 @@
+#include "backend/sasl_mechanism.h"
+
+#include "backend/scram.h"
+
+#include <openssl/crypto.h>
+#include <string.h>
+
+/* PLAIN (RFC 4616): the password itself, under TLS only. */
+struct plain_state {
+    char local[JID_PART_MAX_BYTES + 1];
+    char password[2048]; /* prepared */
+    struct store_scram_keys keys;
+    bool real, matches;
+};
+
+/* plain_work - on an offload thread: the same for an account that does not exist. */
+static void plain_work(void *arg)
+{
+    struct plain_state *state = arg;
+    struct store_scram_keys derived = {.iterations = state->keys.iterations, .salt_len = state->keys.salt_len};
+
+    memcpy(derived.salt, state->keys.salt, derived.salt_len);
+    scram_derive(SASL_PLAIN.hash, state->password, &derived);
+    bool same = CRYPTO_memcmp(derived.stored_key, state->keys.stored_key, derived.key_len) == 0;
+    state->matches = same && state->real;
+    OPENSSL_cleanse(&derived, sizeof derived);
+}
+
+static void plain_work_done(struct sasl *sasl)
+{
+    const struct plain_state *state = sasl_state(sasl);
+
+    if (state->matches)
+        sasl_succeed(sasl, state->local, NULL, 0);
+    else
+        sasl_fail(sasl, "not-authorized");
+}
+
+static void plain_with_keys(struct sasl *sasl, const struct store_scram_keys *keys, bool real)
+{
+    struct plain_state *state = sasl_state(sasl);
+
+    state->keys = *keys;
+    state->real = real;
+    sasl_run(sasl, plain_work, plain_work_done);
+}
+
+/* plain_message - authzid NUL authcid NUL password. */
+static void plain_message(struct sasl *sasl, const char *text, size_t len)
+{
+    struct plain_state *state = sasl_state(sasl);
+    const char *end = text + len, *authcid = memchr(text, '\0', len);
+    const char *password = authcid ? memchr(authcid + 1, '\0', (size_t)(end - authcid - 1)) : NULL;
+
+    if (!password || memchr(password + 1, '\0', (size_t)(end - password - 1)) || password + 1 == end ||
+        authcid + 1 == password) {
+        sasl_fail(sasl, "malformed-request");
+        return;
+    }
+    const char *condition = sasl_prepare_names(sasl, authcid + 1, text, state->local);
+    if (!condition && scram_prepare_password(password + 1, state->password, sizeof state->password) != 0)
+        condition = "not-authorized";
+    if (condition)
+        sasl_fail(sasl, condition);
+    else
+        sasl_get_keys(sasl, state->local, plain_with_keys);
+}
+
+const struct sasl_mechanism SASL_PLAIN = {
+    .name = "PLAIN",
+    .hash = STORE_HASH_SHA256,
+    .state_bytes = sizeof(struct plain_state),
+    .message = plain_message,
+};
