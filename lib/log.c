@@ -63,6 +63,21 @@ int log_reopen(void)
     return fd >= 0 ? 0 : -1;
 }
 
+int log_descriptor(void)
+{
+    pthread_rwlock_rdlock(&log_lock);
+    int fd = log_fd;
+    pthread_rwlock_unlock(&log_lock);
+    return fd;
+}
+
+void log_adopt(int fd)
+{
+    pthread_rwlock_wrlock(&log_lock);
+    log_swap_fd(fd);
+    pthread_rwlock_unlock(&log_lock);
+}
+
 bool log_enabled(enum log_level level)
 {
     return (int)level >= atomic_load_explicit(&log_level, memory_order_relaxed);

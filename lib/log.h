@@ -28,6 +28,11 @@ MUSTCHECK int log_setup(const struct log_config *config);
 /* log_reopen - open the file of the last log_setup anew, after rotation.  Returns 0, or -1 and errno. */
 MUSTCHECK int log_reopen(void);
 
+/* log_descriptor - where lines are written now, to be passed to a process that cannot open the file; log_adopt - write
+ * to fd (taken) from now on. */
+int log_descriptor(void);
+void log_adopt(int fd);
+
 bool log_enabled(enum log_level level);
 
 /* A line being built.  Fields keep their order; values are quoted and escaped as the format asks; a line that grows

@@ -52,7 +52,10 @@ struct loop *loop_new(void)
     struct loop *loop = MEM_NEW(struct loop);
     struct event_config *config = event_config_new();
     CHECK(config != NULL);
-    event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST | EVENT_BASE_FLAG_NOLOCK);
+    /* No change lists (EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST): they take a descriptor out of epoll only at the next
+     * wait. One that was closed by then, but lives on in another process (a handed-off socket), could never be taken
+     * out, and its events would wake us for ever. */
+    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
     loop->magic = LOOP_MAGIC;
     loop->base = event_base_new_with_config(config);
     event_config_free(config);

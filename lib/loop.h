@@ -10,7 +10,7 @@
 struct event_base;
 struct loop;
 
-/* loop_new - a loop for the calling thread (epoll with change lists).  Never NULL. */
+/* loop_new - a loop for the calling thread (epoll).  Never NULL. */
 struct loop *loop_new(void);
 void loop_free(struct loop **loop);
 struct event_base *loop_base(struct loop *loop);

@@ -1,0 +1,160 @@
+#include "gateway/action_proxy.h"
+
+#include "gateway/upstream.h"
+#include "gateway/worker.h"
+#include "lib/log.h"
+#include "lib/pp2.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <string.h>
+
+/* Servers read the header into small buffers: nginx before 1.23 takes 107 bytes, the longest of version 1, for
+ * version 2 as well.  What does not fit is left out, the server name first: the server finds it in the hello. */
+enum { PREFIX_MAX_BYTES = 107 };
+
+static void add_tlv(struct pp2 *pp, enum pp2_tlv_type type, const char *value)
+{
+    if (value == NULL) return;
+    pp->tlvs[pp->tlv_count++] =
+        (struct pp2_tlv){.type = (uint8_t)type, .len = (uint16_t)strlen(value), .value = (const uint8_t *)value};
+}
+
+static void queue_prefix(struct conn *conn)
+{
+    struct pp2 pp = {.src = conn->peer, .dst = conn->local};
+    if (conn->upstream->config->proxy_protocol == UPSTREAM_PROXY_V1) {
+        char line[PP1_MAX_BYTES];
+        relay_queue(&conn->up, line, pp1_encode(&pp, line));
+        return;
+    }
+    char id[CONN_ID_BYTES];
+    uint8_t header[PREFIX_MAX_BYTES];
+    add_tlv(&pp, PP2_TLV_UNIQUE_ID, conn_id(conn, id));
+    add_tlv(&pp, PP2_TLV_AUTHORITY, conn_sni(conn));
+    ssize_t len = pp2_encode(&pp, header, sizeof(header));
+    while (len < 0) {
+        CHECK(pp.tlv_count > 0);
+        pp.tlv_count--;
+        len = pp2_encode(&pp, header, sizeof(header));
+    }
+    relay_queue(&conn->up, header, (size_t)len);
+}
+
+static enum conn_state connected(struct conn *conn)
+{
+    conn_watch_server(conn, 0);
+    if (conn->upstream->config->proxy_protocol != UPSTREAM_PROXY_NONE) queue_prefix(conn);
+    return CONN_RELAY;
+}
+
+static void server_failed(struct conn *conn, int error)
+{
+    const struct upstream_config *config = conn->upstream->config;
+    char id[CONN_ID_BYTES], server[ENDPOINT_TEXT_BYTES];
+    struct log_line line;
+    log_begin(&line, LOG_LEVEL_WARN, "connect_failed");
+    log_str(&line, "conn", conn_id(conn, id));
+    log_str(&line, "upstream", config->name);
+    log_str(&line, "server", endpoint_format(gateway_config_server(config, conn->server), server, sizeof(server)));
+    log_str(&line, "error", strerror(error));
+    log_end(&line);
+    conn_count(conn, COUNTER_CONNECT_FAILED, 1);
+    conn_close_server(conn);
+}
+
+static enum conn_state try_servers(struct conn *conn)
+{
+    for (; conn->server < conn->upstream->config->server_count; conn->server++) {
+        switch (upstream_connect(conn->upstream, conn->server, &conn->server_side.fd)) {
+        case UPSTREAM_CONNECTED:
+            return connected(conn);
+        case UPSTREAM_CONNECTING:
+            deadline_arm(conn->upstream->connect_queue, &conn->deadline);
+            conn_watch_server(conn, EV_WRITE);
+            return CONN_CONNECT;
+        case UPSTREAM_FAILED:
+            if (errno == EMFILE || errno == ENFILE) return conn_ends(conn, CLOSE_DESCRIPTORS);
+            server_failed(conn, errno);
+        }
+    }
+    conn_discard(conn);
+    return conn_ends(conn, CLOSE_UPSTREAM_UNAVAILABLE);
+}
+
+enum conn_state action_proxy_start(struct conn *conn, const struct sight *sight)
+{
+    (void)sight;
+    conn->upstream = conn->route->user;
+    return CONN_CONNECT;
+}
+
+enum conn_state action_proxy_step_connect(struct conn *conn, unsigned wake)
+{
+    int error = 0;
+    if (wake & CONN_WAKE_ENTER) return try_servers(conn);
+    if (wake & CONN_WAKE_SERVER_WRITE) {
+        error = upstream_connect_result(conn->server_side.fd);
+        if (error == 0) return connected(conn);
+    } else if (wake & CONN_WAKE_DEADLINE) {
+        error = ETIMEDOUT;
+    } else {
+        return CONN_CONNECT;
+    }
+    server_failed(conn, error);
+    conn->server++;
+    return try_servers(conn);
+}
+
+static enum conn_state move_up(struct conn *conn)
+{
+    uint64_t before = conn->up.bytes;
+    enum relay_status status = relay_move(&conn->worker->relay, &conn->up, conn->client.fd, conn->server_side.fd);
+    conn_count(conn, COUNTER_BYTES_IN, conn->up.bytes - before);
+    if (status == RELAY_SOURCE_BROKEN) return conn_resets(conn, CLOSE_CLIENT_RESET);
+    if (status == RELAY_SINK_BROKEN) return conn_resets(conn, CLOSE_UPSTREAM_RESET);
+    return (enum conn_state)conn->state;
+}
+
+static enum conn_state move_down(struct conn *conn)
+{
+    uint64_t before = conn->down.bytes;
+    enum relay_status status = relay_move(&conn->worker->relay, &conn->down, conn->server_side.fd, conn->client.fd);
+    conn_count(conn, COUNTER_BYTES_OUT, conn->down.bytes - before);
+    if (status == RELAY_SOURCE_BROKEN) return conn_resets(conn, CLOSE_UPSTREAM_RESET);
+    if (status == RELAY_SINK_BROKEN) return conn_resets(conn, CLOSE_CLIENT_RESET);
+    return (enum conn_state)conn->state;
+}
+
+static short interest(bool read, bool write)
+{
+    return (short)((read ? EV_READ : 0) | (write ? EV_WRITE : 0));
+}
+
+static enum conn_state move(struct conn *conn, unsigned wake, int64_t timeout_ms)
+{
+    enum conn_state next = (enum conn_state)conn->state;
+    if (wake & (CONN_WAKE_ENTER | CONN_WAKE_CLIENT_READ | CONN_WAKE_SERVER_WRITE)) next = move_up(conn);
+    if (next != CONN_END && (wake & (CONN_WAKE_ENTER | CONN_WAKE_SERVER_READ | CONN_WAKE_CLIENT_WRITE)))
+        next = move_down(conn);
+    if (next == CONN_END) return CONN_END;
+    if (conn->up.finished && conn->down.finished) return conn_ends(conn, CLOSE_DONE);
+    conn_rearm(conn, timeout_ms);
+    conn_watch_client(conn, interest(relay_wants_read(&conn->up), relay_wants_write(&conn->down)));
+    conn_watch_server(conn, interest(relay_wants_read(&conn->down), relay_wants_write(&conn->up)));
+    return next;
+}
+
+enum conn_state action_proxy_step_relay(struct conn *conn, unsigned wake)
+{
+    if (wake & CONN_WAKE_DEADLINE) return conn_ends(conn, CLOSE_IDLE_TIMEOUT);
+    enum conn_state next = move(conn, wake, conn->worker->config->idle_timeout_ms);
+    bool ended = conn->up.source_ended || conn->down.source_ended;
+    return next == CONN_RELAY && ended ? CONN_HALF_CLOSED : next;
+}
+
+enum conn_state action_proxy_step_half_closed(struct conn *conn, unsigned wake)
+{
+    if (wake & CONN_WAKE_DEADLINE) return conn_ends(conn, CLOSE_HALF_CLOSED_TIMEOUT);
+    return move(conn, wake, conn->worker->config->half_closed_timeout_ms);
+}

@@ -1,0 +1,310 @@
+#include "gateway/conn.h"
+
+#include "gateway/action_handoff.h"
+#include "gateway/action_proxy.h"
+#include "gateway/peek.h"
+#include "gateway/upstream.h"
+#include "gateway/worker.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    CONN_MAGIC = 0x434f4e4e,
+    DISCARD_BYTES = 64 * 1024,
+};
+
+/* Memory for each connection is a promise of the design; libevent's own share comes on top. */
+_Static_assert(sizeof(struct conn) <= 384, "a connection has grown");
+
+struct state_row {
+    const char *name;
+    enum conn_state (*step)(struct conn *conn, unsigned wake);
+    struct deadline_queue *(*queue)(const struct conn *conn);
+};
+
+static struct deadline_queue *peek_queue(const struct conn *conn)
+{
+    return conn->worker->peek_queue;
+}
+
+static struct deadline_queue *connect_queue(const struct conn *conn)
+{
+    return conn->upstream->connect_queue;
+}
+
+static struct deadline_queue *handoff_queue(const struct conn *conn)
+{
+    return conn->handoff->queue;
+}
+
+static struct deadline_queue *idle_queue(const struct conn *conn)
+{
+    return conn->worker->idle_queue;
+}
+
+static struct deadline_queue *half_closed_queue(const struct conn *conn)
+{
+    return conn->worker->half_closed_queue;
+}
+
+static const struct state_row STATES[CONN_STATE_COUNT] = {
+    [CONN_PEEK] = {"peek", peek_step, peek_queue},
+    [CONN_CONNECT] = {"connect", action_proxy_step_connect, connect_queue},
+    [CONN_HANDOFF_WAIT] = {"handoff_wait", action_handoff_step, handoff_queue},
+    [CONN_RELAY] = {"relay", action_proxy_step_relay, idle_queue},
+    [CONN_HALF_CLOSED] = {"half_closed", action_proxy_step_half_closed, half_closed_queue},
+    [CONN_END] = {"end", NULL, NULL},
+};
+
+char *conn_id(const struct conn *conn, char out[CONN_ID_BYTES])
+{
+    snprintf(out, CONN_ID_BYTES, "%016" PRIx64, conn->id);
+    return out;
+}
+
+const char *conn_sni(const struct conn *conn)
+{
+    return conn->names != NULL && conn->names[0] != '\0' ? conn->names : NULL;
+}
+
+const char *conn_alpn(const struct conn *conn)
+{
+    if (conn->names == NULL) return NULL;
+    const char *alpn = conn->names + strlen(conn->names) + 1;
+    return alpn[0] != '\0' ? alpn : NULL;
+}
+
+void conn_remember(struct conn *conn, const struct sight *sight)
+{
+    if (!sight->hello_done || conn->names != NULL) return;
+    char alpn[CLIENTHELLO_ALPN_MAX_BYTES];
+    clienthello_alpn_text(&sight->hello, alpn, sizeof(alpn));
+    const char *sni = sight->hello.has_sni ? sight->hello.sni : "";
+    size_t sni_len = strlen(sni), alpn_len = strlen(alpn);
+    conn->names = mem_alloc(sni_len + alpn_len + 2);
+    memcpy(conn->names, sni, sni_len);
+    memcpy(conn->names + sni_len + 1, alpn, alpn_len);
+}
+
+void conn_count(struct conn *conn, enum gateway_counter row, uint64_t n)
+{
+    counter_add(conn->worker->totals, row, n);
+    if (conn->route != NULL) counter_add(conn->worker->route_totals[conn->route->index], row, n);
+}
+
+static void on_client(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    unsigned wake = (what & EV_READ) ? CONN_WAKE_CLIENT_READ : 0;
+    conn_drive(arg, wake | ((what & EV_WRITE) ? CONN_WAKE_CLIENT_WRITE : 0));
+}
+
+static void on_server(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    unsigned wake = (what & EV_READ) ? CONN_WAKE_SERVER_READ : 0;
+    conn_drive(arg, wake | ((what & EV_WRITE) ? CONN_WAKE_SERVER_WRITE : 0));
+}
+
+static void watch(struct conn *conn, struct conn_side *side, short what, event_callback_fn fn)
+{
+    if (side->watched == what) return;
+    if (side->watched != 0) event_del(side->event);
+    side->watched = what;
+    if (what == 0) return;
+    struct event_base *base = loop_base(conn->worker->loop);
+    if (side->event == NULL)
+        side->event = event_new(base, side->fd, (short)(what | EV_PERSIST), fn, conn);
+    else
+        event_assign(side->event, base, side->fd, (short)(what | EV_PERSIST), fn, conn);
+    CHECK(side->event != NULL);
+    event_add(side->event, NULL);
+}
+
+void conn_watch_client(struct conn *conn, short what)
+{
+    watch(conn, &conn->client, what, on_client);
+}
+
+void conn_watch_server(struct conn *conn, short what)
+{
+    watch(conn, &conn->server_side, what, on_server);
+}
+
+static void close_side(struct conn_side *side, bool reset)
+{
+    if (side->fd < 0) return;
+    if (side->event != NULL) event_free(side->event);
+    side->event = NULL;
+    side->watched = 0;
+    /* With no time to linger the kernel sends a reset: the other side must see that it was cut off. */
+    const struct linger linger = {.l_onoff = 1};
+    if (reset) (void)setsockopt(side->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+    close(side->fd);
+    side->fd = -1;
+}
+
+void conn_close_server(struct conn *conn)
+{
+    close_side(&conn->server_side, conn->reset);
+}
+
+void conn_discard(struct conn *conn)
+{
+    (void)recv(conn->client.fd, NULL, DISCARD_BYTES, MSG_DONTWAIT | MSG_TRUNC);
+}
+
+enum conn_state conn_ends(struct conn *conn, enum close_reason reason)
+{
+    conn->reason = (uint8_t)reason;
+    return CONN_END;
+}
+
+enum conn_state conn_resets(struct conn *conn, enum close_reason reason)
+{
+    conn->reset = true;
+    return conn_ends(conn, reason);
+}
+
+/* An hour's timeout need not be exact to the millisecond: moving the deadline for each read would cost more than it
+ * is worth. */
+void conn_rearm(struct conn *conn, int64_t timeout_ms)
+{
+    int64_t now_ms = loop_now_ms(conn->worker->loop);
+    int64_t coarse_ms = timeout_ms / 16 < 1000 ? timeout_ms / 16 : 1000;
+    if (now_ms - conn->armed_ms < coarse_ms) return;
+    conn->armed_ms = now_ms;
+    deadline_arm(STATES[conn->state].queue(conn), &conn->deadline);
+}
+
+static void log_end_of(const struct conn *conn)
+{
+    struct log_line line;
+    char id[CONN_ID_BYTES], local[ADDR_TEXT_BYTES], server[ENDPOINT_TEXT_BYTES];
+    const struct route *route = conn->route;
+    const struct upstream *upstream = conn->upstream;
+    log_begin(&line, LOG_LEVEL_INFO, "close");
+    log_str(&line, "conn", conn_id(conn, id));
+    log_addr(&line, "peer", &conn->peer);
+    log_str(&line, "local", addr_format(&conn->local, ADDR_FULL, local, sizeof(local)));
+    log_str(&line, "listener", conn->listener->name);
+    if (route != NULL) {
+        log_str(&line, "route", route->name);
+        log_int(&line, "rule", route->line);
+    }
+    if (upstream != NULL) {
+        log_str(&line, "upstream", upstream->config->name);
+        if (conn->server < upstream->config->server_count)
+            log_str(&line, "server",
+                    endpoint_format(gateway_config_server(upstream->config, conn->server), server, sizeof(server)));
+    }
+    if (conn->handoff != NULL) log_str(&line, "backend", conn->handoff->config->name);
+    log_str(&line, "sni", conn_sni(conn));
+    log_str(&line, "alpn", conn_alpn(conn));
+    log_str(&line, "protocol", conn->protocol);
+    log_uint(&line, "bytes_in", conn->up.bytes);
+    log_uint(&line, "bytes_out", conn->down.bytes);
+    log_int(&line, "duration_ms", loop_now_ms(conn->worker->loop) - conn->start_ms);
+    log_str(&line, "reason", close_reason_name((enum close_reason)conn->reason));
+    log_end(&line);
+}
+
+/* The one place where a connection ends. */
+static void finish(struct conn *conn)
+{
+    struct worker *worker = conn->worker;
+    size_t row = close_reason_row((enum close_reason)conn->reason);
+    counter_add(worker->totals, row, 1);
+    if (conn->route != NULL) counter_add(worker->route_totals[conn->route->index], row, 1);
+    log_end_of(conn);
+
+    /* Bytes that were taken from one side and cannot reach the other: it must not look like an end in order. */
+    if (relay_wants_write(&conn->up) || relay_wants_write(&conn->down)) conn->reset = true;
+    relay_release(&worker->relay, &conn->up);
+    relay_release(&worker->relay, &conn->down);
+    conn_close_server(conn);
+    /* A handed-off socket is the backend's now: our copy is closed and nothing else. */
+    close_side(&conn->client, conn->reset && conn->reason != CLOSE_HANDED_OFF);
+
+    deadline_disarm(&conn->deadline);
+    deadline_disarm(&conn->nap);
+    list_remove(&conn->wait_link);
+    list_remove(&conn->link);
+    free(conn->header);
+    free(conn->names);
+    conn->header = NULL;
+    conn->names = NULL;
+    conn->magic = 0;
+    loop_defer_free(worker->loop, conn);
+    worker_conn_gone(worker);
+}
+
+/* The one setter of the state. */
+static void enter(struct conn *conn, enum conn_state next)
+{
+    if (log_enabled(LOG_LEVEL_DEBUG)) {
+        char id[CONN_ID_BYTES];
+        struct log_line line;
+        log_begin(&line, LOG_LEVEL_DEBUG, "state");
+        log_str(&line, "conn", conn_id(conn, id));
+        log_str(&line, "from", STATES[conn->state].name);
+        log_str(&line, "to", STATES[next].name);
+        log_end(&line);
+    }
+    conn->state = (uint8_t)next;
+    deadline_disarm(&conn->deadline);
+    if (STATES[next].queue == NULL) return;
+    conn->armed_ms = loop_now_ms(conn->worker->loop);
+    deadline_arm(STATES[next].queue(conn), &conn->deadline);
+}
+
+void conn_drive(struct conn *conn, unsigned wake)
+{
+    CHECK_MAGIC(conn, CONN_MAGIC);
+    for (;;) {
+        enum conn_state next = STATES[conn->state].step(conn, wake);
+        if (next == (enum conn_state)conn->state) return;
+        enter(conn, next);
+        if (next == CONN_END) {
+            finish(conn);
+            return;
+        }
+        wake = CONN_WAKE_ENTER;
+    }
+}
+
+void conn_close(struct conn *conn, enum close_reason reason)
+{
+    CHECK_MAGIC(conn, CONN_MAGIC);
+    enter(conn, conn_ends(conn, reason));
+    finish(conn);
+}
+
+void conn_start(struct worker *worker, const struct listener_config *listener, int fd, const struct addr *peer)
+{
+    struct conn *conn = MEM_NEW(struct conn);
+    conn->magic = CONN_MAGIC;
+    conn->worker = worker;
+    conn->listener = listener;
+    conn->id = worker->next_id++;
+    conn->start_ms = loop_now_ms(worker->loop);
+    conn->client.fd = fd;
+    conn->server_side.fd = -1;
+    conn->peer = *peer;
+    struct sockaddr_storage local;
+    socklen_t len = sizeof(local);
+    if (getsockname(fd, (struct sockaddr *)&local, &len) == 0)
+        addr_from_sockaddr(&conn->local, (struct sockaddr *)&local, len);
+    list_append(&worker->conns, &conn->link);
+    worker->conn_count++;
+    enter(conn, CONN_PEEK);
+    conn_drive(conn, CONN_WAKE_ENTER);
+}

@@ -1,0 +1,221 @@
+#include "gateway/gateway_config.h"
+
+#include "gateway/gateway_options.h"
+#include "lib/mem.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A route's title is the label of its counters, which has this many bytes at most. */
+enum { ROUTE_NAME_MAX_BYTES = 63 };
+
+static size_t count_sections(const struct option_file *file, const char *name)
+{
+    size_t count = 0;
+    const struct option_section *s = NULL;
+    while ((s = option_next(file, name, s)) != NULL)
+        count++;
+    return count;
+}
+
+static void read_top(struct gateway_config *config)
+{
+    const struct option_section *top = option_top(config->file);
+    config->workers = (size_t)option_int(top, "workers");
+    config->user = option_str(top, "user");
+    config->group = option_str(top, "group");
+    config->lock_file = option_str(top, "lock-file");
+    config->control_socket = option_str(top, "control-socket");
+    config->sandbox = option_bool(top, "sandbox");
+    config->max_connections = (size_t)option_int(top, "max-connections");
+    config->peek_timeout_ms = option_int(top, "peek-timeout");
+    config->peek_limit_bytes = (size_t)option_int(top, "peek-limit");
+    config->idle_timeout_ms = option_int(top, "idle-timeout");
+    config->half_closed_timeout_ms = option_int(top, "half-closed-timeout");
+    config->drain_timeout_ms = option_int(top, "drain-timeout");
+
+    const struct option_section *log = option_single(config->file, "log");
+    config->log.level = (enum log_level)option_enum(log, "level");
+    config->log.format = (enum log_format)option_enum(log, "format");
+    config->log.addresses = (enum addr_mode)option_enum(log, "addresses");
+    config->log.path = option_str(log, "file");
+}
+
+static int check_user(const struct gateway_config *config, char *error, size_t cap)
+{
+    const struct option_section *top = option_top(config->file);
+    if (config->user == NULL) {
+        if (geteuid() != 0) return 0;
+        return option_error(top, "user", error, cap,
+                            "expected the name of an unprivileged user: workers never run as root");
+    }
+    errno = 0;
+    const struct passwd *user = getpwnam(config->user);
+    if (user == NULL) return option_error(top, "user", error, cap, "no user is named \"%s\"", config->user);
+    if (user->pw_uid == 0)
+        return option_error(top, "user", error, cap, "expected an unprivileged user: workers never run as root");
+    if (config->group != NULL && getgrnam(config->group) == NULL)
+        return option_error(top, "group", error, cap, "no group is named \"%s\"", config->group);
+    return 0;
+}
+
+/* The same address twice would make the kernel spread clients over two listeners at random. */
+static int check_address_unique(const struct gateway_config *config, size_t upto, size_t address, char *error,
+                                size_t cap)
+{
+    const struct listener_config *mine = &config->listeners[upto];
+    const struct endpoint *wanted = gateway_config_address(mine, address);
+    for (size_t l = 0; l <= upto; l++) {
+        const struct listener_config *other = &config->listeners[l];
+        size_t end = l == upto ? address : other->address_count;
+        for (size_t a = 0; a < end; a++) {
+            if (!addr_equal(&gateway_config_address(other, a)->ip, &wanted->ip)) continue;
+            char text[ENDPOINT_TEXT_BYTES];
+            return option_error(mine->section, "address", error, cap, "%s is already used by listener \"%s\"",
+                                endpoint_format(wanted, text, sizeof(text)), other->name);
+        }
+    }
+    return 0;
+}
+
+static int read_listeners(struct gateway_config *config, char *error, size_t cap)
+{
+    config->listener_count = count_sections(config->file, "listener");
+    if (config->listener_count == 0)
+        return option_error(option_top(config->file), NULL, error, cap,
+                            "expected at least one section listener \"NAME\" { address = … }");
+    config->listeners = mem_alloc(config->listener_count * sizeof(*config->listeners));
+    const struct option_section *s = NULL;
+    for (size_t i = 0; i < config->listener_count; i++) {
+        s = option_next(config->file, "listener", s);
+        struct listener_config *listener = &config->listeners[i];
+        listener->name = option_title(s);
+        listener->section = s;
+        listener->backlog = (int)option_int(s, "backlog");
+        listener->address_count = option_count(s, "address");
+        if (listener->address_count == 0)
+            return option_error(s, "address", error, cap, "expected at least one address such as \"*:443\"");
+        for (size_t a = 0; a < listener->address_count; a++) {
+            if (gateway_config_address(listener, a)->sa.sa_family == AF_UNIX)
+                return option_error(s, "address", error, cap, "expected an IP address and port, not a Unix socket");
+            if (check_address_unique(config, i, a, error, cap) < 0) return -1;
+        }
+    }
+    return 0;
+}
+
+static int read_upstreams(struct gateway_config *config, char *error, size_t cap)
+{
+    config->upstream_count = count_sections(config->file, "upstream");
+    config->upstreams = mem_alloc((config->upstream_count + 1) * sizeof(*config->upstreams));
+    const struct option_section *s = NULL;
+    for (size_t i = 0; i < config->upstream_count; i++) {
+        s = option_next(config->file, "upstream", s);
+        struct upstream_config *upstream = &config->upstreams[i];
+        upstream->name = option_title(s);
+        upstream->section = s;
+        upstream->server_count = option_count(s, "server");
+        upstream->proxy_protocol = (enum upstream_proxy_protocol)option_enum(s, "proxy-protocol");
+        upstream->connect_timeout_ms = option_int(s, "connect-timeout");
+        if (upstream->server_count == 0)
+            return option_error(s, "server", error, cap,
+                                "expected at least one server such as \"127.0.0.1:8443\" or \"unix:/path\"");
+    }
+    return 0;
+}
+
+static int read_backends(struct gateway_config *config, char *error, size_t cap)
+{
+    config->backend_count = count_sections(config->file, "backend");
+    config->backends = mem_alloc((config->backend_count + 1) * sizeof(*config->backends));
+    const struct option_section *s = NULL;
+    for (size_t i = 0; i < config->backend_count; i++) {
+        s = option_next(config->file, "backend", s);
+        struct backend_config *backend = &config->backends[i];
+        backend->name = option_title(s);
+        backend->handoff_timeout_ms = option_int(s, "handoff-timeout");
+        const char *path = option_str(s, "inlet");
+        if (path == NULL)
+            return option_error(s, "inlet", error, cap, "expected the path of the backend's inlet socket");
+        if (strlen(path) >= sizeof(backend->inlet.un.sun_path))
+            return option_error(s, "inlet", error, cap, "expected a path of less than %zu bytes",
+                                sizeof(backend->inlet.un.sun_path));
+        backend->inlet.un.sun_family = AF_UNIX;
+        memcpy(backend->inlet.un.sun_path, path, strlen(path) + 1);
+        backend->inlet.len = (socklen_t)sizeof(backend->inlet.un);
+    }
+    return 0;
+}
+
+static int read_routes(struct gateway_config *config, char *error, size_t cap)
+{
+    const struct option_section *s = NULL;
+    while ((s = option_next(config->file, "route", s)) != NULL) {
+        size_t len = strlen(option_title(s));
+        if (len == 0 || len > ROUTE_NAME_MAX_BYTES)
+            return option_error(s, NULL, error, cap, "expected a name of 1 to %d bytes", ROUTE_NAME_MAX_BYTES);
+    }
+    config->routes = route_table_new(config->file, error, cap);
+    if (config->routes == NULL) return -1;
+    if (route_count(config->routes) == 0)
+        return option_error(option_top(config->file), NULL, error, cap,
+                            "expected at least one section route \"NAME\" { … }");
+    return 0;
+}
+
+struct gateway_config *gateway_config_load(const char *path, char *error, size_t cap)
+{
+    struct option_file *file = option_load(path, GATEWAY_OPTIONS, GATEWAY_OPTION_COUNT, error, cap);
+    if (file == NULL) return NULL;
+    struct gateway_config *config = MEM_NEW(struct gateway_config);
+    config->file = file;
+    read_top(config);
+    if (check_user(config, error, cap) < 0 || read_listeners(config, error, cap) < 0 ||
+        read_upstreams(config, error, cap) < 0 || read_backends(config, error, cap) < 0 ||
+        read_routes(config, error, cap) < 0)
+        gateway_config_free(&config);
+    return config;
+}
+
+void gateway_config_free(struct gateway_config **config)
+{
+    struct gateway_config *old = *config;
+    if (old == NULL) return;
+    *config = NULL;
+    if (old->routes != NULL) route_table_free(&old->routes);
+    free(old->listeners);
+    free(old->upstreams);
+    free(old->backends);
+    option_file_free(&old->file);
+    free(old);
+}
+
+const struct endpoint *gateway_config_address(const struct listener_config *listener, size_t i)
+{
+    return option_endpoint(listener->section, "address", i);
+}
+
+const struct endpoint *gateway_config_server(const struct upstream_config *upstream, size_t i)
+{
+    return option_endpoint(upstream->section, "server", i);
+}
+
+size_t gateway_config_upstream(const struct gateway_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->upstream_count; i++)
+        if (strcmp(config->upstreams[i].name, name) == 0) return i;
+    CHECK(!"route to an unknown upstream");
+    return 0;
+}
+
+size_t gateway_config_backend(const struct gateway_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->backend_count; i++)
+        if (strcmp(config->backends[i].name, name) == 0) return i;
+    CHECK(!"route to an unknown backend");
+    return 0;
+}

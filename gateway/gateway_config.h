@@ -1,0 +1,74 @@
+/* gateway_config - the gateway's configuration, typed and checked as a whole. */
+#ifndef POSTERN_GATEWAY_GATEWAY_CONFIG_H
+#define POSTERN_GATEWAY_GATEWAY_CONFIG_H
+
+#include "gateway/route.h"
+#include "lib/check.h"
+#include "lib/log.h"
+#include "lib/option.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Strings and endpoints are borrowed from the file. */
+struct listener_config {
+    const char *name; /* the section's title */
+    const struct option_section *section;
+    size_t address_count;
+    int backlog;
+};
+
+enum upstream_proxy_protocol { UPSTREAM_PROXY_NONE, UPSTREAM_PROXY_V1, UPSTREAM_PROXY_V2 };
+
+struct upstream_config {
+    const char *name;
+    const struct option_section *section;
+    size_t server_count;
+    enum upstream_proxy_protocol proxy_protocol;
+    int64_t connect_timeout_ms;
+};
+
+struct backend_config {
+    const char *name;
+    struct endpoint inlet;
+    int64_t handoff_timeout_ms;
+};
+
+struct gateway_config {
+    struct option_file *file;
+    size_t workers;
+    const char *user, *group; /* NULL: unset */
+    const char *lock_file;
+    const char *control_socket; /* NULL: none */
+    bool sandbox;
+    size_t max_connections; /* for each worker */
+    int64_t peek_timeout_ms;
+    size_t peek_limit_bytes;
+    int64_t idle_timeout_ms;
+    int64_t half_closed_timeout_ms;
+    int64_t drain_timeout_ms;
+    struct log_config log;
+    size_t listener_count;
+    struct listener_config *listeners;
+    size_t upstream_count;
+    struct upstream_config *upstreams;
+    size_t backend_count;
+    struct backend_config *backends;
+    struct route_table *routes;
+};
+
+/* gateway_config_load - read and check a file.  NULL and a message "FILE:LINE: …" in error (cap bytes). */
+MUSTCHECK struct gateway_config *gateway_config_load(const char *path, char *error, size_t cap);
+void gateway_config_free(struct gateway_config **config);
+
+/* The i-th address of a listener, and the i-th server of an upstream. */
+const struct endpoint *gateway_config_address(const struct listener_config *listener, size_t i);
+const struct endpoint *gateway_config_server(const struct upstream_config *upstream, size_t i);
+
+/* gateway_config_upstream, gateway_config_backend - the index of a section by its title; the title is known to exist,
+ * for the routes were checked. */
+size_t gateway_config_upstream(const struct gateway_config *config, const char *name);
+size_t gateway_config_backend(const struct gateway_config *config, const char *name);
+
+#endif

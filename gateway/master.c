@@ -1,0 +1,375 @@
+#include "gateway/master.h"
+
+#include "gateway/close_reason.h"
+#include "gateway/gateway_control.h"
+#include "gateway/listener.h"
+#include "gateway/worker.h"
+#include "lib/control.h"
+#include "lib/fdpass.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "lib/proc.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    MASTER_MAGIC = 0x4d415354,
+    RESTART_MS = 100, /* after the first death; doubled for each one that follows soon */
+    RESTART_MAX_MS = 10000,
+    LIVED_LONG_MS = 10000,     /* a worker that lived so long begins anew at RESTART_MS */
+    HARD_STOP_EXTRA_MS = 2000, /* beyond drain-timeout, before workers are killed */
+};
+
+static void set_timer(struct event *timer, int64_t delay_ms)
+{
+    const struct timeval delay = {.tv_sec = delay_ms / 1000, .tv_usec = delay_ms % 1000 * 1000};
+    evtimer_add(timer, &delay);
+}
+
+/* Workers are forked with the loop at rest, so that the child leaves it by returning. */
+static void on_restart(evutil_socket_t fd, short what, void *arg)
+{
+    struct master_worker *worker = arg;
+    (void)fd, (void)what;
+    worker->due = true;
+    loop_stop(worker->master->loop);
+}
+
+static void check_ended(struct master *master)
+{
+    if (!master->stopping) return;
+    for (size_t i = 0; i < master->config->workers; i++)
+        if (master->workers[i].pid != 0) return;
+    master->ended = true;
+    loop_stop(master->loop);
+}
+
+static void tell_workers(struct master *master, const char *message)
+{
+    for (size_t i = 0; i < master->config->workers; i++) {
+        struct master_worker *worker = &master->workers[i];
+        if (worker->pid != 0 && send(worker->channel, message, strlen(message), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+            log_msg(LOG_LEVEL_WARN, "worker_deaf", "worker %zu (pid %d): %s", i, (int)worker->pid, strerror(errno));
+    }
+}
+
+static void stop(struct master *master, const char *message, int64_t patience_ms)
+{
+    if (!master->stopping) log_msg(LOG_LEVEL_INFO, "stop", "%s", message);
+    master->stopping = true;
+    proc_notify("STOPPING=1");
+    listener_keep_only(master->listeners, SIZE_MAX);
+    tell_workers(master, message);
+    set_timer(master->hard_stop, patience_ms + HARD_STOP_EXTRA_MS);
+    check_ended(master);
+}
+
+static void on_hard_stop(evutil_socket_t fd, short what, void *arg)
+{
+    struct master *master = arg;
+    (void)fd, (void)what;
+    for (size_t i = 0; i < master->config->workers; i++)
+        if (master->workers[i].pid != 0) kill(master->workers[i].pid, SIGKILL);
+}
+
+static void close_channel(struct master_worker *worker)
+{
+    if (worker->channel_event != NULL) event_free(worker->channel_event);
+    worker->channel_event = NULL;
+    if (worker->channel >= 0) close(worker->channel);
+    worker->channel = -1;
+}
+
+static void log_death(const struct master_worker *worker, int status)
+{
+    struct log_line line;
+    log_begin(&line, LOG_LEVEL_ERROR, "worker_died");
+    log_uint(&line, "worker", worker->index);
+    log_int(&line, "pid", worker->pid);
+    if (WIFSIGNALED(status))
+        log_int(&line, "signal", WTERMSIG(status));
+    else
+        log_int(&line, "status", WEXITSTATUS(status));
+    log_end(&line);
+}
+
+static void bury(struct master_worker *worker, int status)
+{
+    struct master *master = worker->master;
+    bool was_ready = worker->ready;
+    if (!master->stopping) log_death(worker, status);
+    close_channel(worker);
+    worker->pid = 0;
+    worker->ready = false;
+    if (!master->stopping) {
+        counter_add(counters_block(master->counters, ""), COUNTER_WORKER_DEATHS, 1);
+        if (!master->ready && !was_ready) {
+            /* It will not get better by trying again: say so to who has just started us. */
+            master->failed = true;
+            stop(master, WORKER_MSG_END, 0);
+            return;
+        }
+        if (loop_now_ms(master->loop) - worker->started_ms > LIVED_LONG_MS) worker->deaths = 0;
+        int64_t delay_ms = (int64_t)RESTART_MS << (worker->deaths < 7 ? worker->deaths : 7);
+        worker->deaths++;
+        set_timer(worker->restart, delay_ms < RESTART_MAX_MS ? delay_ms : RESTART_MAX_MS);
+    }
+    check_ended(master);
+}
+
+static void on_child(int signo, void *arg)
+{
+    struct master *master = arg;
+    (void)signo;
+    for (size_t i = 0; i < master->config->workers; i++) {
+        struct master_worker *worker = &master->workers[i];
+        int status = 0;
+        if (worker->pid != 0 && waitpid(worker->pid, &status, WNOHANG) == worker->pid) bury(worker, status);
+    }
+}
+
+static void on_stop_signal(int signo, void *arg)
+{
+    struct master *master = arg;
+    if (signo == SIGINT)
+        stop(master, WORKER_MSG_END, 0);
+    else if (!master->stopping)
+        stop(master, WORKER_MSG_DRAIN, master->config->drain_timeout_ms);
+}
+
+/* Workers cannot open files: they get the descriptor of the new one. */
+static void on_log_signal(int signo, void *arg)
+{
+    struct master *master = arg;
+    (void)signo;
+    if (master->config->log.path == NULL) return;
+    if (log_reopen() < 0) {
+        log_msg(LOG_LEVEL_ERROR, "log_reopen_failed", "%s: %s", master->config->log.path, strerror(errno));
+        return;
+    }
+    for (size_t i = 0; i < master->config->workers; i++) {
+        const struct master_worker *worker = &master->workers[i];
+        if (worker->pid != 0 &&
+            fdpass_send(worker->channel, log_descriptor(), WORKER_MSG_LOG, strlen(WORKER_MSG_LOG)) < 0)
+            log_msg(LOG_LEVEL_WARN, "worker_deaf", "worker %zu (pid %d): %s", i, (int)worker->pid, strerror(errno));
+    }
+    log_msg(LOG_LEVEL_INFO, "log_reopened", "%s", master->config->log.path);
+}
+
+static void on_reload_signal(int signo, void *arg)
+{
+    (void)signo, (void)arg;
+    log_msg(LOG_LEVEL_WARN, "reload", "reloading is not supported yet: restart the gateway to apply a new file");
+}
+
+static void on_channel(evutil_socket_t fd, short what, void *arg)
+{
+    struct master_worker *worker = arg;
+    struct master *master = worker->master;
+    char text[WORKER_MSG_MAX_BYTES];
+    (void)what;
+    ssize_t len = recv((int)fd, text, sizeof(text), MSG_DONTWAIT);
+    if (len <= 0) {
+        /* It has ended or is about to: SIGCHLD tells the rest. */
+        event_del(worker->channel_event);
+        return;
+    }
+    if ((size_t)len != strlen(WORKER_MSG_READY) || memcmp(text, WORKER_MSG_READY, (size_t)len) != 0) return;
+    worker->ready = true;
+    if (master->ready) return;
+    for (size_t i = 0; i < master->config->workers; i++)
+        if (!master->workers[i].ready) return;
+    master->ready = true;
+    log_msg(LOG_LEVEL_INFO, "ready", "%zu workers accept connections", master->config->workers);
+    proc_notify("READY=1");
+}
+
+/* Free what belongs to the process that master_run was called in; the child of a fork frees its copies. */
+static void master_free(struct master **master)
+{
+    struct master *old = *master;
+    *master = NULL;
+    if (old->workers != NULL) {
+        for (size_t i = 0; i < old->config->workers; i++) {
+            close_channel(&old->workers[i]);
+            event_free(old->workers[i].restart);
+        }
+    }
+    if (old->control != NULL) gateway_control_close(&old->control);
+    if (old->hard_stop != NULL) event_free(old->hard_stop);
+    loop_free(&old->loop);
+    listener_set_free(&old->listeners);
+    if (old->counters != NULL) counters_free(&old->counters);
+    if (old->lock_fd >= 0) close(old->lock_fd);
+    old->magic = 0;
+    free(old);
+}
+
+/* In the child: let go of all that is the master's, then be a worker. */
+static int run_child(struct master **master, const struct master_worker *worker, int channel, const sigset_t *mask)
+{
+    struct master *m = *master;
+    struct worker_start start = {
+        .index = worker->index,
+        .config = m->config,
+        .counters = m->counters,
+        .listeners = m->listeners,
+        .channel = channel,
+    };
+    listener_keep_only(m->listeners, worker->index);
+    m->counters = NULL;
+    m->listeners = NULL;
+    /* The epoll descriptor is shared with the master: events must not be taken out of that one. */
+    CHECK(event_reinit(loop_base(m->loop)) == 0);
+    master_free(master);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL);
+    sigprocmask(SIG_SETMASK, mask, NULL);
+    int status = worker_main(&start);
+    listener_set_free(&start.listeners);
+    counters_free(&start.counters);
+    return status;
+}
+
+/* Returns -1 in the master, else the exit status of the child. */
+static int start_worker(struct master **master, struct master_worker *worker)
+{
+    int pair[2];
+    worker->due = false;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0) {
+        log_msg(LOG_LEVEL_ERROR, "worker_failed", "socketpair: %s", strerror(errno));
+        set_timer(worker->restart, RESTART_MAX_MS);
+        return -1;
+    }
+    /* A signal between the fork and the child's own handlers would be told to the master's loop. */
+    sigset_t all, mask;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &mask);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(pair[0]);
+        return run_child(master, worker, pair[1], &mask);
+    }
+    int saved = errno;
+    sigprocmask(SIG_SETMASK, &mask, NULL);
+    close(pair[1]);
+    if (pid < 0) {
+        log_msg(LOG_LEVEL_ERROR, "worker_failed", "fork: %s", strerror(saved));
+        close(pair[0]);
+        set_timer(worker->restart, RESTART_MAX_MS);
+        return -1;
+    }
+    worker->pid = pid;
+    worker->channel = pair[0];
+    worker->started_ms = loop_now_ms((*master)->loop);
+    worker->channel_event = event_new(loop_base((*master)->loop), pair[0], EV_READ | EV_PERSIST, on_channel, worker);
+    CHECK(worker->channel_event != NULL);
+    event_add(worker->channel_event, NULL);
+    log_msg(LOG_LEVEL_INFO, "worker", "worker %zu is pid %d", worker->index, (int)pid);
+    return -1;
+}
+
+static void make_counters(struct master *master)
+{
+    size_t routes = route_count(master->config->routes);
+    master->counters = counters_new(CLOSE_REASON_ROWS, CLOSE_REASON_ROW_COUNT, routes + 1);
+    CHECK(counters_block(master->counters, "") != NULL);
+    for (size_t i = 0; i < routes; i++)
+        CHECK(counters_block(master->counters, route_at(master->config->routes, i)->name) != NULL);
+}
+
+static void make_workers(struct master *master)
+{
+    master->workers = mem_alloc(master->config->workers * sizeof(*master->workers));
+    for (size_t i = 0; i < master->config->workers; i++) {
+        struct master_worker *worker = &master->workers[i];
+        worker->master = master;
+        worker->index = i;
+        worker->channel = -1;
+        worker->due = true;
+        worker->restart = evtimer_new(loop_base(master->loop), on_restart, worker);
+        CHECK(worker->restart != NULL);
+    }
+}
+
+static void watch_signals(struct master *master)
+{
+    signal(SIGPIPE, SIG_IGN);
+    loop_on_signal(master->loop, SIGCHLD, on_child, master);
+    loop_on_signal(master->loop, SIGTERM, on_stop_signal, master);
+    loop_on_signal(master->loop, SIGINT, on_stop_signal, master);
+    loop_on_signal(master->loop, SIGUSR1, on_log_signal, master);
+    loop_on_signal(master->loop, SIGHUP, on_reload_signal, master);
+}
+
+static int master_open(struct master *master, char *why, size_t cap)
+{
+    const struct gateway_config *config = master->config;
+    master->lock_fd = proc_lock(config->lock_file, why, cap);
+    if (master->lock_fd < 0) return -1;
+    if (log_setup(&config->log) < 0) {
+        snprintf(why, cap, "cannot open the log file %s: %s", config->log.path, strerror(errno));
+        return -1;
+    }
+    log_msg(LOG_LEVEL_INFO, "start", "postern-gateway " POSTERN_VERSION ", pid %d", (int)getpid());
+    proc_raise_nofile(); /* listeners of many workers */
+    master->listeners = listener_open_all(config, why, cap);
+    if (master->listeners == NULL) return -1;
+    make_counters(master);
+    watch_signals(master);
+    make_workers(master);
+    master->hard_stop = evtimer_new(loop_base(master->loop), on_hard_stop, master);
+    CHECK(master->hard_stop != NULL);
+    if (config->control_socket != NULL) {
+        master->control = gateway_control_open(master, config->control_socket, why, cap);
+        if (master->control == NULL) return -1;
+    }
+    return 0;
+}
+
+/* Runs the loop, and forks in between.  Returns -1 in the master when all has ended, else the child's exit status. */
+static int supervise(struct master **master)
+{
+    while (!(*master)->ended) {
+        for (size_t i = 0; i < (*master)->config->workers; i++) {
+            struct master_worker *worker = &(*master)->workers[i];
+            if (!worker->due || (*master)->stopping) continue;
+            int status = start_worker(master, worker);
+            if (status >= 0) return status;
+        }
+        loop_run((*master)->loop);
+    }
+    return -1;
+}
+
+int master_run(struct gateway_config *config)
+{
+    struct master *master = MEM_NEW(struct master);
+    char why[512];
+    master->magic = MASTER_MAGIC;
+    master->config = config;
+    master->lock_fd = -1;
+    master->loop = loop_new();
+    master->started_ms = loop_now_ms(master->loop);
+    if (master_open(master, why, sizeof(why)) < 0) {
+        fprintf(stderr, "postern-gateway: %s\n", why);
+        log_msg(LOG_LEVEL_ERROR, "start_failed", "%s", why);
+        master_free(&master);
+        return EXIT_FAILURE;
+    }
+    int status = supervise(&master);
+    if (status >= 0) return status;
+    status = master->failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    log_msg(LOG_LEVEL_INFO, "end", "all workers have ended");
+    master_free(&master);
+    return status;
+}

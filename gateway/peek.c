@@ -1,0 +1,104 @@
+#include "gateway/peek.h"
+
+#include "gateway/action_handoff.h"
+#include "gateway/action_proxy.h"
+#include "gateway/action_refuse.h"
+#include "gateway/worker.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+static enum conn_state (*const ACTIONS[])(struct conn *conn, const struct sight *sight) = {
+    [ROUTE_PROXY] = action_proxy_start,
+    [ROUTE_HANDOFF] = action_handoff_start,
+    [ROUTE_REFUSE] = action_refuse_start,
+};
+
+enum peek_look peek_look(int fd, void *buffer, size_t cap, size_t seen, size_t *len)
+{
+    ssize_t n;
+    do {
+        n = recv(fd, buffer, cap, MSG_PEEK | MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    *len = n > 0 ? (size_t)n : 0;
+    if (n == 0) return PEEK_ENDED;
+    if (n < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? PEEK_SAME : PEEK_BROKEN;
+    if (*len > seen) return PEEK_GREW;
+    struct pollfd state = {.fd = fd, .events = POLLRDHUP};
+    if (poll(&state, 1, 0) <= 0) return PEEK_SAME;
+    return (state.revents & POLLERR) ? PEEK_BROKEN : PEEK_ENDED;
+}
+
+void peek_wait_beyond(int fd, size_t seen)
+{
+    int bytes = (int)seen + 1;
+    /* Refused only for what is not a stream socket; a loop without the mark is busier, but right. */
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
+}
+
+void peek_on_nap(struct deadline *nap, void *arg)
+{
+    (void)arg;
+    conn_drive(CONTAINER_OF(nap, struct conn, nap), CONN_WAKE_RETRY);
+}
+
+/* The name of the first protocol that matches, for the log. */
+static const char *protocol_of(const struct sight *sight)
+{
+    if (sight->hello_done || sight->hello_partial) return "tls";
+    if (sight->len == 0) return NULL;
+    struct sight copy = *sight;
+    copy.final = true;
+    for (size_t i = 0; i < PROBE_COUNT; i++)
+        if (PROBES[i].look(&copy) == PROBE_MATCH) return PROBES[i].name;
+    return NULL;
+}
+
+static enum conn_state decide(struct conn *conn, struct sight *sight)
+{
+    struct route *route = NULL;
+    enum route_verdict verdict = route_find(conn->worker->config->routes, sight, conn->listener->name, &route);
+    if (verdict == ROUTE_MORE) {
+        conn->seen = (uint32_t)sight->len;
+        peek_wait_beyond(conn->client.fd, conn->seen);
+        conn_watch_client(conn, EV_READ);
+        return CONN_PEEK;
+    }
+    conn->protocol = protocol_of(sight);
+    conn_remember(conn, sight);
+    if (conn->seen > 0) peek_wait_beyond(conn->client.fd, 0);
+    if (verdict == ROUTE_NONE) {
+        conn_discard(conn);
+        return conn_ends(conn, sight->len == 0 ? CLOSE_PEEK_TIMEOUT : CLOSE_NO_ROUTE);
+    }
+    conn_watch_client(conn, 0);
+    conn->route = route;
+    conn_count(conn, COUNTER_ROUTED, 1);
+    return ACTIONS[route->action](conn, sight);
+}
+
+enum conn_state peek_step(struct conn *conn, unsigned wake)
+{
+    struct worker *worker = conn->worker;
+    size_t cap = worker->config->peek_limit_bytes, len = 0;
+    bool deadline = wake & CONN_WAKE_DEADLINE;
+    deadline_disarm(&conn->nap);
+    enum peek_look look = peek_look(conn->client.fd, worker->peek_buffer, cap, conn->seen, &len);
+    if (look == PEEK_BROKEN) return conn_resets(conn, CLOSE_CLIENT_RESET);
+    if (look == PEEK_ENDED && len == 0) return conn_ends(conn, CLOSE_PEEK_EOF);
+    if (look == PEEK_SAME && !deadline) {
+        /* Woken without growth: the kernel is short of memory and would wake us again at once, so pause. */
+        bool pressed = (wake & CONN_WAKE_CLIENT_READ) && len > 0;
+        conn_watch_client(conn, pressed ? 0 : EV_READ);
+        if (pressed) deadline_arm(worker->nap_queue, &conn->nap);
+        return CONN_PEEK;
+    }
+    struct sight sight = {
+        .data = worker->peek_buffer,
+        .len = len,
+        .final = deadline || look == PEEK_ENDED || len >= cap,
+    };
+    return decide(conn, &sight);
+}

@@ -1,0 +1,250 @@
+#include "gateway/worker.h"
+
+#include "gateway/acceptor.h"
+#include "gateway/action_handoff.h"
+#include "gateway/conn.h"
+#include "gateway/listener.h"
+#include "gateway/peek.h"
+#include "gateway/upstream.h"
+#include "lib/fdpass.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "lib/proc.h"
+#include "lib/sandbox.h"
+
+#include <event2/event.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    WORKER_MAGIC = 0x574f524b,
+    PEEK_NAP_MS = 50,         /* how long peeking pauses when the kernel is short of memory */
+    DESCRIPTORS_PER_CONN = 2, /* client and server; pipes come and go */
+    DESCRIPTORS_OTHER = 64,
+};
+
+static void on_deadline(struct deadline *d, void *arg)
+{
+    (void)arg;
+    conn_drive(CONTAINER_OF(d, struct conn, deadline), CONN_WAKE_DEADLINE);
+}
+
+static void end_now(struct worker *worker)
+{
+    LIST_EACH (pos, &worker->conns)
+        conn_close(LIST_ENTRY(pos, struct conn, link), CLOSE_DRAINED);
+    loop_stop(worker->loop);
+}
+
+static void on_drain_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    end_now(arg);
+}
+
+static void drain(struct worker *worker)
+{
+    if (worker->draining) return;
+    for (size_t i = 0; i < worker->acceptor_count; i++)
+        acceptor_stop(&worker->acceptors[i]);
+    worker->draining = true;
+    int64_t timeout_ms = worker->config->drain_timeout_ms;
+    const struct timeval timeout = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
+    if (worker->conn_count == 0 || timeout_ms == 0)
+        end_now(worker);
+    else
+        evtimer_add(worker->drain_timer, &timeout);
+}
+
+void worker_conn_gone(struct worker *worker)
+{
+    CHECK(worker->conn_count > 0);
+    worker->conn_count--;
+    if (worker->draining && worker->conn_count == 0) loop_stop(worker->loop);
+}
+
+static void on_message(struct worker *worker, const char *text, size_t len, int fd)
+{
+    if (len == strlen(WORKER_MSG_DRAIN) && memcmp(text, WORKER_MSG_DRAIN, len) == 0)
+        drain(worker);
+    else if (len == strlen(WORKER_MSG_END) && memcmp(text, WORKER_MSG_END, len) == 0)
+        end_now(worker);
+    else if (len == strlen(WORKER_MSG_LOG) && memcmp(text, WORKER_MSG_LOG, len) == 0 && fd >= 0) {
+        log_adopt(fd);
+        return;
+    }
+    if (fd >= 0) close(fd);
+}
+
+static void on_channel(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker *worker = arg;
+    char text[WORKER_MSG_MAX_BYTES];
+    size_t len = 0;
+    int passed = -1;
+    (void)what;
+    CHECK_MAGIC(worker, WORKER_MAGIC);
+    switch (fdpass_recv((int)fd, text, sizeof(text), &len, &passed)) {
+    case FDPASS_OK:
+        on_message(worker, text, len, passed);
+        break;
+    case FDPASS_EOF:
+    case FDPASS_ERROR:
+        /* The master is dead.  Who starts a new one must find the port free. */
+        log_msg(LOG_LEVEL_ERROR, "master_gone", "the master process has ended; so does worker %zu", worker->index);
+        event_del(worker->channel_event);
+        end_now(worker);
+        break;
+    case FDPASS_AGAIN:
+    case FDPASS_TRUNCATED:
+        break;
+    }
+}
+
+static void on_signal(int signo, void *arg)
+{
+    if (signo == SIGTERM)
+        drain(arg);
+    else
+        end_now(arg);
+}
+
+/* Rights are given up first, then everything else that the worker will never need. */
+static int confine(const struct gateway_config *config, char *why, size_t cap)
+{
+    size_t limit = proc_raise_nofile(), wanted = config->max_connections * DESCRIPTORS_PER_CONN + DESCRIPTORS_OTHER;
+    if (limit < wanted)
+        log_msg(LOG_LEVEL_WARN, "few_descriptors", "max-connections = %zu may need %zu descriptors, the limit is %zu",
+                config->max_connections, wanted, limit);
+    if (proc_drop_privileges(config->user, config->group, why, cap) < 0) return -1;
+    if (!config->sandbox) return 0;
+    bool landlock = false;
+    const struct sandbox_rules rules = {.may_bind = false};
+    if (sandbox_enter(&rules, &landlock, why, cap) < 0) return -1;
+    log_msg(LOG_LEVEL_DEBUG, "sandbox", "landlock %s", landlock ? "in force" : "not in this kernel");
+    return 0;
+}
+
+static void open_queues(struct worker *worker)
+{
+    const struct gateway_config *config = worker->config;
+    struct loop *loop = worker->loop;
+    worker->peek_queue = deadline_queue_new(loop, config->peek_timeout_ms, on_deadline, worker);
+    worker->nap_queue = deadline_queue_new(loop, PEEK_NAP_MS, peek_on_nap, worker);
+    worker->idle_queue = deadline_queue_new(loop, config->idle_timeout_ms, on_deadline, worker);
+    worker->half_closed_queue = deadline_queue_new(loop, config->half_closed_timeout_ms, on_deadline, worker);
+    worker->upstreams = mem_alloc((config->upstream_count + 1) * sizeof(*worker->upstreams));
+    for (size_t i = 0; i < config->upstream_count; i++) {
+        worker->upstreams[i].config = &config->upstreams[i];
+        worker->upstreams[i].connect_queue =
+            deadline_queue_new(loop, config->upstreams[i].connect_timeout_ms, on_deadline, worker);
+    }
+    worker->handoffs = mem_alloc((config->backend_count + 1) * sizeof(*worker->handoffs));
+    for (size_t i = 0; i < config->backend_count; i++)
+        action_handoff_init(&worker->handoffs[i], &config->backends[i], loop,
+                            deadline_queue_new(loop, config->backends[i].handoff_timeout_ms, on_deadline, worker));
+}
+
+static void open_routes(struct worker *worker, struct counters *counters)
+{
+    struct gateway_config *config = worker->config;
+    worker->totals = counters_block(counters, "");
+    worker->route_totals = mem_alloc(route_count(config->routes) * sizeof(*worker->route_totals));
+    for (size_t i = 0; i < route_count(config->routes); i++) {
+        struct route *route = route_at(config->routes, i);
+        worker->route_totals[i] = counters_block(counters, route->name);
+        CHECK(worker->totals != NULL && worker->route_totals[i] != NULL);
+        if (route->action == ROUTE_PROXY)
+            route->user = &worker->upstreams[gateway_config_upstream(config, route->target)];
+        else if (route->action == ROUTE_HANDOFF)
+            route->user = &worker->handoffs[gateway_config_backend(config, route->target)];
+    }
+}
+
+/* The upper half is drawn at random for each process, the lower half counts. */
+static uint64_t first_id(void)
+{
+    uint32_t random = 0;
+    CHECK(getrandom(&random, sizeof(random), 0) == sizeof(random));
+    return (uint64_t)random << 32;
+}
+
+static void worker_open(struct worker *worker, const struct worker_start *start)
+{
+    worker->magic = WORKER_MAGIC;
+    worker->index = start->index;
+    worker->config = start->config;
+    worker->channel = start->channel;
+    worker->loop = loop_new();
+    worker->next_id = first_id();
+    worker->peek_buffer = mem_alloc(start->config->peek_limit_bytes);
+    list_init(&worker->conns);
+    relay_shared_init(&worker->relay);
+    open_queues(worker);
+    open_routes(worker, start->counters);
+    struct event_base *base = loop_base(worker->loop);
+    worker->drain_timer = evtimer_new(base, on_drain_timer, worker);
+    worker->channel_event = event_new(base, worker->channel, EV_READ | EV_PERSIST, on_channel, worker);
+    CHECK(worker->drain_timer != NULL && worker->channel_event != NULL);
+    event_add(worker->channel_event, NULL);
+    loop_on_signal(worker->loop, SIGTERM, on_signal, worker);
+    loop_on_signal(worker->loop, SIGINT, on_signal, worker);
+}
+
+static void start_accepting(struct worker *worker, struct listener_set *listeners)
+{
+    worker->acceptor_count = listeners->per_worker;
+    worker->acceptors = mem_alloc(worker->acceptor_count * sizeof(*worker->acceptors));
+    for (size_t i = 0; i < worker->acceptor_count; i++)
+        acceptor_start(&worker->acceptors[i], worker, &listeners->sockets[worker->index * listeners->per_worker + i]);
+}
+
+static void worker_close(struct worker *worker)
+{
+    const struct gateway_config *config = worker->config;
+    for (size_t i = 0; i < worker->acceptor_count; i++)
+        acceptor_stop(&worker->acceptors[i]);
+    LIST_EACH (pos, &worker->conns)
+        conn_close(LIST_ENTRY(pos, struct conn, link), CLOSE_DRAINED);
+    for (size_t i = 0; i < config->upstream_count; i++)
+        deadline_queue_free(&worker->upstreams[i].connect_queue);
+    for (size_t i = 0; i < config->backend_count; i++)
+        action_handoff_close(&worker->handoffs[i]);
+    deadline_queue_free(&worker->peek_queue);
+    deadline_queue_free(&worker->nap_queue);
+    deadline_queue_free(&worker->idle_queue);
+    deadline_queue_free(&worker->half_closed_queue);
+    event_free(worker->drain_timer);
+    event_free(worker->channel_event);
+    relay_shared_close(&worker->relay);
+    loop_free(&worker->loop);
+    close(worker->channel);
+    free(worker->acceptors);
+    free(worker->upstreams);
+    free(worker->handoffs);
+    free(worker->route_totals);
+    free(worker->peek_buffer);
+    worker->magic = 0;
+    free(worker);
+}
+
+int worker_main(const struct worker_start *start)
+{
+    char why[512];
+    if (confine(start->config, why, sizeof(why)) < 0) {
+        log_msg(LOG_LEVEL_ERROR, "worker_failed", "%s", why);
+        close(start->channel);
+        return EXIT_FAILURE;
+    }
+    struct worker *worker = MEM_NEW(struct worker);
+    worker_open(worker, start);
+    start_accepting(worker, start->listeners);
+    bool told = send(worker->channel, WORKER_MSG_READY, strlen(WORKER_MSG_READY), MSG_NOSIGNAL) > 0;
+    if (told) loop_run(worker->loop);
+    worker_close(worker);
+    return told ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,66 @@
+/* worker - one worker process: its loop, and what its connections share. */
+#ifndef POSTERN_GATEWAY_WORKER_H
+#define POSTERN_GATEWAY_WORKER_H
+
+#include "gateway/close_reason.h"
+#include "gateway/gateway_config.h"
+#include "gateway/relay.h"
+#include "lib/counter.h"
+#include "lib/loop.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct acceptor;
+struct handoff;
+struct listener_set;
+struct upstream;
+
+/* Messages of the master to a worker over the socket pair, and of the worker to the master. */
+#define WORKER_MSG_READY "ready" /* worker: set up, accepting */
+#define WORKER_MSG_DRAIN "drain" /* master: stop accepting, end when the last connection has, or at drain-timeout */
+#define WORKER_MSG_END   "end"   /* master: end now */
+#define WORKER_MSG_LOG   "log"   /* master: with the descriptor of the reopened log file */
+
+enum { WORKER_MSG_MAX_BYTES = 16 };
+
+struct worker {
+    unsigned magic;
+    size_t index;
+    struct gateway_config *config;
+    struct loop *loop;
+    counter_cell *totals;        /* of the whole gateway */
+    counter_cell **route_totals; /* by route index */
+    int channel;                 /* to the master */
+    struct event *channel_event;
+    struct event *drain_timer;
+    bool draining;
+    struct acceptor *acceptors; /* one for each listening socket */
+    size_t acceptor_count;
+    struct list conns;
+    size_t conn_count;
+    uint64_t next_id;
+    uint8_t *peek_buffer; /* peek-limit bytes */
+    struct relay_shared relay;
+    struct deadline_queue *peek_queue, *nap_queue, *idle_queue, *half_closed_queue;
+    struct upstream *upstreams; /* as in config */
+    struct handoff *handoffs;   /* one for each backend in config */
+};
+
+/* What a worker is started with. */
+struct worker_start {
+    size_t index;
+    struct gateway_config *config;
+    struct counters *counters; /* every block was made before */
+    struct listener_set *listeners;
+    int channel; /* taken */
+};
+
+/* worker_main - run a worker in this process until it has ended.  Returns its exit status. */
+int worker_main(const struct worker_start *start);
+
+/* worker_conn_gone - for conn: one connection less; a draining worker ends with the last. */
+void worker_conn_gone(struct worker *worker);
+
+#endif
