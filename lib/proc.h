@@ -17,7 +17,7 @@ size_t proc_raise_nofile(void);
 
 /* proc_lock - take the exclusive lock of a file (made with mode 0600) and write our pid into it.  Returns the
  * descriptor that holds the lock (for the life of the process), or -1 and a message in why, which names the pid of the
- * holder.  The lock is gone with its holder, however it ends. */
+ * holder.  The lock is gone with its holder, however it ends; children that inherit the descriptor hold it, too. */
 MUSTCHECK int proc_lock(const char *path, char *why, size_t cap);
 
 /* proc_check_private - a file or folder must belong to us (or root) and be closed to group (unless group_may_read) and

@@ -1,0 +1,183 @@
+#include "lib/proc.h"
+
+#include "lib/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int fail(char *why, size_t cap, const char *what, const char *name)
+{
+    snprintf(why, cap, "%s %s: %s", what, name, strerror(errno));
+    return -1;
+}
+
+static int find_user(const char *user, const char *group, uid_t *uid, gid_t *gid, char *why, size_t cap)
+{
+    errno = 0;
+    const struct passwd *pw = getpwnam(user);
+    if (pw == NULL) {
+        snprintf(why, cap, "there is no user \"%s\"", user);
+        return -1;
+    }
+    *uid = pw->pw_uid;
+    *gid = pw->pw_gid;
+    if (group == NULL) return 0;
+    const struct group *gr = getgrnam(group);
+    if (gr == NULL) {
+        snprintf(why, cap, "there is no group \"%s\"", group);
+        return -1;
+    }
+    *gid = gr->gr_gid;
+    return 0;
+}
+
+/* Capabilities outlive a change of user where the process was told to keep them, or has ambient ones. */
+static int drop_capabilities(char *why, size_t cap)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+    /* Fails where the kernel has none, or CAP_SETPCAP is not ours; what counts is that the sets below are empty. */
+    (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    if (syscall(SYS_capset, &head, none) < 0) return fail(why, cap, "cannot drop", "capabilities");
+    return 0;
+}
+
+/* Needs CAP_SETPCAP, so it comes before the change of user. */
+static void drop_bounding_set(void)
+{
+    for (unsigned long c = 0; prctl(PR_CAPBSET_READ, c, 0, 0, 0) >= 0; c++)
+        (void)prctl(PR_CAPBSET_DROP, c, 0, 0, 0);
+}
+
+static bool has_capabilities(void)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+    if (syscall(SYS_capget, &head, data) < 0) return true;
+    for (size_t i = 0; i < ARRAY_LEN(data); i++)
+        if (data[i].effective || data[i].permitted || data[i].inheritable) return true;
+    return false;
+}
+
+/* Believe nothing: ask for everything back. */
+static int verify_dropped(uid_t uid, gid_t gid, char *why, size_t cap)
+{
+    uid_t r, e, s;
+    gid_t rg, eg, sg;
+    bool same = getresuid(&r, &e, &s) == 0 && getresgid(&rg, &eg, &sg) == 0 && r == uid && e == uid && s == uid &&
+                rg == gid && eg == gid && sg == gid;
+    bool regained = uid != 0 && (setuid(0) == 0 || seteuid(0) == 0 || setreuid(0, 0) == 0);
+    if (same && !regained && !has_capabilities()) return 0;
+    snprintf(why, cap, "privileges are still there after they were dropped");
+    return -1;
+}
+
+int proc_drop_privileges(const char *user, const char *group, char *why, size_t cap)
+{
+    uid_t uid;
+    gid_t gid;
+    if (user == NULL) return 0;
+    if (find_user(user, group, &uid, &gid, why, cap) < 0) return -1;
+    if (geteuid() != 0) {
+        if (uid == geteuid() && uid == getuid()) return 0;
+        snprintf(why, cap, "only root can become user \"%s\"", user);
+        return -1;
+    }
+    if (uid == 0) {
+        snprintf(why, cap, "user \"%s\" is root, which keeps every right", user);
+        return -1;
+    }
+    drop_bounding_set();
+    if (initgroups(user, gid) < 0) return fail(why, cap, "cannot take on the groups of", user);
+    if (setresgid(gid, gid, gid) < 0) return fail(why, cap, "cannot take on the group of", user);
+    if (setresuid(uid, uid, uid) < 0) return fail(why, cap, "cannot become", user);
+    if (drop_capabilities(why, cap) < 0) return -1;
+    return verify_dropped(uid, gid, why, cap);
+}
+
+size_t proc_raise_nofile(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return 1024;
+    rlim_t soft = limit.rlim_cur;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) == 0) soft = limit.rlim_max;
+    return (size_t)soft;
+}
+
+/* The lock belongs to the open file, not to the process, so a close elsewhere does not lose it; and it is never
+ * unlinked, so nobody can hold a lock on a file that is no longer there. */
+int proc_lock(const char *path, char *why, size_t cap)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) return fail(why, cap, "cannot open the lock file", path);
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
+        char holder[32] = "";
+        int error = errno;
+        ssize_t n = pread(fd, holder, sizeof holder - 1, 0);
+        close(fd);
+        errno = error;
+        if (error != EAGAIN && error != EACCES) return fail(why, cap, "cannot lock", path);
+        holder[n > 0 ? strspn(holder, "0123456789") : 0] = '\0';
+        snprintf(why, cap, "%s: another process holds this lock: pid %s", path, *holder ? holder : "unknown");
+        return -1;
+    }
+    char text[32];
+    int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    if (ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)len, 0) == len) return fd;
+    fail(why, cap, "cannot write", path);
+    close(fd);
+    return -1;
+}
+
+int proc_check_private(const char *path, int group_may_read, char *why, size_t cap)
+{
+    struct stat st;
+    mode_t bad = group_may_read ? 0027 : 0077;
+    if (stat(path, &st) < 0) return fail(why, cap, "cannot look at", path);
+    if (st.st_uid != geteuid() && st.st_uid != 0) {
+        const struct passwd *pw = getpwuid(geteuid());
+        if (pw)
+            snprintf(why, cap, "%s belongs to somebody else; mend it by: chown %s '%s'", path, pw->pw_name, path);
+        else
+            snprintf(why, cap, "%s belongs to somebody else; mend it by: chown %lu '%s'", path,
+                     (unsigned long)geteuid(), path);
+        return -1;
+    }
+    if ((st.st_mode & bad) == 0) return 0;
+    const char *mode = group_may_read ? "g-w,o=" : "go=";
+    snprintf(why, cap, "%s is open to others (mode %04o); mend it by: chmod %s '%s'", path,
+             (unsigned)(st.st_mode & 07777), mode, path);
+    return -1;
+}
+
+void proc_notify(const char *state)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    size_t len = path ? strlen(path) : 0;
+    if (len < 2 || len >= sizeof un.sun_path || (*path != '/' && *path != '@')) return;
+    memcpy(un.sun_path, path, len);
+    if (*path == '@') un.sun_path[0] = '\0'; /* an abstract name */
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return;
+    /* The length counts: an abstract name has no end of its own. */
+    socklen_t un_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
+    (void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)(const void *)&un, un_len);
+    close(fd);
+}
