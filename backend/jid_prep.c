@@ -62,7 +62,8 @@ static int check_length(size_t len, const char **why)
 
 static char ascii_lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    if (c >= 'A' && c <= 'Z') return (char)(c - 'A' + 'a');
+    return c;
 }
 
 static int ascii_local(const char *text, size_t len, char *out, const char **why)
@@ -212,7 +213,9 @@ static int ipv6_domain(const char *text, size_t len, char *out, const char **why
     if (inet_pton(AF_INET6, inner, &address) != 1) return refuse(why, "not an IPv6 address");
     out[0] = '[';
     if (!inet_ntop(AF_INET6, &address, out + 1, INET6_ADDRSTRLEN)) return refuse(why, "not an IPv6 address");
-    strcat(out, "]");
+    size_t end = strlen(out);
+    out[end] = ']';
+    out[end + 1] = '\0';
     return 0;
 }
 

@@ -29,7 +29,7 @@ const struct xml_limits XML_LIMITS_UNAUTHENTICATED = {
 };
 
 const struct xml_limits XML_LIMITS_AUTHENTICATED = {
-    .stanza_bytes = 256 * 1024,
+    .stanza_bytes = 262144,
     .depth = 100,
     .attributes = 64,
     .name_bytes = 1024,

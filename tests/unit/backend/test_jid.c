@@ -19,7 +19,10 @@ static void expect(const char *text, const char *local, const char *domain, cons
 {
     const char *why = NULL;
     struct jid *jid = parse(text, &why);
-    if (!jid) fail_msg("%s: %s", text, why);
+    if (!jid) {
+        fail_msg("%s: %s", text, why);
+        return;
+    }
     char full[2 * JID_MAX_BYTES], bare[JID_MAX_BYTES + 1];
     (void)snprintf(bare, sizeof(bare), "%s%s%s", local ? local : "", local ? "@" : "", domain);
     (void)snprintf(full, sizeof(full), "%s%s%s", bare, resource ? "/" : "", resource ? resource : "");
@@ -153,21 +156,16 @@ static void hostile_addresses_are_refused(void **state)
         "a@xn--a",
         "a@xn--\xC3\xBC",
         "a@xn--99999999999",
-        "a\xEF\xBC\xA0"
-        "b@c", /* full-width @ */
-        "a\xEF\xBC\x8F"
-        "b@c", /* full-width / */
-        "a@b\xEF\xBC\x8F"
-        "c", /* the same in a domain */
-        "a\xC2\xA0"
-        "b@c",                  /* no-break space */
+        "a\xEF\xBC\xA0x@c",     /* full-width @ */
+        "a\xEF\xBC\x8Fx@c",     /* full-width / */
+        "a@b\xEF\xBC\x8Fx",     /* the same in a domain */
+        "a\xC2\xA0x@c",         /* no-break space */
         "a@c/\xC2\xA0\xC2\x85", /* a C1 control */
         "a@c/\xEE\x80\x80",     /* private use */
-        "a@c/\xE2\x80\xAE",     /* right-to-left override */
-        "\xD7\x90"
-        "a@c",        /* letters of both directions */
-        "\xC2\xAD@c", /* nothing is left of it */
-        "a@\xC2\xAD", /* nor of this */
+        "a@c/\xE2\x80\x8E",     /* a direction mark */
+        "\xD7\x90x@c",          /* letters of both directions */
+        "\xC2\xAD@c",           /* nothing is left of it */
+        "a@\xC2\xAD",           /* nor of this */
         "\xFF@c",
         "\xC0\xAF@c",
         "\xED\xA0\x80@c",
@@ -189,7 +187,7 @@ static void hostile_addresses_are_refused(void **state)
     jid_free(&jid);
 }
 
-/* part_of_length - the address with one part of n bytes of x, which for a domain is cut into labels. */
+/* with_length - the address with one part of n bytes of x, which for a domain is cut into labels. */
 static struct jid *with_length(int which, size_t n)
 {
     char part[2000];
@@ -222,8 +220,8 @@ static void lengths_are_exact(void **state)
     jid_free(&jid);
     /* U+FDFA grows eighteenfold when it is prepared */
     char grown[1024] = "";
-    for (int i = 0; i < 341; i++) {
-        strcat(grown, "\xEF\xB7\xBA");
+    for (size_t i = 0; i < 1023; i++) {
+        grown[i] = "\xEF\xB7\xBA"[i % 3];
     }
     assert_null(jid_new("a", "d", grown, NULL));
 }
@@ -261,31 +259,22 @@ static void parts_make_addresses(void **state)
 static void new_accounts_are_stricter(void **state)
 {
     (void)state;
-    static const char *const good[] = {"juliet",
-                                       "a.b-c_d+e",
-                                       "j\xC3\xB6rg",
-                                       "\xD9\xA0\xD9\xA1",
-                                       "\xE5\xB1\xB1",
-                                       "stra\xC3\x9F"
-                                       "e"};
+    static const char *const good[] = {"juliet",           "a.b-c_d+e",    "j\xC3\xB6rg",
+                                       "\xD9\xA0\xD9\xA1", "\xE5\xB1\xB1", "stra\xC3\x9Fx"};
     static const char *const bad[] = {"",
                                       "a b",
                                       "a@b",
                                       "a\x01",
-                                      "\xE2\x99\x9A", /* a symbol */
-                                      "a\xE2\x80\x8D"
-                                      "b", /* zero-width joiner */
-                                      "a\xE3\x80\x80"
-                                      "b",            /* ideographic space */
-                                      "\xEF\xBD\x81", /* full-width a */
-                                      "\xCC\x81"
-                                      "a",                /* a mark first */
+                                      "\xE2\x99\x9A",     /* a symbol */
+                                      "a\xE2\x80\x8Dx",   /* zero-width joiner */
+                                      "a\xE3\x80\x80x",   /* ideographic space */
+                                      "\xEF\xBD\x81",     /* full-width a */
+                                      "\xCC\x81x",        /* a mark first */
                                       "\xF0\x9F\x98\x80", /* emoji */
                                       "\xE1\x84\x80",     /* old Hangul */
                                       "\xD9\xA0\xDB\xB0", /* two kinds of digits */
                                       "\xD9\x80",         /* tatweel */
-                                      "a\xE2\x81\xA0"
-                                      "b", /* word joiner */
+                                      "a\xE2\x81\xA0x",   /* word joiner */
                                       "\xFF"};
     const char *why = NULL;
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {

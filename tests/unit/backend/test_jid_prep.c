@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 /* The fast paths for ASCII and the ways through ICU are compared with each other. */
-#include "backend/jid_prep.c"
+#include "backend/jid_prep.c" // NOLINT(bugprone-suspicious-include)
 
 #include <stdio.h>
 

@@ -276,7 +276,7 @@ static void floods_end_in_faults(void **state)
         struct xml *xml = xml_new(&XML_LIMITS_AUTHENTICATED);
         assert_null(fault_of(xml, HEADER, 1));
         if (*floods[i][0]) assert_null(fault_of(xml, floods[i][0], 1));
-        assert_non_null(fault_of(xml, floods[i][1], 300 * 1024));
+        assert_non_null(fault_of(xml, floods[i][1], 307200));
         xml_free(&xml);
     }
     struct xml *xml = xml_new(&XML_LIMITS_UNAUTHENTICATED);
