@@ -1,0 +1,60 @@
+"""Fixtures, and what is printed when a test fails."""
+
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from harness import process  # noqa: E402
+from harness.place import Place  # noqa: E402
+from harness.site import Site  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "release: also runs on the release build, with the sandbox on")
+    config.addinivalue_line("markers", "tsan: also runs on the ThreadSanitizer build")
+    config.addinivalue_line("markers", "slow: takes long; runs with scripts/test --slow only")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Attach the end of every server's log to the report of a failed test."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for server in process.STARTED:
+            report.sections.append((f"log of {server.name}", server.log_text()[-8000:]))
+
+
+@pytest.fixture(scope="module")
+def site():
+    """A running deployment, shared by the tests of a file."""
+    shared = Site()
+    try:
+        yield shared.start()
+    finally:
+        shared.stop()
+        process.STARTED.clear()
+
+
+@pytest.fixture
+def own_site():
+    """A maker of deployments for one test: own_site(gateway_extra=…, backend_extra=…), not started."""
+    made = []
+
+    def make(**arguments):
+        made.append(Site(**arguments))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
+
+
+@pytest.fixture
+def place():
+    one = Place()
+    yield one
+    one.remove()

@@ -1,0 +1,1 @@
+"""What the flow tests are made of: the real programs, real peers, and clients."""

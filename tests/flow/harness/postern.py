@@ -1,0 +1,70 @@
+"""The gateway, the backend and posternctl of the build under test."""
+
+import json
+import subprocess
+
+from harness.place import USER
+from harness.process import BIN, Process
+
+
+def run(program, *arguments, stdin=""):
+    """Run one of our programs to its end; the completed process."""
+    return subprocess.run([BIN / program, *map(str, arguments)], input=stdin, text=True, capture_output=True,
+                          timeout=60)
+
+
+class Server(Process):
+    """A program of ours with a configuration file in a place."""
+
+    def __init__(self, place, name, program, text, common):
+        self.place, self.program, self.common = place, program, common
+        self.config = place.path / f"{name}.conf"
+        self.configure(text)
+        super().__init__(name, [BIN / program, "-c", self.config], place.path / f"{name}.log")
+        self.starts = 0
+
+    def configure(self, text):
+        self.place.write(self.config.name, self.common + text)
+
+    def start(self):
+        super().start()
+        self.starts += 1
+        self.wait_log(count=self.starts, event="ready")
+        return self
+
+
+class Gateway(Server):
+    def __init__(self, place, text, name="gateway"):
+        self.control = place.path / f"{name}.sock"
+        common = (f'lock-file = "{place.path}/{name}.lock"\ncontrol-socket = "{self.control}"\n'
+                  f"{place.user_line()}")
+        super().__init__(place, name, "postern-gateway", text, common)
+
+    def stats(self):
+        """Counters: {"": {name: value}, route: {name: value}}."""
+        done = run("posternctl", "--json", "--gateway", self.config, "gateway", "stats")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def close_lines(self, count=1, **wanted):
+        self.wait_log(count=count, event="close", **wanted)
+        return self.log(event="close", **wanted)
+
+
+class Backend(Server):
+    def __init__(self, place, text, name="backend"):
+        self.run_dir, self.state_dir = place.folder(f"{name}-run"), place.folder(f"{name}-state")
+        self.inlet = self.run_dir / "inlet.sock"
+        common = f'run-dir = "{self.run_dir}"\nstate-dir = "{self.state_dir}"\n{place.user_line()}'
+        if USER:
+            common += f'gateway-user = "{USER}"\n'
+        super().__init__(place, name, "postern-backend", text, common)
+
+    def ctl(self, *arguments, stdin="", status=0):
+        """Run posternctl for this backend; its standard output, once the exit status is the expected one."""
+        done = run("posternctl", "-c", self.config, *arguments, stdin=stdin)
+        assert done.returncode == status, f"posternctl {arguments}: {done.returncode} {done.stdout}{done.stderr}"
+        return done.stdout if status == 0 else done.stderr
+
+    def add_user(self, jid, password):
+        self.ctl("adduser", jid, stdin=password + "\n")

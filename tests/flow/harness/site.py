@@ -1,0 +1,74 @@
+"""The deployment that the tests are about: one port for a website and XMPP."""
+
+import subprocess
+
+from harness.nginx import Nginx
+from harness.place import Place
+from harness.ports import reserve_port
+from harness.postern import Backend, Gateway
+
+DOMAIN, WEBSITE, XMPPS = "example.test", "www.example.test", "xmpps.example.test"
+PASSWORDS = {"juliet": "parting-is-such-sweet-sorrow", "romeo": "but-soft-what-light"}
+
+BACKEND = """
+{extra}
+listener "c2s" {{ address = "127.0.0.1:{c2s}" }}
+listener "c2s-direct" {{ address = "127.0.0.1:{c2s_direct}" tls = direct }}
+host "{domain}" {{ certificate = "{cert}" key = "{key}" server-names = "{xmpps}" }}
+"""
+
+GATEWAY = """
+{extra}
+listener "public" {{ address = {{"127.0.0.1:{port}", "[::1]:{port}"}} }}
+upstream "website" {{ server = "127.0.0.1:{https}" proxy-protocol = v2 }}
+upstream "website-plain" {{ server = "127.0.0.1:{http}" proxy-protocol = v1 }}
+backend "xmpp" {{ inlet = "{inlet}" }}
+route "xmpp-alpn" {{ alpn = {{"xmpp-client", "xmpp-server"}} handoff = "xmpp" }}
+route "xmpp-sni" {{ sni = {{"{xmpps}"}} handoff = "xmpp" }}
+route "xmpp-plain" {{ protocol = "xmpp" handoff = "xmpp" }}
+route "website" {{ protocol = "tls" proxy = "website" }}
+route "website-plain" {{ protocol = {{"http", "http2"}} proxy = "website-plain" }}
+"""
+
+
+class Site:
+    """nginx, the backend and the gateway, wired together; start() starts all."""
+
+    def __init__(self, gateway_extra="", backend_extra=""):
+        self.place = Place()
+        self.port, self.c2s, self.c2s_direct = reserve_port(), reserve_port(), reserve_port()
+        self.cert, self.key = self.place.certificate("site", [DOMAIN, WEBSITE, XMPPS])
+        self.nginx = Nginx(self.place, self.cert, self.key)
+        self.backend = Backend(self.place, BACKEND.format(
+            extra=backend_extra, c2s=self.c2s, c2s_direct=self.c2s_direct, domain=DOMAIN, xmpps=XMPPS,
+            cert=self.cert, key=self.key))
+        self.gateway = Gateway(self.place, GATEWAY.format(
+            extra=gateway_extra, port=self.port, https=self.nginx.port, http=self.nginx.plain_port,
+            inlet=self.backend.inlet, xmpps=XMPPS))
+
+    def start(self):
+        self.nginx.start()
+        self.backend.start()
+        self.gateway.start()
+        for local, password in PASSWORDS.items():
+            self.backend.add_user(f"{local}@{DOMAIN}", password)
+        return self
+
+    def stop(self):
+        """Stop all and check that each ended in order; the folder is removed."""
+        try:
+            for server in (self.gateway, self.backend, self.nginx):
+                if server.running():
+                    server.stop()
+                server.check_clean()
+        finally:
+            for server in (self.gateway, self.backend, self.nginx):
+                server.kill()
+            self.place.remove()
+
+    def curl(self, url, *arguments, port=None, text=True):
+        """curl, resolving every name to the gateway; the completed process."""
+        return subprocess.run(
+            ["curl", "-sS", "--max-time", "120", "--noproxy", "*", "--cacert", self.cert, "--connect-to",
+             f"::127.0.0.1:{port or self.port}", *map(str, arguments), url],
+            capture_output=True, text=text, timeout=180)
