@@ -1,4 +1,81 @@
-int main(void)
+/* posternctl - the administrator's tool for the backend and the gateway. */
+#include "ctl/command.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+static void usage(FILE *out)
 {
-    return 0;
+    fprintf(out, "usage: posternctl [OPTION ...] COMMAND [ARGUMENT]\n\nCommands:\n");
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        const struct command *command = &COMMANDS[i];
+        fprintf(out, "  %-15s%-7s %s\n", command->name, command->args, command->help);
+    }
+    fprintf(out, "\nOptions:\n"
+                 "  -c, --config FILE    the backend's configuration (" POSTERN_SYSCONFDIR "/backend.conf)\n"
+                 "  -g, --gateway FILE   the gateway's configuration (" POSTERN_SYSCONFDIR "/gateway.conf)\n"
+                 "      --json           answers as JSON\n"
+                 "  -h, --help           this text\n"
+                 "  -V, --version        the version\n"
+                 "\nExit status: 0 done, 1 refused, 2 wrong command line or configuration, 3 server not reached\n");
+}
+
+static enum command_status run(struct command_line *line)
+{
+    size_t used;
+    const struct command *command = command_find(line->args, line->arg_count, &used);
+    if (!command) {
+        if (line->arg_count) fprintf(stderr, "posternctl: there is no command \"%s\"\n\n", line->args[0]);
+        usage(stderr);
+        return COMMAND_USAGE;
+    }
+    line->args += used;
+    line->arg_count -= used;
+    if (line->arg_count > command->args_max && command->extra) {
+        fprintf(stderr, "posternctl: %s\n", command->extra);
+        return COMMAND_USAGE;
+    }
+    if (line->arg_count < command->args_min || line->arg_count > command->args_max) {
+        fprintf(stderr, "usage: posternctl %s %s\n", command->name, command->args);
+        return COMMAND_USAGE;
+    }
+    return command->run(line);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option OPTIONS[] = {
+        {"config", required_argument, NULL, 'c'}, {"gateway", required_argument, NULL, 'g'},
+        {"json", no_argument, NULL, 'j'},         {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},      {0},
+    };
+    struct command_line line = {.backend_config = POSTERN_SYSCONFDIR "/backend.conf",
+                                .gateway_config = POSTERN_SYSCONFDIR "/gateway.conf"};
+    int option;
+    while ((option = getopt_long(argc, argv, "c:g:hV", OPTIONS, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            line.backend_config = optarg;
+            break;
+        case 'g':
+            line.gateway_config = optarg;
+            break;
+        case 'j':
+            line.json = true;
+            break;
+        case 'h':
+            usage(stdout);
+            return COMMAND_OK;
+        case 'V':
+            puts("posternctl " POSTERN_VERSION);
+            return COMMAND_OK;
+        default:
+            fprintf(stderr, "posternctl -h shows the options\n");
+            return COMMAND_USAGE;
+        }
+    }
+    line.args = argv + optind;
+    line.arg_count = (size_t)(argc - optind);
+    return run(&line);
 }

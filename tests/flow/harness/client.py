@@ -23,7 +23,7 @@ class Client(slixmpp.ClientXMPP):
         self.register_plugin("xep_0199")
         self.add_event_handler("session_start", lambda _: self._settle(None))
         self.add_event_handler("message", self.inbox.put_nowait)
-        for event in ("failed_auth", "failed_all_auth", "connection_failed", "stream_error", "disconnected"):
+        for event in ("failed_all_auth", "connection_failed", "stream_error", "disconnected"):
             self.add_event_handler(event, lambda what, event=event: self._settle(f"{event}: {what}"))
 
     def _settle(self, failure):
@@ -41,7 +41,7 @@ class Client(slixmpp.ClientXMPP):
         """Log in, by direct TLS (with this server name and ALPN offer) or STARTTLS; raises ConnectionError."""
         if alpn:
             self.ssl_context.set_alpn_protocols(alpn)
-        self.connect((host, port), use_ssl=not starttls)
+        self.connect((host, port), use_ssl=not starttls, force_starttls=starttls)
         self.default_domain = self._service_name = sni or self.boundjid.host
         failure = await asyncio.wait_for(self.ready, PATIENCE_S)
         if failure:

@@ -1,0 +1,74 @@
+#include "ctl/command.h"
+
+#include "ctl/ctl_accounts.h"
+#include "ctl/ctl_gateway.h"
+#include "ctl/ctl_server.h"
+#include "ctl/report.h"
+#include "lib/check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char NO_PASSWORD[] = "a password is never taken from the command line, where every user of this machine "
+                                  "can read it: it is asked for, or read from standard input";
+
+const struct command COMMANDS[] = {
+    {"adduser", "JID", "Make an account; the password is asked for, or read from standard input.", 1, 1, NO_PASSWORD,
+     ctl_accounts_add},
+    {"passwd", "JID", "Change an account's password, asked for or read likewise.", 1, 1, NO_PASSWORD,
+     ctl_accounts_passwd},
+    {"deluser", "JID", "Remove an account.", 1, 1, NULL, ctl_accounts_del},
+    {"users", "[HOST]", "List the accounts, of one host or of all.", 0, 1, NULL, ctl_accounts_list},
+    {"status", "", "What the running backend is doing.", 0, 0, NULL, ctl_server_status},
+    {"sessions", "", "Who is connected to the running backend.", 0, 0, NULL, ctl_server_sessions},
+    {"gateway status", "", "What the running gateway is doing.", 0, 0, NULL, ctl_gateway_status},
+    {"gateway stats", "", "The gateway's counters, in all and for each route.", 0, 0, NULL, ctl_gateway_stats},
+};
+
+const size_t COMMAND_COUNT = ARRAY_LEN(COMMANDS);
+
+static size_t words_matched(const char *name, char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t len = strlen(words[i]);
+        if (strncmp(name, words[i], len) != 0) return 0;
+        if (name[len] == '\0') return i + 1;
+        if (name[len] != ' ') return 0;
+        name += len + 1;
+    }
+    return 0;
+}
+
+const struct command *command_find(char *const *words, size_t count, size_t *used)
+{
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        *used = words_matched(COMMANDS[i].name, words, count);
+        if (*used) return &COMMANDS[i];
+    }
+    return NULL;
+}
+
+enum command_status command_answer(const struct command_line *line, json_t *answer, const char *done)
+{
+    enum command_status status = COMMAND_REFUSED;
+    if (json_is_true(json_object_get(answer, "ok"))) {
+        json_t *result = json_object_get(answer, "result");
+        status = COMMAND_OK;
+        if (line->json) {
+            report_json(result, stdout);
+        } else if (!result || json_is_null(result)) {
+            if (done) puts(done);
+        } else {
+            report_text(result, stdout);
+        }
+    } else {
+        const char *error = json_string_value(json_object_get(answer, "error"));
+        fprintf(stderr, "posternctl: %s\n", error ? error : "the server refused without saying why");
+    }
+    json_decref(answer);
+    if (fflush(stdout) != 0) {
+        perror("posternctl: standard output");
+        return COMMAND_REFUSED;
+    }
+    return status;
+}

@@ -1,0 +1,10 @@
+/* ctl_gateway - the commands about the running gateway: see the table in command.c. */
+#ifndef POSTERN_CTL_CTL_GATEWAY_H
+#define POSTERN_CTL_CTL_GATEWAY_H
+
+#include "ctl/command.h"
+
+enum command_status ctl_gateway_status(const struct command_line *line);
+enum command_status ctl_gateway_stats(const struct command_line *line);
+
+#endif

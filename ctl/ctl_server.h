@@ -1,0 +1,10 @@
+/* ctl_server - the commands about the running backend: see the table in command.c. */
+#ifndef POSTERN_CTL_CTL_SERVER_H
+#define POSTERN_CTL_CTL_SERVER_H
+
+#include "ctl/command.h"
+
+enum command_status ctl_server_status(const struct command_line *line);
+enum command_status ctl_server_sessions(const struct command_line *line);
+
+#endif

@@ -1,0 +1,94 @@
+#include "ctl/reach.h"
+
+#include "ctl/child.h"
+#include "lib/control.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { CHILD_CONFIG_FAULT = 2 }; /* a server's exit status for a wrong command line or file */
+
+static enum command_status unreachable(const char *server, const char *why, int error)
+{
+    fprintf(stderr, "posternctl: cannot reach %s: %s\n", server, why);
+    if (error == EACCES || error == EPERM) {
+        fprintf(stderr, "posternctl: only root and the user that it runs as may control it\n");
+    }
+    return COMMAND_UNREACHABLE;
+}
+
+/* The value of a path option; prints what is wrong. */
+static enum command_status ask_path(const char *program, const char *config, const char *option, char *out, size_t cap)
+{
+    int status = child_ask_option(program, config, option, out, cap);
+    if (status == 0) return COMMAND_OK;
+    return status == CHILD_CONFIG_FAULT ? COMMAND_USAGE : COMMAND_UNREACHABLE;
+}
+
+/* No backend runs: start one for this command.  It takes the lock of its files, so that two can never write. */
+static enum command_status call_once(const char *config, const char *command, json_t *args, json_t **answer)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
+        perror("posternctl: socketpair");
+        json_decref(args);
+        return COMMAND_UNREACHABLE;
+    }
+    const char *const arguments[] = {"-c", config, "--once", NULL};
+    pid_t pid = child_start("postern-backend", arguments, ends[1], -1);
+    close(ends[1]);
+    if (pid < 0) {
+        close(ends[0]);
+        json_decref(args);
+        return COMMAND_UNREACHABLE;
+    }
+    char why[256];
+    *answer = control_call_fd(ends[0], command, args, why, sizeof why);
+    close(ends[0]);
+    int status = child_wait(pid);
+    if (*answer) return COMMAND_OK;
+    if (status == CHILD_CONFIG_FAULT) return COMMAND_USAGE;
+    return unreachable("the backend started for this command", why, 0);
+}
+
+enum command_status reach_backend(const struct command_line *line, const char *command, json_t *args, bool offline,
+                                  json_t **answer)
+{
+    char folder[PATH_MAX - 16], path[PATH_MAX], why[256];
+    enum command_status status = ask_path("postern-backend", line->backend_config, "run-dir", folder, sizeof folder);
+    if (status != COMMAND_OK) {
+        json_decref(args);
+        return status;
+    }
+    snprintf(path, sizeof path, "%s/control.sock", folder);
+    json_incref(args); /* it may be needed twice */
+    errno = 0;
+    *answer = control_call(path, command, args, why, sizeof why);
+    int error = errno;
+    if (!*answer && offline && (error == ENOENT || error == ECONNREFUSED)) {
+        return call_once(line->backend_config, command, args, answer);
+    }
+    json_decref(args);
+    return *answer ? COMMAND_OK : unreachable("the backend", why, error);
+}
+
+enum command_status reach_gateway(const struct command_line *line, const char *command, json_t *args, json_t **answer)
+{
+    char path[PATH_MAX], why[256];
+    enum command_status status = ask_path("postern-gateway", line->gateway_config, "control-socket", path, sizeof path);
+    if (status == COMMAND_OK && path[0] == '\0') {
+        fprintf(stderr, "posternctl: %s sets no control-socket: the gateway cannot be asked\n", line->gateway_config);
+        status = COMMAND_USAGE;
+    }
+    if (status != COMMAND_OK) {
+        json_decref(args);
+        return status;
+    }
+    errno = 0;
+    *answer = control_call(path, command, args, why, sizeof why);
+    return *answer ? COMMAND_OK : unreachable("the gateway", why, errno);
+}

@@ -1,0 +1,21 @@
+/* reach - the way to a server: its control socket, or a backend started for one command. */
+#ifndef POSTERN_CTL_REACH_H
+#define POSTERN_CTL_REACH_H
+
+#include "ctl/command.h"
+#include "lib/check.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+/* reach_backend - send a command with args (takes the reference) to the running backend.  When none runs and offline is
+ * true, one is started on the same files for this command only.  COMMAND_OK: *answer is the caller's; else the
+ * error was printed. */
+MUSTCHECK enum command_status reach_backend(const struct command_line *line, const char *command, json_t *args,
+                                            bool offline, json_t **answer);
+
+/* reach_gateway - the same to the running gateway. */
+MUSTCHECK enum command_status reach_gateway(const struct command_line *line, const char *command, json_t *args,
+                                            json_t **answer);
+
+#endif

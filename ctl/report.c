@@ -1,0 +1,123 @@
+#include "ctl/report.h"
+
+void report_json(json_t *value, FILE *out)
+{
+    if (!value || json_dumpf(value, out, JSON_INDENT(2) | JSON_ENCODE_ANY) != 0) fputs("null", out);
+    fputc('\n', out);
+}
+
+/* What a server sends may hold what users chose: control characters must not reach the terminal. */
+static void put_text(const char *text, FILE *out)
+{
+    for (const char *c = text; *c; c++) {
+        if ((unsigned char)*c < 0x20 || *c == 0x7f) {
+            fprintf(out, "\\x%02x", (unsigned)(unsigned char)*c);
+        } else {
+            fputc(*c, out);
+        }
+    }
+}
+
+static void put_scalar(json_t *value, FILE *out)
+{
+    switch (json_typeof(value)) {
+    case JSON_STRING:
+        put_text(json_string_value(value), out);
+        break;
+    case JSON_INTEGER:
+        fprintf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        break;
+    case JSON_REAL:
+        fprintf(out, "%g", json_real_value(value));
+        break;
+    case JSON_TRUE:
+        fputs("yes", out);
+        break;
+    case JSON_FALSE:
+        fputs("no", out);
+        break;
+    case JSON_NULL:
+        fputc('-', out);
+        break;
+    case JSON_OBJECT:
+    case JSON_ARRAY:
+        json_dumpf(value, out, JSON_COMPACT);
+        break;
+    }
+}
+
+/* A list of objects: the first one's names are the columns, separated by tabs so that cut(1) and column(1) work. */
+static void put_table(json_t *rows, FILE *out)
+{
+    json_t *first = json_array_get(rows, 0);
+    const char *name;
+    json_t *ignored, *row;
+    size_t i;
+    const char *separator = "";
+    json_object_foreach(first, name, ignored)
+    {
+        fputs(separator, out);
+        put_text(name, out);
+        separator = "\t";
+    }
+    fputc('\n', out);
+    json_array_foreach(rows, i, row)
+    {
+        separator = "";
+        json_object_foreach(first, name, ignored)
+        {
+            json_t *cell = json_object_get(row, name);
+            fputs(separator, out);
+            if (cell) put_scalar(cell, out);
+            separator = "\t";
+        }
+        fputc('\n', out);
+    }
+}
+
+static void put_list(json_t *list, FILE *out)
+{
+    size_t i;
+    json_t *item;
+    if (json_is_object(json_array_get(list, 0))) {
+        put_table(list, out);
+        return;
+    }
+    json_array_foreach(list, i, item)
+    {
+        put_scalar(item, out);
+        fputc('\n', out);
+    }
+}
+
+/* An answer's objects nest a few levels; deeper ones are written as JSON by put_scalar. */
+static void put_object(json_t *object, const char *prefix, unsigned depth, FILE *out)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach(object, name, value)
+    {
+        char path[256];
+        snprintf(path, sizeof path, "%s%s%s", prefix, *prefix && *name ? "." : "", name);
+        if (json_is_object(value) && depth > 0) {
+            put_object(value, path, depth - 1, out);
+        } else {
+            put_text(path, out);
+            fputs(": ", out);
+            put_scalar(value, out);
+            fputc('\n', out);
+        }
+    }
+}
+
+void report_text(json_t *value, FILE *out)
+{
+    if (json_is_object(value)) {
+        put_object(value, "", 3, out);
+    } else if (json_is_array(value)) {
+        put_list(value, out);
+    } else {
+        put_scalar(value, out);
+        fputc('\n', out);
+    }
+}
