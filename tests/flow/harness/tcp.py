@@ -1,0 +1,50 @@
+"""Plain TCP: bytes out, bytes in, and how the connection ended."""
+
+import socket
+import ssl
+
+from harness.wait import PATIENCE_S
+
+
+def connect(port, host="127.0.0.1"):
+    return socket.create_connection((host, port), timeout=PATIENCE_S)
+
+
+def local_address(sock):
+    return "%s:%d" % sock.getsockname()[:2]
+
+
+def read_to_end(sock):
+    """(all bytes, "end" or "reset")"""
+    parts = []
+    try:
+        while part := sock.recv(65536):
+            parts.append(part)
+    except ConnectionResetError:
+        return b"".join(parts), "reset"
+    return b"".join(parts), "end"
+
+
+def read_exactly(sock, count):
+    data = b""
+    while len(data) < count:
+        part = sock.recv(count - len(data))
+        assert part, f"the connection ended after {data!r}"
+        data += part
+    return data
+
+
+def client_hello(sni=None, alpn=()):
+    """The bytes of a real ClientHello."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
+    outgoing = ssl.MemoryBIO()
+    client = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=sni)
+    try:
+        client.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return outgoing.read()

@@ -1,0 +1,78 @@
+"""A wrong configuration names the file, the line and what was expected; the exit status is 2."""
+
+import pytest
+
+from harness.postern import run
+
+GATEWAY = [
+    # text, line, what the message must have
+    ("workers = many\n", 1, ["workers"]),
+    ("workers = 0\n", 1, ["workers", "1", "256"]),
+    ("\nno-such-option = 1\n", 2, ["no-such-option"]),
+    ("peek-timeout = 5\n", 1, ["peek-timeout", "unit"]),
+    ("listener \"a\" { address = \"localhost\" }\n", 1, ["address"]),
+    ("log { level = loud }\n", 1, ["level", "debug"]),
+    ("listener \"a\" { address = \"127.0.0.1:1\" }\nlistener \"a\" { address = \"127.0.0.1:2\" }\n", 2, ["a"]),
+    ("listener \"a\" { address = \"127.0.0.1:1\" }\nroute \"r\" { proxy = \"nowhere\" }\n", 2, ["nowhere"]),
+    ("listener \"a\" { address = \"127.0.0.1:1\" }\nroute \"r\" { protocol = \"gopher\" refuse = close }\n", 2,
+     ["gopher", "tls"]),
+    ("listener \"a\" { address = \"127.0.0.1:1\"\n", None, []),
+]
+
+BACKEND = [
+    ("shards = 0\n", 1, ["shards", "1", "64"]),
+    ("store = \"mysql\"\n", 1, ["store", "sqlite"]),
+    ("\n\nhost \"example.test\" { }\n", 3, ["certificate"]),
+    ("listener \"c2s\" { address = \"nowhere\" }\n", 1, ["address"]),
+    ("auth-timeout = 1\n", 1, ["auth-timeout", "unit"]),
+]
+
+
+def check(program, place, text, line, words):
+    path = place.write("wrong.conf", text)
+    for arguments in (("-t", "-c", path), ("-c", path)):
+        done = run(program, *arguments)
+        assert done.returncode == 2, f"{done.returncode}: {done.stderr}"
+        where = f"{path}:{line}:" if line else f"{path}:"
+        assert where in done.stderr, done.stderr
+        for word in words:
+            assert word in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("text,line,words", GATEWAY)
+def test_gateway(place, text, line, words):
+    check("postern-gateway", place, text, line, words)
+
+
+@pytest.mark.parametrize("text,line,words", BACKEND)
+def test_backend(place, text, line, words):
+    check("postern-backend", place, text, line, words)
+
+
+@pytest.mark.parametrize("program", ["postern-gateway", "postern-backend"])
+def test_a_file_that_is_not_there(place, program):
+    path = place.path / "missing.conf"
+    done = run(program, "-c", path)
+    assert done.returncode == 2 and str(path) in done.stderr
+
+
+@pytest.mark.parametrize("program", ["postern-gateway", "postern-backend", "posternctl"])
+def test_command_line(program):
+    version = run(program, "-V")
+    assert version.returncode == 0 and version.stdout.startswith(program + " ")
+    assert run(program, "--nonsense").returncode == 2
+
+
+def test_a_right_configuration_passes_the_check(own_site):
+    site = own_site()
+    for server in (site.gateway, site.backend):
+        done = run(server.program, "-t", "-c", server.config)
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_key_that_others_may_read_is_refused(own_site):
+    site = own_site()
+    site.key.chmod(0o644)
+    done = run("postern-backend", "-c", site.backend.config)
+    assert done.returncode in (1, 2) and str(site.key) in done.stderr
+    site.key.chmod(0o600)

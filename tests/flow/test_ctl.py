@@ -1,0 +1,119 @@
+"""posternctl: on the running backend, on a stopped one, and its manners."""
+
+import json
+import os
+import pty
+import select
+import subprocess
+
+import pytest
+
+from harness.postern import run
+from harness.process import BIN
+from harness.rawxmpp import AuthenticationFailed, RawClient
+from harness.site import DOMAIN, PASSWORDS
+
+
+def can_log_in(site, user, password):
+    with RawClient("127.0.0.1", site.c2s_direct) as raw:
+        raw.start_tls(sni=DOMAIN)
+        raw.open(DOMAIN)
+        try:
+            raw.authenticate(user, password, "SCRAM-SHA-256")
+            return True
+        except AuthenticationFailed:
+            return False
+
+
+@pytest.mark.release
+@pytest.mark.parametrize("running", [True, False])
+def test_the_life_of_an_account(own_site, running):
+    """The same commands whether the backend runs or not; what they did is there afterwards."""
+    site = own_site().start()
+    ctl = site.backend.ctl
+    if not running:
+        site.backend.stop()
+    assert "nurse" in ctl("adduser", f"nurse@{DOMAIN}", stdin="first\n")
+    assert "exists" in ctl("adduser", f"nurse@{DOMAIN}", stdin="first\n", status=1)
+    ctl("passwd", f"nurse@{DOMAIN}", stdin="second\n")
+    ctl("adduser", f"tybalt@{DOMAIN}", stdin="third\n")
+    users = [f"juliet@{DOMAIN}", f"nurse@{DOMAIN}", f"romeo@{DOMAIN}", f"tybalt@{DOMAIN}"]
+    assert ctl("users").splitlines() == users
+    assert json.loads(ctl("--json", "users", DOMAIN)) == users
+    ctl("deluser", f"tybalt@{DOMAIN}")
+    ctl("deluser", f"tybalt@{DOMAIN}", status=1)
+    ctl("passwd", f"tybalt@{DOMAIN}", stdin="x\n", status=1)
+    if not running:
+        site.backend.start()
+    assert can_log_in(site, "nurse", "second")
+    assert not can_log_in(site, "nurse", "first")
+    assert not can_log_in(site, "tybalt", "third")
+
+
+def test_refusals(site):
+    ctl = site.backend.ctl
+    secret = "do-not-print-me"
+    for jid in (f"a b@{DOMAIN}", "@", DOMAIN, "x@elsewhere.test", f"x@{DOMAIN}/resource"):
+        text = ctl("adduser", jid, stdin=secret + "\n", status=1)
+        assert text.startswith("posternctl: ") and secret not in text
+    for stdin in ("", "\n", "x" * 2000 + "\n"):
+        ctl("adduser", f"x@{DOMAIN}", stdin=stdin, status=2)
+    assert "command line" in ctl("adduser", f"x@{DOMAIN}", secret, status=2)
+    assert f"x@{DOMAIN}" not in ctl("users")
+    for wrong in (("nonsense",), (), ("adduser",), ("users", "a", "b"), ("gateway",)):
+        ctl(*wrong, status=2)
+
+
+def test_passwords_of_all_kinds(site):
+    for number, password in enumerate([" spaces ", "p\u00e4ss\u2764", "=,\"'\\<&>", "x" * 500]):
+        site.backend.ctl("adduser", f"kind{number}@{DOMAIN}", stdin=password + "\n")
+        assert can_log_in(site, f"kind{number}", password)
+
+
+def test_a_terminal_asks_twice_without_echo(site):
+    def talk(*answers):
+        leader, follower = pty.openpty()
+        child = subprocess.Popen([BIN / "posternctl", "-c", site.backend.config, "adduser", f"typed@{DOMAIN}"],
+                                 stdin=follower, stdout=follower, stderr=follower)
+        os.close(follower)
+        screen = b""
+        for answer in answers:
+            while not screen.rstrip(b" ").endswith(b":"):
+                assert select.select([leader], [], [], 30)[0], screen
+                screen += os.read(leader, 1000)
+            os.write(leader, answer + b"\n")
+            screen += b"|"
+        status = child.wait(60)
+        while select.select([leader], [], [], 0)[0]:
+            try:
+                screen += os.read(leader, 1000)
+            except OSError:
+                break
+        os.close(leader)
+        return status, screen
+
+    status, screen = talk(b"typed-secret", b"different")
+    assert status == 2 and b"differ" in screen and b"typed-secret" not in screen
+    status, screen = talk(b"typed-secret", b"typed-secret")
+    assert status == 0 and b"typed-secret" not in screen, screen
+    assert can_log_in(site, "typed", "typed-secret")
+
+
+def test_status_and_sessions(site):
+    with RawClient("127.0.0.1", site.c2s_direct) as raw:
+        raw.start_tls(sni=DOMAIN)
+        raw.login("juliet", PASSWORDS["juliet"], DOMAIN, resource="balcony")
+        status = json.loads(site.backend.ctl("--json", "status"))
+        assert status["pid"] == site.backend.pid and status["sessions"] == 1
+        sessions = json.loads(site.backend.ctl("--json", "sessions"))
+        assert [one["jid"] for one in sessions] == [f"juliet@{DOMAIN}/balcony"]
+        assert f"juliet@{DOMAIN}/balcony" in site.backend.ctl("sessions")
+        assert f"pid: {site.backend.pid}" in site.backend.ctl("status")
+
+
+def test_a_server_that_is_not_there(own_site):
+    site = own_site()
+    assert run("posternctl", "-c", site.backend.config, "status").returncode == 3
+    assert run("posternctl", "-g", site.gateway.config, "gateway", "status").returncode == 3
+    missing = run("posternctl", "-c", site.place.path / "missing.conf", "users")
+    assert missing.returncode == 2 and "missing.conf" in missing.stderr

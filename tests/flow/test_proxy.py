@@ -1,0 +1,182 @@
+"""Proxying: the PROXY protocol in both versions, Unix sockets, half-close, servers tried in order."""
+
+import socket
+import struct
+
+import pytest
+
+from harness.place import Place
+from harness.ports import reserve_port
+from harness.postern import Gateway
+from harness.tcp import connect, local_address, read_exactly, read_to_end
+from harness.upstream import Upstream
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+
+
+@pytest.fixture
+def proxy():
+    """proxy(server, protocol) -> (port, gateway): everything on the port goes to server."""
+    place, running = Place(), []
+
+    def make(server, protocol="none", extra=""):
+        port = reserve_port()
+        gateway = Gateway(place, f"""
+{extra}
+listener "public" {{ address = {{"127.0.0.1:{port}"}} }}
+upstream "server" {{ server = {server} proxy-protocol = {protocol} connect-timeout = 2s }}
+route "all" {{ proxy = "server" }}
+""")
+        running.append(gateway)
+        gateway.start()
+        return port, gateway
+
+    yield make
+    for gateway in running:
+        try:
+            gateway.stop()
+        finally:
+            gateway.kill()
+    place.remove()
+
+
+def quoted(upstream):
+    return f'"127.0.0.1:{upstream.address[1]}"'
+
+
+@pytest.mark.tsan
+def test_half_close_is_passed_on(proxy):
+    """The server answers only after the client's end, and the client reads on after it has ended."""
+    def serve(sock):
+        data, _ = read_to_end(sock)
+        sock.sendall(b"got %d " % len(data) + data[-10:])
+
+    with Upstream(serve) as upstream:
+        port, gateway = proxy(quoted(upstream))
+        with connect(port) as sock:
+            address = local_address(sock)
+            sock.sendall(REQUEST + b"x" * 300000)
+            sock.shutdown(socket.SHUT_WR)
+            assert read_to_end(sock) == (b"got %d " % (len(REQUEST) + 300000) + b"x" * 10, "end")
+        line = gateway.close_lines(peer=address)[0]
+        assert (line["reason"], line["bytes_in"]) == ("done", str(len(REQUEST) + 300000))
+
+
+def test_a_server_that_ends_first(proxy):
+    """The server's half-close reaches the client, which can still send."""
+    received = []
+
+    def serve(sock):
+        read_exactly(sock, len(REQUEST))
+        sock.sendall(b"bye")
+        sock.shutdown(socket.SHUT_WR)
+        received.append(read_to_end(sock)[0])
+
+    with Upstream(serve) as upstream:
+        port, gateway = proxy(quoted(upstream))
+        with connect(port) as sock:
+            address = local_address(sock)
+            sock.sendall(REQUEST)
+            assert read_to_end(sock) == (b"bye", "end")
+            sock.sendall(b"later")
+            sock.shutdown(socket.SHUT_WR)
+            assert gateway.close_lines(peer=address)[0]["reason"] == "done"
+    assert received == [b"later"]
+
+
+@pytest.mark.release
+def test_proxy_protocol_v1(proxy):
+    lines = []
+
+    def serve(sock):
+        data = read_exactly(sock, 6)
+        while not data.endswith(b"\r\n"):
+            data += read_exactly(sock, 1)
+        lines.append(data)
+        sock.sendall(read_exactly(sock, len(REQUEST)))
+
+    with Upstream(serve) as upstream:
+        port, _ = proxy(quoted(upstream), "v1")
+        with connect(port) as sock:
+            own = sock.getsockname()[1]
+            sock.sendall(REQUEST)
+            assert read_exactly(sock, len(REQUEST)) == REQUEST
+    assert lines == [b"PROXY TCP4 127.0.0.1 127.0.0.1 %d %d\r\n" % (own, port)]
+
+
+@pytest.mark.release
+def test_proxy_protocol_v2_to_a_unix_socket(proxy, place):
+    headers = []
+
+    def serve(sock):
+        head = read_exactly(sock, 16)
+        headers.append((head, read_exactly(sock, struct.unpack("!H", head[14:])[0])))
+        sock.sendall(read_exactly(sock, len(REQUEST)))
+
+    place.path.chmod(0o755)
+    path = place.path / "upstream.sock"
+    with Upstream(serve, socket.AF_UNIX, str(path)) as upstream:
+        path.chmod(0o777)
+        assert upstream.address
+        port, _ = proxy(f'"unix:{path}"', "v2")
+        with connect(port) as sock:
+            own = sock.getsockname()[1]
+            sock.sendall(REQUEST)
+            assert read_exactly(sock, len(REQUEST)) == REQUEST
+    head, rest = headers[0]
+    assert head[:14] == SIGNATURE + b"\x21\x11"
+    assert rest[:12] == bytes([127, 0, 0, 1, 127, 0, 0, 1]) + struct.pack("!HH", own, port)
+
+
+def test_the_next_server_is_tried(proxy):
+    def serve(sock):
+        sock.sendall(read_exactly(sock, len(REQUEST)))
+
+    with Upstream(serve) as upstream:
+        port, gateway = proxy(f'{{"127.0.0.1:{reserve_port()}", {quoted(upstream)}}}')
+        with connect(port) as sock:
+            sock.sendall(REQUEST)
+            assert read_exactly(sock, len(REQUEST)) == REQUEST
+        gateway.wait_log(event="connect_failed")
+
+
+def test_a_server_that_resets(proxy):
+    def serve(sock):
+        read_exactly(sock, len(REQUEST))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with Upstream(serve) as upstream:
+        port, gateway = proxy(quoted(upstream))
+        with connect(port) as sock:
+            address = local_address(sock)
+            sock.sendall(REQUEST)
+            assert read_to_end(sock)[0] == b""
+        assert gateway.close_lines(peer=address)[0]["reason"] == "upstream_reset"
+
+
+def test_an_idle_connection_is_closed(proxy):
+    def serve(sock):
+        sock.sendall(read_exactly(sock, len(REQUEST)))
+        read_to_end(sock)
+
+    with Upstream(serve) as upstream:
+        port, gateway = proxy(quoted(upstream), extra="idle-timeout = 1s")
+        with connect(port) as sock:
+            address = local_address(sock)
+            sock.sendall(REQUEST)
+            assert read_to_end(sock)[0] == REQUEST
+        assert gateway.close_lines(peer=address)[0]["reason"] == "idle_timeout"
+
+
+def test_addresses_are_masked_when_told(proxy):
+    def serve(sock):
+        sock.sendall(read_exactly(sock, len(REQUEST)))
+
+    with Upstream(serve) as upstream:
+        port, gateway = proxy(quoted(upstream), extra="log { addresses = masked }")
+        with connect(port) as sock:
+            sock.sendall(REQUEST)
+            assert read_exactly(sock, len(REQUEST)) == REQUEST
+        line = gateway.close_lines()[0]
+        assert line["peer"].startswith("127.0.0.0")

@@ -1,0 +1,65 @@
+"""The gateway comes and goes; sessions that were handed off stay."""
+
+import asyncio
+import socket
+
+import pytest
+
+from harness.client import Client
+from harness.site import DOMAIN, PASSWORDS, WEBSITE, XMPPS
+
+
+@pytest.mark.release
+@pytest.mark.parametrize("how", ["kill", "stop"])
+def test_sessions_outlive_the_gateway(own_site, how):
+    site = own_site().start()
+
+    async def run():
+        juliet = Client(f"juliet@{DOMAIN}", PASSWORDS["juliet"], site.cert)
+        romeo = Client(f"romeo@{DOMAIN}", PASSWORDS["romeo"], site.cert)
+        async with juliet, romeo:
+            await juliet.connect_to("127.0.0.1", site.port, alpn=["xmpp-client"])
+            await romeo.connect_to("127.0.0.1", site.port, sni=XMPPS)
+            await juliet.chat(romeo, "before")
+            getattr(site.gateway, how)()
+            await romeo.chat(juliet, "without a gateway")
+            with pytest.raises(OSError):
+                socket.create_connection(("127.0.0.1", site.port), timeout=5).close()
+            site.gateway.start()
+            await juliet.chat(romeo, "with a new one")
+            page = await asyncio.to_thread(site.curl, f"https://{WEBSITE}/")
+            assert page.stdout == "the website\n", page.stderr
+            again = Client(f"romeo@{DOMAIN}/again", PASSWORDS["romeo"], site.cert)
+            async with again:
+                await again.connect_to("127.0.0.1", site.port, sni=XMPPS)
+                await juliet.chat(again, "to a new session")
+
+    asyncio.run(run())
+
+
+def test_a_second_gateway_is_refused(own_site):
+    site = own_site().start()
+    from harness.postern import run
+    second = run("postern-gateway", "-c", site.gateway.config)
+    assert second.returncode == 1
+    assert str(site.gateway.pid) in second.stderr and "lock" in second.stderr
+
+
+def test_a_restarted_backend_takes_new_sockets(own_site):
+    site = own_site().start()
+    site.backend.kill()
+    port = site.port
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as lost:
+        lost.sendall(b"<?xml version='1.0'?><stream:stream>")
+        try:
+            assert lost.recv(100) == b""
+        except ConnectionResetError:
+            pass
+    site.gateway.close_lines(reason="backend_unavailable")
+    site.backend.start()
+
+    async def run():
+        async with Client(f"juliet@{DOMAIN}", PASSWORDS["juliet"], site.cert) as juliet:
+            await juliet.connect_to("127.0.0.1", port, alpn=["xmpp-client"])
+
+    asyncio.run(run())
