@@ -5,7 +5,7 @@
 static enum command_status call(const struct command_line *line, const char *command)
 {
     json_t *answer;
-    enum command_status status = reach_gateway(line, command, json_object(), &answer);
+    enum command_status status = reach_gateway(line, command, &answer);
     return status == COMMAND_OK ? command_answer(line, answer, NULL) : status;
 }
 

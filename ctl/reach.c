@@ -35,7 +35,6 @@ static enum command_status call_once(const char *config, const char *command, js
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
         perror("posternctl: socketpair");
-        json_decref(args);
         return COMMAND_UNREACHABLE;
     }
     const char *const arguments[] = {"-c", config, "--once", NULL};
@@ -43,7 +42,6 @@ static enum command_status call_once(const char *config, const char *command, js
     close(ends[1]);
     if (pid < 0) {
         close(ends[0]);
-        json_decref(args);
         return COMMAND_UNREACHABLE;
     }
     char why[256];
@@ -55,40 +53,39 @@ static enum command_status call_once(const char *config, const char *command, js
     return unreachable("the backend started for this command", why, 0);
 }
 
-enum command_status reach_backend(const struct command_line *line, const char *command, json_t *args, bool offline,
-                                  json_t **answer)
+static enum command_status call_backend(const struct command_line *line, const char *command, json_t *args,
+                                        bool offline, json_t **answer)
 {
     char folder[PATH_MAX - 16], path[PATH_MAX], why[256];
     enum command_status status = ask_path("postern-backend", line->backend_config, "run-dir", folder, sizeof folder);
-    if (status != COMMAND_OK) {
-        json_decref(args);
-        return status;
-    }
+    if (status != COMMAND_OK) return status;
     snprintf(path, sizeof path, "%s/control.sock", folder);
-    json_incref(args); /* it may be needed twice */
     errno = 0;
     *answer = control_call(path, command, args, why, sizeof why);
-    int error = errno;
-    if (!*answer && offline && (error == ENOENT || error == ECONNREFUSED)) {
+    if (*answer) return COMMAND_OK;
+    if (offline && (errno == ENOENT || errno == ECONNREFUSED))
         return call_once(line->backend_config, command, args, answer);
-    }
-    json_decref(args);
-    return *answer ? COMMAND_OK : unreachable("the backend", why, error);
+    return unreachable("the backend", why, errno);
 }
 
-enum command_status reach_gateway(const struct command_line *line, const char *command, json_t *args, json_t **answer)
+enum command_status reach_backend(const struct command_line *line, const char *command, json_t *args, bool offline,
+                                  json_t **answer)
+{
+    enum command_status status = call_backend(line, command, args, offline, answer);
+    json_decref(args);
+    return status;
+}
+
+enum command_status reach_gateway(const struct command_line *line, const char *command, json_t **answer)
 {
     char path[PATH_MAX], why[256];
     enum command_status status = ask_path("postern-gateway", line->gateway_config, "control-socket", path, sizeof path);
-    if (status == COMMAND_OK && path[0] == '\0') {
+    if (status != COMMAND_OK) return status;
+    if (path[0] == '\0') {
         fprintf(stderr, "posternctl: %s sets no control-socket: the gateway cannot be asked\n", line->gateway_config);
-        status = COMMAND_USAGE;
-    }
-    if (status != COMMAND_OK) {
-        json_decref(args);
-        return status;
+        return COMMAND_USAGE;
     }
     errno = 0;
-    *answer = control_call(path, command, args, why, sizeof why);
+    *answer = control_call(path, command, NULL, why, sizeof why);
     return *answer ? COMMAND_OK : unreachable("the gateway", why, errno);
 }

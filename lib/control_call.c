@@ -53,7 +53,7 @@ static int connect_to(const char *path)
 static int send_all(int fd, const char *data, size_t len, int64_t until_ms)
 {
     while (len > 0) {
-        ssize_t n = send(fd, data, len, MSG_NOSIGNAL);
+        ssize_t n = send(fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0 && errno == EAGAIN && wait_for(fd, POLLOUT, until_ms) == 0) continue;
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return -1;
@@ -70,7 +70,7 @@ static char *recv_line(int fd, size_t *len, int64_t until_ms)
     char *line = mem_alloc(room);
     *len = 0;
     for (;;) {
-        ssize_t n = recv(fd, line + *len, room - *len, 0);
+        ssize_t n = recv(fd, line + *len, room - *len, MSG_DONTWAIT);
         if (n > 0) {
             *len += (size_t)n;
             if (line[*len - 1] == '\n') return line;
@@ -107,26 +107,19 @@ static char *make_request(const char *command, json_t *args)
     return line;
 }
 
-json_t *control_call(const char *path, const char *command, json_t *args, char *why, size_t cap)
+/* One request and its answer over fd; from names the server in messages. */
+static json_t *exchange(int fd, const char *from, const char *command, json_t *args, char *why, size_t cap)
 {
     int64_t until_ms = now_ms() + CALL_TIMEOUT_MS;
-    int fd = connect_to(path);
-    if (fd < 0) {
-        int saved = errno;
-        snprintf(why, cap, "%s: cannot connect: %s", path, strerror(saved));
-        errno = saved;
-        return NULL;
-    }
     char *request = make_request(command, args);
     size_t len = strlen(request);
     char *answer = send_all(fd, request, len, until_ms) < 0 ? NULL : recv_line(fd, &len, until_ms);
     int saved = errno;
     mem_wipe(request, strlen(request));
     free(request);
-    close(fd);
     if (answer == NULL) {
         const char *text = saved == EPIPE ? "closed without an answer" : strerror(saved);
-        snprintf(why, cap, "%s: no answer: %s", path, saved == ETIMEDOUT ? "30 seconds are over" : text);
+        snprintf(why, cap, "%s: no answer: %s", from, saved == ETIMEDOUT ? "30 seconds are over" : text);
         errno = saved;
         return NULL;
     }
@@ -134,7 +127,28 @@ json_t *control_call(const char *path, const char *command, json_t *args, char *
     free(answer);
     if (root && json_is_boolean(json_object_get(root, "ok"))) return root;
     json_decref(root);
-    snprintf(why, cap, "%s: the answer makes no sense", path);
+    snprintf(why, cap, "%s: the answer makes no sense", from);
     errno = EBADMSG;
     return NULL;
+}
+
+json_t *control_call(const char *path, const char *command, json_t *args, char *why, size_t cap)
+{
+    int fd = connect_to(path);
+    if (fd < 0) {
+        int saved = errno;
+        snprintf(why, cap, "%s: cannot connect: %s", path, strerror(saved));
+        errno = saved;
+        return NULL;
+    }
+    json_t *answer = exchange(fd, path, command, args, why, cap);
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return answer;
+}
+
+json_t *control_call_fd(int fd, const char *command, json_t *args, char *why, size_t cap)
+{
+    return exchange(fd, "control connection", command, args, why, cap);
 }
