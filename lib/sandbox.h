@@ -2,7 +2,10 @@
  *
  * Uses no_new_privs, Landlock (where the kernel has it) and a seccomp allow-list (libseccomp).  Landlock and seccomp
  * bind the calling thread and those it starts later, so this comes before the first thread.  In builds with a
- * sanitizer it does nothing: the sanitizers' own run-time needs far more than the program. */
+ * sanitizer it does nothing: the sanitizers' own run-time needs far more than the program.
+ *
+ * No code can be mapped afterwards, so a library that is loaded late is not: OpenSSL's providers and ICU's data are
+ * touched before.  Sockets of the families INET, INET6 and UNIX can always be made and connected. */
 #ifndef POSTERN_LIB_SANDBOX_H
 #define POSTERN_LIB_SANDBOX_H
 
@@ -18,11 +21,11 @@ struct sandbox_path {
 
 struct sandbox_rules {
     const struct sandbox_path *paths; /* nothing else of the file system can be opened */
-    size_t path_count;
+    size_t path_count;                /* 0: nothing can be opened, even where the kernel has no Landlock (EACCES) */
     bool may_start_threads;
     bool may_write_files; /* create, rename, sync, truncate, lock: what SQLite needs */
     bool may_fork;        /* never exec */
-    bool may_bind;        /* socket, bind, listen: after start */
+    bool may_bind;        /* bind, listen: after start */
 };
 
 /* sandbox_enter - apply the rules for ever.  Returns 0, or -1 and a message in why.  A system call outside the list
