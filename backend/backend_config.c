@@ -1,0 +1,96 @@
+#include "backend/backend_config.h"
+
+#include "backend/backend_options.h"
+#include "lib/mem.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int check_required(const struct option_section *s, const char *option, char *error, size_t cap)
+{
+    if (option_is_set(s, option)) return 0;
+    return option_error(s, NULL, error, cap, "%s is required", option);
+}
+
+static int check_sections(const struct option_file *file, char *error, size_t cap)
+{
+    const struct option_section *s = NULL;
+    unsigned hosts = 0;
+    while ((s = option_next(file, "host", s)) != NULL) {
+        hosts++;
+        if (check_required(s, "certificate", error, cap) != 0 || check_required(s, "key", error, cap) != 0) return -1;
+    }
+    if (hosts == 0) return option_error(option_top(file), NULL, error, cap, "at least one host section is required");
+    while ((s = option_next(file, "listener", s)) != NULL)
+        if (check_required(s, "address", error, cap) != 0) return -1;
+    return 0;
+}
+
+static int check_users(const struct option_section *top, char *error, size_t cap)
+{
+    static const char *const NAMES[] = {"user", "gateway-user"};
+    for (size_t i = 0; i < ARRAY_LEN(NAMES); i++) {
+        const char *name = option_str(top, NAMES[i]);
+        if (name && !getpwnam(name)) return option_error(top, NAMES[i], error, cap, "no user is named \"%s\"", name);
+    }
+    if (geteuid() == 0 && !option_str(top, "user"))
+        return option_error(top, NULL, error, cap, "user is required when started as root");
+    return 0;
+}
+
+static void fill(struct backend_config *config)
+{
+    const struct option_section *top = option_top(config->file);
+    const struct option_section *log = option_single(config->file, "log");
+    config->state_dir = option_str(top, "state-dir");
+    config->run_dir = option_str(top, "run-dir");
+    config->user = option_str(top, "user");
+    config->group = option_str(top, "group");
+    config->gateway_user = option_str(top, "gateway-user");
+    config->engine = option_str(top, "store");
+    config->shards = (unsigned)option_int(top, "shards");
+    config->hashing_threads = (unsigned)option_int(top, "hashing-threads");
+    config->sandbox = option_bool(top, "sandbox");
+    config->max_connections = option_int(top, "max-connections");
+    config->auth_timeout_ms = option_int(top, "auth-timeout");
+    /* the order of choices in options.def is that of the enums */
+    config->log.level = (enum log_level)option_enum(log, "level");
+    config->log.format = (enum log_format)option_enum(log, "format");
+    config->log.addresses = (enum addr_mode)option_enum(log, "addresses");
+    config->log.path = option_str(log, "file");
+}
+
+struct backend_config *backend_config_load(const char *path, char *error, size_t cap)
+{
+    struct option_file *file = option_load(path, BACKEND_OPTIONS, BACKEND_OPTION_COUNT, error, cap);
+    if (!file) return NULL;
+    if (check_sections(file, error, cap) != 0 || check_users(option_top(file), error, cap) != 0) {
+        option_file_free(&file);
+        return NULL;
+    }
+    struct backend_config *config = MEM_NEW(struct backend_config);
+    config->file = file;
+    fill(config);
+    return config;
+}
+
+void backend_config_free(struct backend_config **config)
+{
+    if (!*config) return;
+    option_file_free(&(*config)->file);
+    free(*config);
+    *config = NULL;
+}
+
+char *backend_config_path(const char *folder, const char *name, char *why, size_t cap)
+{
+    char *path = mem_asprintf("%s/%s", folder, name);
+    if (strlen(path) < sizeof(((struct sockaddr_un *)NULL)->sun_path)) return path;
+    snprintf(why, cap, "%s: longer than the name of a socket may be", path);
+    free(path);
+    return NULL;
+}

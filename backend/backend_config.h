@@ -1,0 +1,34 @@
+/* backend_config - the backend's configuration: read, checked, in the form that the parts use. */
+#ifndef POSTERN_BACKEND_BACKEND_CONFIG_H
+#define POSTERN_BACKEND_BACKEND_CONFIG_H
+
+#include "lib/check.h"
+#include "lib/log.h"
+#include "lib/option.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Texts are borrowed from file. */
+struct backend_config {
+    struct option_file *file;
+    const char *state_dir, *run_dir;
+    const char *user, *group; /* NULL: stay who we are */
+    const char *gateway_user; /* NULL: only our own and root */
+    const char *engine;       /* of the store */
+    unsigned shards, hashing_threads;
+    bool sandbox;
+    int64_t max_connections;
+    int64_t auth_timeout_ms;
+    struct log_config log;
+};
+
+/* backend_config_load - NULL and a message in error (cap bytes) that names file and line. */
+MUSTCHECK struct backend_config *backend_config_load(const char *path, char *error, size_t cap);
+void backend_config_free(struct backend_config **config);
+
+/* backend_config_path - the name of a file in a folder, or NULL and a message when it is too long for a socket. */
+MUSTCHECK char *backend_config_path(const char *folder, const char *name, char *why, size_t cap);
+
+#endif

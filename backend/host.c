@@ -1,0 +1,146 @@
+#include "backend/host.h"
+
+#include "backend/jid.h"
+#include "lib/map.h"
+#include "lib/mem.h"
+#include "lib/option.h"
+#include "lib/tls.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unicode/uidna.h>
+
+struct hosts {
+    struct host *list;
+    size_t count;
+    struct map *by_domain, *by_server_name;
+};
+
+enum { SERVER_NAME_BYTES = 256 };
+
+/* As TLS clients send it: lower case, without a trailing dot. */
+static const char *normal(const char *name, char out[SERVER_NAME_BYTES])
+{
+    size_t len = strlen(name);
+    if (len > 0 && name[len - 1] == '.') len--;
+    if (len >= SERVER_NAME_BYTES) len = SERVER_NAME_BYTES - 1;
+    for (size_t i = 0; i < len; i++)
+        out[i] = (char)tolower((unsigned char)name[i]);
+    out[len] = '\0';
+    return out;
+}
+
+/* The form in which a domain with letters beyond ASCII stands in a TLS server name; false: it has none. */
+static bool to_ascii(const char *domain, char out[SERVER_NAME_BYTES])
+{
+    UErrorCode status = U_ZERO_ERROR;
+    UIDNAInfo info = UIDNA_INFO_INITIALIZER;
+    UIDNA *idna = uidna_openUTS46(UIDNA_NONTRANSITIONAL_TO_ASCII, &status);
+    if (U_FAILURE(status)) return false;
+    const int32_t len = uidna_nameToASCII_UTF8(idna, domain, -1, out, SERVER_NAME_BYTES - 1, &info, &status);
+    uidna_close(idna);
+    if (U_FAILURE(status) || info.errors != 0 || len >= SERVER_NAME_BYTES) return false;
+    out[len] = '\0';
+    return true;
+}
+
+static int claim(struct hosts *hosts, struct host *host, const char *name, char *error, size_t cap)
+{
+    char text[SERVER_NAME_BYTES];
+    const struct host *other = map_get_str(hosts->by_server_name, normal(name, text));
+    if (other == host) return 0;
+    if (other) {
+        return option_error(host->section, NULL, error, cap, "the server name \"%s\" belongs to host \"%s\" already",
+                            text, other->domain);
+    }
+    map_set_str(hosts->by_server_name, text, host);
+    return 0;
+}
+
+static int add(struct hosts *hosts, struct host *host, char *error, size_t cap)
+{
+    char domain[JID_PART_MAX_BYTES + 1], ascii[SERVER_NAME_BYTES];
+    const char *why = NULL;
+    const char *title = option_title(host->section);
+    if (jid_prepare_domain(title, domain, &why) != 0)
+        return option_error(host->section, NULL, error, cap, "\"%s\" is no domain: %s", title, why);
+    host->domain = mem_strdup(domain);
+    if (map_get_str(hosts->by_domain, domain))
+        return option_error(host->section, NULL, error, cap, "the domain \"%s\" has a section already", domain);
+    map_set_str(hosts->by_domain, domain, host);
+    if (claim(hosts, host, to_ascii(domain, ascii) ? ascii : domain, error, cap) != 0) return -1;
+    for (size_t i = 0; i < option_count(host->section, "server-names"); i++)
+        if (claim(hosts, host, option_item(host->section, "server-names", i), error, cap) != 0) return -1;
+    return 0;
+}
+
+struct hosts *hosts_new(const struct option_file *file, char *error, size_t cap)
+{
+    struct hosts *hosts = MEM_NEW(struct hosts);
+    const struct option_section *s = NULL;
+    hosts->by_domain = map_new();
+    hosts->by_server_name = map_new();
+    while ((s = option_next(file, "host", s)) != NULL)
+        hosts->count++;
+    CHECK(hosts->count > 0);
+    hosts->list = mem_alloc(hosts->count * sizeof(struct host));
+    for (size_t i = 0; i < hosts->count; i++) {
+        s = hosts->list[i].section = option_next(file, "host", i == 0 ? NULL : s);
+        if (add(hosts, &hosts->list[i], error, cap) == 0) continue;
+        hosts_free(&hosts);
+        return NULL;
+    }
+    return hosts;
+}
+
+void hosts_free(struct hosts **hosts)
+{
+    struct hosts *h = *hosts;
+    if (!h) return;
+    *hosts = NULL;
+    for (size_t i = 0; i < h->count; i++) {
+        SSL_CTX_free(h->list[i].tls);
+        free((void *)(uintptr_t)h->list[i].domain);
+    }
+    map_free(&h->by_domain);
+    map_free(&h->by_server_name);
+    free(h->list);
+    free(h);
+}
+
+static struct tls_choice choose(const char *sni, void *arg)
+{
+    return (struct tls_choice){.ctx = hosts_by_server_name(arg, sni)->tls, .alpn = "xmpp-client"};
+}
+
+int hosts_load_certificates(struct hosts *hosts, char *error, size_t cap)
+{
+    char why[512];
+    for (size_t i = 0; i < hosts->count; i++) {
+        struct host *host = &hosts->list[i];
+        const char *key = option_str(host->section, "key");
+        const enum tls_profile profile = option_enum(host->section, "tls-profile") == 1 ? TLS_MODERN : TLS_INTERMEDIATE;
+        host->tls = tls_server_ctx(option_str(host->section, "certificate"), key, profile, why, sizeof(why));
+        if (!host->tls) return option_error(host->section, "certificate", error, cap, "%s", why);
+    }
+    tls_set_chooser(hosts->list[0].tls, choose, hosts);
+    return 0;
+}
+
+const struct host *hosts_find(const struct hosts *hosts, const char *domain)
+{
+    return map_get_str(hosts->by_domain, domain);
+}
+
+const struct host *hosts_by_server_name(const struct hosts *hosts, const char *name)
+{
+    char text[SERVER_NAME_BYTES];
+    const struct host *host = name ? map_get_str(hosts->by_server_name, normal(name, text)) : NULL;
+    return host ? host : &hosts->list[0];
+}
+
+SSL_CTX *hosts_tls(const struct hosts *hosts)
+{
+    return hosts->list[0].tls;
+}
