@@ -1,0 +1,92 @@
+#include "backend/stanza.h"
+
+#include "backend/ns.h"
+
+#include <string.h>
+
+struct stanza_word {
+    enum stanza_kind kind;
+    const char *text;
+    enum stanza_type type;
+};
+
+static const char *const KINDS[] = {[STANZA_MESSAGE] = "message", [STANZA_PRESENCE] = "presence", [STANZA_IQ] = "iq"};
+
+static const struct stanza_word TYPES[] = {
+    {STANZA_MESSAGE, "chat", STANZA_CHAT},
+    {STANZA_MESSAGE, "groupchat", STANZA_GROUPCHAT},
+    {STANZA_MESSAGE, "headline", STANZA_HEADLINE},
+    {STANZA_MESSAGE, "error", STANZA_ERROR},
+    {STANZA_PRESENCE, "unavailable", STANZA_UNAVAILABLE},
+    {STANZA_PRESENCE, "subscribe", STANZA_SUBSCRIPTION},
+    {STANZA_PRESENCE, "subscribed", STANZA_SUBSCRIPTION},
+    {STANZA_PRESENCE, "unsubscribe", STANZA_SUBSCRIPTION},
+    {STANZA_PRESENCE, "unsubscribed", STANZA_SUBSCRIPTION},
+    {STANZA_PRESENCE, "probe", STANZA_SUBSCRIPTION},
+    {STANZA_PRESENCE, "error", STANZA_ERROR},
+    {STANZA_IQ, "get", STANZA_GET},
+    {STANZA_IQ, "set", STANZA_SET},
+    {STANZA_IQ, "result", STANZA_RESULT},
+    {STANZA_IQ, "error", STANZA_ERROR},
+};
+
+static enum stanza_type type_of(enum stanza_kind kind, const char *text)
+{
+    for (size_t i = 0; text && i < ARRAY_LEN(TYPES); i++)
+        if (TYPES[i].kind == kind && strcmp(TYPES[i].text, text) == 0) return TYPES[i].type;
+    if (kind == STANZA_MESSAGE) return STANZA_NORMAL;
+    return kind == STANZA_PRESENCE && !text ? STANZA_AVAILABLE : STANZA_WRONG;
+}
+
+struct stanza *stanza_new(struct elem *elem)
+{
+    for (size_t kind = 0; kind < ARRAY_LEN(KINDS); kind++) {
+        if (!elem_is(elem, NS_CLIENT, KINDS[kind])) continue;
+        struct stanza *stanza = arena_alloc(elem->arena, sizeof(*stanza));
+        stanza->elem = elem;
+        stanza->kind = (enum stanza_kind)kind;
+        stanza->type = type_of(stanza->kind, elem_get(elem, "type"));
+        return stanza;
+    }
+    return NULL;
+}
+
+void stanza_free(struct stanza **stanza)
+{
+    if (!*stanza) return;
+    struct elem *elem = (*stanza)->elem;
+    jid_free(&(*stanza)->from);
+    jid_free(&(*stanza)->to);
+    *stanza = NULL;
+    elem_free(&elem);
+}
+
+void stanza_address(struct stanza *stanza, struct jid *from, struct jid *to)
+{
+    jid_free(&stanza->from);
+    jid_free(&stanza->to);
+    stanza->from = from;
+    stanza->to = to;
+    elem_set(stanza->elem, "from", from->full);
+    elem_set(stanza->elem, "to", to->full);
+}
+
+struct stanza *stanza_reply(const struct stanza *request, const char *type)
+{
+    struct elem *elem = elem_new(arena_new(), NS_CLIENT, KINDS[request->kind]);
+    elem_set(elem, "id", elem_get(request->elem, "id"));
+    elem_set(elem, "type", type);
+    struct stanza *reply = stanza_new(elem);
+    CHECK(reply && request->from);
+    reply->to = jid_dup(request->from);
+    elem_set(elem, "to", reply->to->full);
+    if (request->to) {
+        reply->from = jid_dup(request->to);
+        elem_set(elem, "from", reply->from->full);
+    } else {
+        /* an address that could not be prepared: the client shall recognise it; the router needs some sender */
+        reply->from = jid_dup(request->from);
+        elem_set(elem, "from", elem_get(request->elem, "to"));
+    }
+    return reply;
+}

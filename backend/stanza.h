@@ -1,0 +1,51 @@
+/* stanza - a stanza on its way: the element, its kind and type, its prepared addresses. */
+#ifndef POSTERN_BACKEND_STANZA_H
+#define POSTERN_BACKEND_STANZA_H
+
+#include "backend/elem.h"
+#include "backend/jid.h"
+#include "lib/check.h"
+
+#include <stdbool.h>
+
+struct shard;
+
+enum stanza_kind { STANZA_MESSAGE, STANZA_PRESENCE, STANZA_IQ };
+
+enum stanza_type {
+    STANZA_NORMAL, /* message; also one without a type, or with one that nobody knows (RFC 6121 section 5.2.2) */
+    STANZA_CHAT,
+    STANZA_GROUPCHAT,
+    STANZA_HEADLINE,
+    STANZA_AVAILABLE, /* presence without a type */
+    STANZA_UNAVAILABLE,
+    STANZA_SUBSCRIPTION, /* presence: subscribe, subscribed, unsubscribe, unsubscribed, probe */
+    STANZA_GET,          /* iq */
+    STANZA_SET,
+    STANZA_RESULT,
+    STANZA_ERROR, /* of any kind */
+    STANZA_WRONG, /* no such type for that kind */
+};
+
+/* Lives in the element's arena, and so moves between shards with it.  Invariant: once it is given to the router both
+ * addresses are there and the attributes say the same. */
+struct stanza {
+    struct elem *elem;
+    enum stanza_kind kind;
+    enum stanza_type type;
+    struct jid *from, *to;
+    struct shard *bound_for; /* while it lies in a mailbox */
+};
+
+/* stanza_new - takes elem; NULL (and elem is still the caller's) when it is no stanza of jabber:client. */
+MUSTCHECK struct stanza *stanza_new(struct elem *elem);
+void stanza_free(struct stanza **stanza);
+
+/* stanza_address - set both addresses (takes them) and the attributes. */
+void stanza_address(struct stanza *stanza, struct jid *from, struct jid *to);
+
+/* stanza_reply - a new stanza of the same kind back to the sender, without content: id copied, addresses swapped.  When
+ * request has no (valid) address of its own, the reply's "from" is the text that stood in its "to". */
+struct stanza *stanza_reply(const struct stanza *request, const char *type);
+
+#endif
