@@ -1,0 +1,171 @@
+#include "backend/session.h"
+
+#include "backend/ns.h"
+#include "backend/router.h"
+#include "backend/shard.h"
+#include "backend/stanza_error.h"
+#include "backend/stream.h"
+
+#include <openssl/rand.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MADE_UP_BYTES = 8 };
+
+struct session *session_find(const struct user *user, const char *resource)
+{
+    LIST_EACH (link, &user->sessions) {
+        struct session *session = LIST_ENTRY(link, struct session, link);
+        if (strcmp(session->jid->resource, resource) == 0) return session;
+    }
+    return NULL;
+}
+
+static struct jid *full_jid(const struct jid *bare, const char *resource)
+{
+    if (resource && *resource) return jid_with_resource(bare, resource, NULL);
+    char made_up[2 * STREAM_ID_BYTES + 1];
+    stream_random_id(made_up);
+    made_up[2 * MADE_UP_BYTES] = '\0';
+    return jid_with_resource(bare, made_up, NULL);
+}
+
+struct session *session_bind(struct user *user, struct stream *stream, const struct jid *bare, const char *resource,
+                             int *error)
+{
+    struct jid *jid = full_jid(bare, resource);
+    if (!jid) {
+        *error = STANZA_ERROR_BAD_REQUEST;
+        return NULL;
+    }
+    struct session *old = session_find(user, jid->resource);
+    if (old) stream_fail(old->stream, END_CONFLICT, "conflict", "another client took this resource");
+    unsigned count = 0;
+    LIST_EACH (link, &user->sessions)
+        count++;
+    if (count >= SESSION_MAX_RESOURCES) {
+        jid_free(&jid);
+        *error = STANZA_ERROR_RESOURCE_CONSTRAINT;
+        return NULL;
+    }
+    struct session *session = MEM_NEW(struct session);
+    session->user = user;
+    session->stream = stream;
+    session->jid = jid;
+    session->bare = jid_dup(bare);
+    session->since_ms = loop_now_ms(user->shard->loop);
+    list_append(&user->sessions, &session->link);
+    atomic_fetch_add(&user->shard->backend->sessions, 1);
+    return session;
+}
+
+void session_leave(struct session *session)
+{
+    if (!list_linked(&session->link)) return;
+    list_remove(&session->link);
+    atomic_fetch_sub(&session->user->shard->backend->sessions, 1);
+}
+
+void session_end(struct session **session)
+{
+    struct session *s = *session;
+    if (!s) return;
+    *session = NULL;
+    session_leave(s);
+    jid_free(&s->jid);
+    jid_free(&s->bare);
+    free(s);
+}
+
+static bool is_own(const struct session *session, const struct jid *jid)
+{
+    return jid_equal(jid, session->jid) || jid_equal(jid, session->bare);
+}
+
+/* RFC 6120 section 8.1.2.1: a "from" may be left out, not forged. */
+static bool from_is_true(const struct session *session, const struct elem *elem)
+{
+    const char *text = elem_get(elem, "from");
+    if (!text) return true;
+    struct jid *from = jid_parse(text, strlen(text), NULL);
+    const bool own = from && is_own(session, from);
+    jid_free(&from);
+    return own;
+}
+
+/* RFC 6120 section 8.2.3. */
+static bool iq_is_right(const struct stanza *stanza)
+{
+    const struct elem *child = elem_child(stanza->elem, NULL, NULL);
+    const bool single = child && !elem_next_element(child);
+    if (stanza->type == STANZA_WRONG || !elem_get(stanza->elem, "id")) return false;
+    if (stanza->type == STANZA_GET || stanza->type == STANZA_SET) return single;
+    return stanza->type != STANZA_RESULT || !child || single;
+}
+
+static void own_presence(struct session *session, const struct stanza *stanza)
+{
+    if (stanza->type == STANZA_AVAILABLE) {
+        const struct elem *priority = elem_child(stanza->elem, NS_CLIENT, "priority");
+        const long value = priority ? strtol(elem_text(priority, NULL), NULL, 10) : 0;
+        session->available = true;
+        session->priority = (int8_t)(value < -128 ? -128 : value > 127 ? 127 : value);
+    } else if (stanza->type == STANZA_UNAVAILABLE) {
+        session->available = false;
+    }
+}
+
+/* Stamp the sender, find out the addressee.  NULL: the text in "to" is no address. */
+static bool stamp(struct session *session, struct stanza *stanza)
+{
+    const char *text = elem_get(stanza->elem, "to");
+    struct jid *to = text ? jid_parse(text, strlen(text), NULL) : jid_dup(session->bare);
+    if (!to) {
+        stanza->from = jid_dup(session->jid);
+        return false;
+    }
+    stanza_address(stanza, jid_dup(session->jid), to);
+    return true;
+}
+
+static void route(struct session *session, struct stanza *stanza)
+{
+    struct shard *shard = session->user->shard;
+    const bool undirected = stanza->kind == STANZA_PRESENCE && !elem_get(stanza->elem, "to");
+    if (!stamp(session, stanza)) {
+        stanza_error_bounce(shard, stanza, STANZA_ERROR_JID_MALFORMED);
+    } else if (stanza->kind == STANZA_IQ ? !iq_is_right(stanza) : stanza->type == STANZA_WRONG) {
+        stanza_error_bounce(shard, stanza, STANZA_ERROR_BAD_REQUEST);
+    } else if (undirected) {
+        own_presence(session, stanza);
+        stanza_free(&stanza);
+    } else {
+        /* RFC 6120 section 8.1.5: the stream's language is that of a stanza which names none */
+        const char *lang = stream_lang(session->stream);
+        if (lang && !elem_get_ns(stanza->elem, NS_XML, "lang")) elem_set_ns(stanza->elem, NS_XML, "lang", lang);
+        router_deliver(shard, stanza);
+    }
+}
+
+struct session_fault session_receive(struct session *session, struct elem *elem)
+{
+    struct stanza *stanza = stanza_new(elem);
+    if (!stanza) {
+        const bool foreign = strcmp(elem->ns, NS_CLIENT) != 0;
+        elem_free(&elem);
+        return (struct session_fault){"unsupported-stanza-type", foreign ? "unknown namespace" : NULL};
+    }
+    shard_count(session->user->shard, COUNTER_STANZAS_IN);
+    if (!from_is_true(session, elem)) {
+        stanza_free(&stanza);
+        return (struct session_fault){"invalid-from", NULL};
+    }
+    route(session, stanza);
+    return (struct session_fault){NULL, NULL};
+}
+
+void session_send(struct session *session, const struct stanza *stanza)
+{
+    shard_count(session->user->shard, COUNTER_STANZAS_OUT);
+    stream_send_elem(session->stream, stanza->elem);
+}

@@ -1,0 +1,57 @@
+/* session - a bound resource: what a client does after it has logged in. */
+#ifndef POSTERN_BACKEND_SESSION_H
+#define POSTERN_BACKEND_SESSION_H
+
+#include "backend/end_reason.h"
+#include "backend/jid.h"
+#include "backend/stanza.h"
+#include "backend/user.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct stream;
+
+/* Lives on the user's shard. */
+struct session {
+    struct list link; /* user->sessions; in none after session_leave */
+    struct user *user;
+    struct stream *stream; /* borrowed; the stream ends the session before it goes */
+    struct jid *jid;       /* full */
+    struct jid *bare;
+    int64_t since_ms;
+    bool available;  /* has sent initial presence */
+    int8_t priority; /* of its presence */
+};
+
+enum { SESSION_MAX_RESOURCES = 50 }; /* of one user */
+
+/* session_bind - a new session with the resource asked for (NULL or "": one is made up).  A session that has it already
+ * is closed with conflict.  NULL and *error (a stanza error) when the resource is not acceptable or there are too many.
+ */
+MUSTCHECK struct session *session_bind(struct user *user, struct stream *stream, const struct jid *bare,
+                                       const char *resource, int *error);
+
+/* session_leave - the resource is free again, and nothing more is delivered to it; the session is still there for the
+ * log.  Harmless when done twice. */
+void session_leave(struct session *session);
+
+/* session_end - leave, and free it. */
+void session_end(struct session **session);
+
+/* session_find - by prepared resource; NULL when it is not bound. */
+struct session *session_find(const struct user *user, const char *resource);
+
+/* What a stanza was that is the stream's fault: a stream error condition; NULL: none. */
+struct session_fault {
+    const char *condition;
+    const char *text;
+};
+
+/* session_receive - a first-level element from the client (taken): check, stamp, route.  Source: RFC 6120 section 8. */
+struct session_fault session_receive(struct session *session, struct elem *elem);
+
+/* session_send - write a stanza (borrowed) to the client. */
+void session_send(struct session *session, const struct stanza *stanza);
+
+#endif

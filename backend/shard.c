@@ -1,0 +1,163 @@
+#include "backend/shard.h"
+
+#include "backend/backend_config.h"
+#include "backend/stream.h"
+#include "backend/user.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SHARD_MAGIC = 0x73686172, STOP_LIMIT_MS = STREAM_LINGER_MS + 1000 };
+
+static struct shard *shard_new(struct backend *backend, unsigned index)
+{
+    struct shard *shard = MEM_NEW(struct shard);
+    shard->magic = SHARD_MAGIC;
+    shard->index = index;
+    shard->backend = backend;
+    shard->loop = loop_new();
+    shard->mailbox = mailbox_new(shard->loop);
+    list_init(&shard->streams);
+    shard->users = map_new();
+    shard->hurry = deadline_queue_new(shard->loop, backend->config->auth_timeout_ms, stream_on_hurry, shard);
+    shard->idle = deadline_queue_new(shard->loop, STREAM_IDLE_MS, stream_on_idle, shard);
+    /* an exchange that is under way when an account changes is over by then: a moved stream has its time twice */
+    shard->forget = deadline_queue_new(shard->loop, 2 * backend->config->auth_timeout_ms, user_on_forget, shard);
+    return shard;
+}
+
+void shards_new(struct backend *backend, unsigned count)
+{
+    backend->shard_count = count;
+    backend->shards = mem_alloc(count * sizeof(struct shard *));
+    for (unsigned i = 0; i < count; i++)
+        backend->shards[i] = shard_new(backend, i);
+}
+
+static void *thread_main(void *arg)
+{
+    struct shard *shard = arg;
+    CHECK_MAGIC(shard, SHARD_MAGIC);
+    char name[16];
+    snprintf(name, sizeof(name), "shard-%u", shard->index);
+    pthread_setname_np(pthread_self(), name);
+    loop_run(shard->loop);
+    return NULL;
+}
+
+int shards_start(struct backend *backend, char *why, size_t cap)
+{
+    /* signals are the main thread's */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = 0;
+    for (unsigned i = 1; i < backend->shard_count && error == 0; i++) {
+        struct shard *shard = backend->shards[i];
+        error = pthread_create(&shard->thread, NULL, thread_main, shard);
+        shard->has_thread = error == 0;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error == 0) return 0;
+    snprintf(why, cap, "cannot start a thread: %s", strerror(error));
+    return -1;
+}
+
+struct shard *shard_of(const struct backend *backend, const char *bare)
+{
+    return backend->shards[hash_bytes(bare, strlen(bare)) % backend->shard_count];
+}
+
+static void on_all_gone(void *arg)
+{
+    struct backend *backend = arg;
+    loop_stop(backend->shards[0]->loop);
+}
+
+void shard_stream_gone(struct shard *shard)
+{
+    struct backend *backend = shard->backend;
+    if (atomic_fetch_sub(&backend->streams, 1) == 1 && backend_is_stopping(backend))
+        mailbox_post(backend->shards[0]->mailbox, on_all_gone, backend);
+}
+
+static void on_stop(void *arg)
+{
+    struct shard *shard = arg;
+    shard->stopping = true;
+    LIST_EACH (link, &shard->streams) {
+        stream_fail(LIST_ENTRY(link, struct stream, link), END_SHUTDOWN, "system-shutdown", NULL);
+    }
+}
+
+static void on_stop_limit(struct deadline *deadline, void *arg)
+{
+    (void)deadline;
+    on_all_gone(arg);
+}
+
+void shards_stop(struct backend *backend)
+{
+    struct shard *first = backend->shards[0];
+    if (atomic_exchange(&backend->stopping, true)) return;
+    for (unsigned i = 0; i < backend->shard_count; i++)
+        mailbox_post(backend->shards[i]->mailbox, on_stop, backend->shards[i]);
+    if (atomic_load(&backend->streams) == 0) mailbox_post(first->mailbox, on_all_gone, backend);
+    first->stop = deadline_queue_new(first->loop, STOP_LIMIT_MS, on_stop_limit, backend);
+    deadline_arm(first->stop, &first->stop_limit);
+}
+
+static void on_quit(void *arg)
+{
+    struct shard *shard = arg;
+    LIST_EACH (link, &shard->streams) {
+        stream_abort(LIST_ENTRY(link, struct stream, link), END_SHUTDOWN);
+    }
+    loop_stop(shard->loop);
+}
+
+void shards_join(struct backend *backend)
+{
+    for (unsigned i = 0; i < backend->shard_count; i++)
+        mailbox_post(backend->shards[i]->mailbox, on_quit, backend->shards[i]);
+    loop_run(backend->shards[0]->loop);
+    for (unsigned i = 1; i < backend->shard_count; i++)
+        if (backend->shards[i]->has_thread) pthread_join(backend->shards[i]->thread, NULL);
+}
+
+static bool forget_user(const void *key, size_t key_len, void *value, void *arg)
+{
+    (void)key;
+    (void)key_len;
+    (void)arg;
+    struct user *user = value;
+    free(user->bare);
+    free(user);
+    return true;
+}
+
+static void shard_free(struct shard **shard)
+{
+    struct shard *s = *shard;
+    *shard = NULL;
+    deadline_queue_free(&s->hurry);
+    deadline_queue_free(&s->idle);
+    deadline_queue_free(&s->forget);
+    deadline_queue_free(&s->stop);
+    map_each(s->users, forget_user, NULL);
+    map_free(&s->users);
+    mailbox_free(&s->mailbox);
+    loop_free(&s->loop);
+    s->magic = 0;
+    free(s);
+}
+
+void shards_free(struct backend *backend)
+{
+    for (unsigned i = 0; i < backend->shard_count; i++)
+        shard_free(&backend->shards[i]);
+    free(backend->shards);
+    backend->shards = NULL;
+}

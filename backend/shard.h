@@ -1,0 +1,60 @@
+/* shard - a thread with a loop that alone touches the users and streams that are its own. */
+#ifndef POSTERN_BACKEND_SHARD_H
+#define POSTERN_BACKEND_SHARD_H
+
+#include "backend/backend.h"
+#include "lib/list.h"
+#include "lib/loop.h"
+#include "lib/mailbox.h"
+#include "lib/map.h"
+#include "lib/mem.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+
+/* All members but backend, index, loop and mailbox are touched by the shard's own thread only. */
+struct shard {
+    unsigned magic;
+    unsigned index;
+    struct backend *backend;
+    struct loop *loop;
+    struct mailbox *mailbox;
+    pthread_t thread;
+    bool has_thread;
+    bool stopping;
+    struct list streams;           /* struct stream, link */
+    struct map *users;             /* by bare JID; struct user */
+    struct deadline_queue *hurry;  /* streams that are not bound yet: auth-timeout */
+    struct deadline_queue *idle;   /* bound streams from which something came lately */
+    struct deadline_queue *forget; /* users whose cut-off is over */
+    struct deadline_queue *stop;   /* shard 0: how long an orderly stop may take */
+    struct deadline stop_limit;
+};
+
+static inline void shard_count(const struct shard *shard, enum backend_counter counter)
+{
+    counter_add(shard->backend->counters, counter, 1);
+}
+
+/* shards_new - make backend->shards, as many as configured; none has a thread yet. */
+void shards_new(struct backend *backend, unsigned count);
+
+/* shards_start - start the threads of all but shard 0, whose loop the caller runs.  Returns 0, or -1 and a message. */
+MUSTCHECK int shards_start(struct backend *backend, char *why, size_t cap);
+
+/* shards_stop - begin an orderly stop, from shard 0: every stream is told system-shutdown; when the last is gone, or
+ * after a bounded time, shard 0's loop stops. */
+void shards_stop(struct backend *backend);
+
+/* shards_join - after that: let every shard read its mailbox to the end, then end the threads.  Shard 0 is the
+ * caller's. */
+void shards_join(struct backend *backend);
+void shards_free(struct backend *backend);
+
+/* shard_of - the owner of a bare JID. */
+struct shard *shard_of(const struct backend *backend, const char *bare);
+
+/* shard_stream_gone - a stream has ended: tell shard 0 when it was the last one that a stop waits for. */
+void shard_stream_gone(struct shard *shard);
+
+#endif
