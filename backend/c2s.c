@@ -1,0 +1,125 @@
+#include "backend/c2s.h"
+
+#include "backend/dispatch.h"
+#include "backend/ns.h"
+#include "backend/router.h"
+#include "backend/sasl_exchange.h"
+#include "backend/session.h"
+#include "backend/shard.h"
+#include "backend/stanza.h"
+#include "backend/stanza_error.h"
+#include "backend/stream_header.h"
+#include "backend/stream_log.h"
+
+#include <string.h>
+
+enum { REFUSALS_MAX = 3 };
+
+enum stream_state c2s_open(struct stream *stream, struct elem *header)
+{
+    const char *text = NULL;
+    const char *condition = stream_header_check(stream, header, &text);
+    struct buf out = {0};
+    stream_header_print(stream, header, &out);
+    elem_free(&header);
+    enum stream_state next = STREAM_CLOSING;
+    if (!condition) {
+        buf_append_str(&out, "<stream:features>");
+        if (stream->bare) {
+            /* RFC 3921 clients want a session; the optional says that newer ones need not ask */
+            buf_append_str(&out, "<bind xmlns='" NS_BIND "'/><session xmlns='" NS_SESSION "'><optional/></session>");
+            next = STREAM_BINDING;
+        } else if (stream->secure) {
+            sasl_exchange_features(stream->exchange, &out);
+            next = STREAM_SASL;
+        } else {
+            buf_append_str(&out, "<starttls xmlns='" NS_TLS "'><required/></starttls>");
+            next = STREAM_PLAIN;
+        }
+        buf_append_str(&out, "</stream:features>");
+    }
+    stream_write_buf(stream, &out);
+    return condition ? stream_fail(stream, END_BAD_HEADER, condition, text) : next;
+}
+
+enum stream_state c2s_misplaced(struct stream *stream, struct elem *elem)
+{
+    struct stanza *stanza = stanza_new(elem);
+    elem_free(&elem);
+    if (stanza) return stream_fail(stream, END_NOT_AUTHORIZED, "not-authorized", NULL);
+    return stream_fail(stream, END_BAD_STANZA, "unsupported-stanza-type", NULL);
+}
+
+enum stream_state c2s_before_tls(struct stream *stream, struct elem *elem)
+{
+    if (elem_is(elem, NS_TLS, "starttls")) {
+        elem_free(&elem);
+        stream_write(stream, "<proceed xmlns='" NS_TLS "'/>");
+        return stream_secure(stream);
+    }
+    if (!elem_is(elem, NS_SASL, "auth")) return c2s_misplaced(stream, elem);
+    elem_free(&elem);
+    stream_write(stream, "<failure xmlns='" NS_SASL "'><encryption-required/></failure>");
+    shard_count(stream->shard, COUNTER_AUTH_FAILURES);
+    if (++stream->refusals < REFUSALS_MAX) return STREAM_PLAIN;
+    return stream_fail(stream, END_NOT_ENCRYPTED, "policy-violation", "use STARTTLS first");
+}
+
+static void bind_refused(struct stream *stream, struct stanza *request, int error)
+{
+    request->from = jid_dup(stream->bare);
+    struct stanza *answer = stanza_error_new(request, (enum stanza_error)error, NULL);
+    elem_set(answer->elem, "to", NULL);
+    stream_send_elem(stream, answer->elem);
+    stanza_free(&answer);
+}
+
+static void bind_granted(struct stream *stream, const struct stanza *request)
+{
+    struct elem *iq = elem_new(arena_new(), NS_CLIENT, "iq");
+    elem_set(iq, "type", "result");
+    elem_set(iq, "id", elem_get(request->elem, "id"));
+    const char *full = stream->session->jid->full;
+    elem_add_text(elem_add(elem_add(iq, NS_BIND, "bind"), NULL, "jid"), full, strlen(full));
+    stream_send_elem(stream, iq);
+    elem_free(&iq);
+    shard_count(stream->shard, COUNTER_BOUND);
+    stream_log_bound(stream);
+}
+
+enum stream_state c2s_bind(struct stream *stream, struct elem *elem)
+{
+    const struct elem *bind = elem_child(elem, NS_BIND, "bind");
+    struct stanza *request = bind ? stanza_new(elem) : NULL;
+    if (!request || request->kind != STANZA_IQ || request->type != STANZA_SET) return c2s_misplaced(stream, elem);
+    const struct elem *resource = elem_child(bind, NS_BIND, "resource");
+    int error = STANZA_ERROR_BAD_REQUEST;
+    stream->session =
+        session_bind(stream->user, stream, stream->bare, resource ? elem_text(resource, NULL) : NULL, &error);
+    if (stream->session) {
+        bind_granted(stream, request);
+    } else {
+        bind_refused(stream, request, error);
+    }
+    stanza_free(&request);
+    return stream->session ? STREAM_BOUND : STREAM_BINDING;
+}
+
+enum stream_state c2s_stanza(struct stream *stream, struct elem *elem)
+{
+    const struct session_fault fault = session_receive(stream->session, elem);
+    if (fault.condition) return stream_fail(stream, END_BAD_STANZA, fault.condition, fault.text);
+    return STREAM_BOUND;
+}
+
+/* RFC 3921 section 3: nothing to do, for the session began with the resource. */
+void c2s_session_iq(struct shard *shard, const struct stanza *request)
+{
+    router_deliver(shard, stanza_reply(request, "result"));
+}
+
+/* RFC 6120 section 7.7.2.2 lets a server refuse a second resource on a stream. */
+void c2s_bind_again_iq(struct shard *shard, const struct stanza *request)
+{
+    stanza_error_answer(shard, request, STANZA_ERROR_NOT_ALLOWED, NULL);
+}

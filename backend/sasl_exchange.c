@@ -1,0 +1,221 @@
+#include "backend/sasl_exchange.h"
+
+#include "backend/c2s.h"
+#include "backend/host.h"
+#include "backend/ns.h"
+#include "backend/sasl.h"
+#include "backend/shard.h"
+#include "lib/base64.h"
+#include "lib/tls.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SASL_EXCHANGE_MAGIC = 0x7361786e, FAILURES_MAX = 5 };
+
+/* calling: inside sasl_start or sasl_respond, whose answer may come at once.  over: the answer was the last one. */
+struct sasl_exchange {
+    unsigned magic;
+    struct stream *stream;
+    struct sasl_env env;
+    struct sasl *sasl; /* NULL: no attempt is under way */
+    unsigned failures;
+    bool calling, answered, over;
+    enum stream_state next;
+};
+
+struct sasl_exchange *sasl_exchange_new(struct stream *stream)
+{
+    struct sasl_exchange *exchange = MEM_NEW(struct sasl_exchange);
+    struct backend *backend = stream->shard->backend;
+    SSL *ssl = io_ssl(stream->io);
+    exchange->magic = SASL_EXCHANGE_MAGIC;
+    exchange->stream = stream;
+    exchange->env = (struct sasl_env){
+        .store = backend->store,
+        .offload = backend->offload,
+        .mailbox = stream->shard->mailbox,
+        .secret = backend->secret,
+        .secret_len = sizeof(backend->secret),
+        .encrypted = true,
+    };
+    exchange->env.has_exporter = tls_exporter(ssl, exchange->env.exporter);
+    exchange->env.end_point_len = tls_server_end_point(ssl, exchange->env.end_point);
+    return exchange;
+}
+
+void sasl_exchange_free(struct sasl_exchange **exchange)
+{
+    if (!*exchange) return;
+    sasl_free(&(*exchange)->sasl);
+    mem_wipe(*exchange, sizeof(**exchange));
+    free(*exchange);
+    *exchange = NULL;
+}
+
+static void print_mechanism(const char *name, void *arg)
+{
+    buf_printf(arg, "<mechanism>%s</mechanism>", name);
+}
+
+static void print_binding(const char *type, void *arg)
+{
+    buf_printf(arg, "<channel-binding type='%s'/>", type);
+}
+
+void sasl_exchange_features(struct sasl_exchange *exchange, struct buf *out)
+{
+    const struct sasl_env *env = &exchange->env;
+    exchange->env.domain = exchange->stream->host->domain;
+    buf_append_str(out, "<mechanisms xmlns='" NS_SASL "'>");
+    sasl_each(env, print_mechanism, out);
+    buf_append_str(out, "</mechanisms>");
+    struct buf bindings = {0};
+    sasl_channel_bindings_each(env, print_binding, &bindings);
+    if (buf_len(&bindings) > 0) {
+        buf_append_str(out, "<sasl-channel-binding xmlns='" NS_SASL_CB "'>");
+        buf_append(out, buf_data(&bindings), buf_len(&bindings));
+        buf_append_str(out, "</sasl-channel-binding>");
+    }
+    buf_free(&bindings);
+}
+
+/* The empty string is written as "=", so that it differs from none (RFC 6120 section 6.4.2). */
+static void write_data(struct stream *stream, const char *name, const uint8_t *data, size_t len)
+{
+    struct buf out = {0};
+    buf_printf(&out, "<%s xmlns='" NS_SASL "'>", name);
+    if (data && len == 0) buf_append_str(&out, "=");
+    if (data && len > 0) {
+        uint8_t *text = buf_reserve(&out, BASE64_TEXT_BYTES(len));
+        buf_commit(&out, base64_encode(data, len, (char *)text));
+    }
+    buf_printf(&out, "</%s>", name);
+    stream_write_buf(stream, &out);
+}
+
+static enum stream_state failed(struct sasl_exchange *exchange, const char *condition)
+{
+    struct stream *stream = exchange->stream;
+    struct buf out = {0};
+    exchange->over = true;
+    buf_printf(&out, "<failure xmlns='" NS_SASL "'><%s/></failure>", condition);
+    stream_write_buf(stream, &out);
+    shard_count(stream->shard, COUNTER_AUTH_FAILURES);
+    if (++exchange->failures < FAILURES_MAX) return STREAM_SASL;
+    return stream_fail(stream, END_AUTH_FAILED, "policy-violation", "too many failed attempts");
+}
+
+static enum stream_state answer(struct sasl_exchange *exchange, const struct sasl_result *result)
+{
+    static const uint8_t NOTHING[1];
+    struct stream *stream = exchange->stream;
+    switch (result->status) {
+    case SASL_CHALLENGE:
+        write_data(stream, "challenge", result->data ? result->data : NOTHING, result->data ? result->len : 0);
+        return STREAM_SASL;
+    case SASL_FAILURE:
+        return failed(exchange, result->condition);
+    case SASL_SUCCESS:
+        break;
+    }
+    stream->bare = jid_new(result->local, stream->host->domain, NULL, NULL);
+    if (!stream->bare) return failed(exchange, "not-authorized");
+    exchange->over = true;
+    write_data(stream, "success", result->data, result->len);
+    return STREAM_MOVING;
+}
+
+/* conclude - outside of every call of sasl's: what an answer means for the stream.  Frees the exchange on success. */
+static enum stream_state conclude(struct sasl_exchange *exchange)
+{
+    struct stream *stream = exchange->stream;
+    const enum stream_state next = exchange->next;
+    if (exchange->over) sasl_free(&exchange->sasl);
+    if (!stream->bare) return next;
+    sasl_exchange_free(&stream->exchange);
+    stream_restart(stream);
+    return stream_settle(stream);
+}
+
+static void on_answer(const struct sasl_result *result, void *arg)
+{
+    struct sasl_exchange *exchange = arg;
+    CHECK_MAGIC(exchange, SASL_EXCHANGE_MAGIC);
+    struct stream *stream = exchange->stream;
+    if (!exchange->calling && stream->state != STREAM_SASL_WAIT) return; /* closing meanwhile */
+    exchange->next = answer(exchange, result);
+    exchange->answered = true;
+    if (!exchange->calling) stream_advance(stream, conclude(exchange));
+}
+
+/* The text of an element, decoded in the element's arena: data NULL means that there is none.  false: not base64. */
+static bool decode(const struct elem *elem, const uint8_t **data, size_t *len)
+{
+    static const uint8_t NOTHING[1];
+    size_t text_len = 0;
+    const char *text = elem_text(elem, &text_len);
+    *data = NULL;
+    *len = 0;
+    if (text_len == 0) return true;
+    if (text_len == 1 && text[0] == '=') {
+        *data = NOTHING;
+        return true;
+    }
+    uint8_t *out = arena_alloc(elem->arena, BASE64_DATA_BYTES(text_len) + 1);
+    const ssize_t got = base64_decode(text, text_len, out);
+    if (got < 0) return false;
+    *data = out;
+    *len = (size_t)got;
+    return true;
+}
+
+static void start(struct sasl_exchange *exchange, const struct elem *auth, const uint8_t *data, size_t len)
+{
+    struct stream *stream = exchange->stream;
+    const char *mechanism = elem_get(auth, "mechanism");
+    snprintf(stream->mechanism, sizeof(stream->mechanism), "%s", mechanism ? mechanism : "");
+    stream->auth_begun_ms = loop_now_ms(stream->shard->loop);
+    exchange->env.domain = stream->host->domain;
+    exchange->sasl = sasl_start(&exchange->env, mechanism ? mechanism : "", data, len, on_answer, exchange);
+}
+
+static void respond(struct sasl_exchange *exchange, const uint8_t *data, size_t len)
+{
+    static const uint8_t NOTHING[1];
+    sasl_respond(exchange->sasl, data ? data : NOTHING, len);
+}
+
+static enum stream_state step(struct sasl_exchange *exchange, const struct elem *elem)
+{
+    const bool is_auth = elem_is(elem, NS_SASL, "auth");
+    const uint8_t *data = NULL;
+    size_t len = 0;
+    exchange->over = exchange->answered = false;
+    if (is_auth) sasl_free(&exchange->sasl); /* a client may begin anew at any time */
+    if (!decode(elem, &data, &len)) return failed(exchange, "incorrect-encoding");
+    if (!is_auth && !exchange->sasl) return failed(exchange, "malformed-request");
+    exchange->calling = true;
+    if (is_auth) {
+        start(exchange, elem, data, len);
+    } else {
+        respond(exchange, data, len);
+    }
+    exchange->calling = false;
+    return exchange->answered ? exchange->next : STREAM_SASL_WAIT;
+}
+
+enum stream_state sasl_exchange_step(struct stream *stream, struct elem *elem)
+{
+    struct sasl_exchange *exchange = stream->exchange;
+    if (elem_is(elem, NS_SASL, "abort")) {
+        exchange->next = failed(exchange, "aborted");
+    } else if (elem_is(elem, NS_SASL, "auth") || elem_is(elem, NS_SASL, "response")) {
+        exchange->next = step(exchange, elem);
+    } else {
+        return c2s_misplaced(stream, elem);
+    }
+    elem_free(&elem);
+    return conclude(exchange);
+}

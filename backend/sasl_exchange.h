@@ -1,0 +1,19 @@
+/* sasl_exchange - SASL's elements on a stream: auth, challenge, response, abort, success, failure.
+ *
+ * The mechanisms are behind sasl.h.  Source: RFC 6120 section 6, XEP-0440 for the channel bindings that are offered. */
+#ifndef POSTERN_BACKEND_SASL_EXCHANGE_H
+#define POSTERN_BACKEND_SASL_EXCHANGE_H
+
+#include "backend/stream.h"
+
+/* sasl_exchange_new - for a stream whose TLS is just up (borrowed): the channel bindings are read now. */
+struct sasl_exchange *sasl_exchange_new(struct stream *stream);
+void sasl_exchange_free(struct sasl_exchange **exchange);
+
+/* sasl_exchange_features - the mechanisms and channel bindings, for stream:features. */
+void sasl_exchange_features(struct sasl_exchange *exchange, struct buf *out);
+
+/* sasl_exchange_step - a step of the table in stream.c: takes the element, returns what comes next. */
+enum stream_state sasl_exchange_step(struct stream *stream, struct elem *elem);
+
+#endif

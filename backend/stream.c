@@ -1,0 +1,364 @@
+#include "backend/stream.h"
+
+#include "backend/backend_config.h"
+#include "backend/c2s.h"
+#include "backend/host.h"
+#include "backend/ns.h"
+#include "backend/sasl_exchange.h"
+#include "backend/session.h"
+#include "backend/shard.h"
+#include "backend/stream_header.h"
+#include "backend/stream_log.h"
+#include "backend/user.h"
+
+#include <openssl/rand.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STREAM_MAGIC = 0x73747265 };
+
+/* What a state does with input, and whether auth-timeout runs in it. */
+enum stream_input { TAKE, HOLD, DROP };
+
+struct stream_row {
+    const char *name;
+    enum stream_state (*step)(struct stream *stream, struct elem *elem); /* takes elem */
+    enum stream_input input;
+    bool hurried;
+};
+
+static const struct stream_row ROWS[] = {
+    [STREAM_SECURING] = {"securing", NULL, DROP, true},     [STREAM_OPENING] = {"opening", c2s_open, TAKE, true},
+    [STREAM_PLAIN] = {"plain", c2s_before_tls, TAKE, true}, [STREAM_SASL] = {"sasl", sasl_exchange_step, TAKE, true},
+    [STREAM_SASL_WAIT] = {"sasl_wait", NULL, HOLD, true},   [STREAM_MOVING] = {"moving", NULL, HOLD, true},
+    [STREAM_BINDING] = {"binding", c2s_bind, TAKE, true},   [STREAM_BOUND] = {"bound", c2s_stanza, TAKE, false},
+    [STREAM_CLOSING] = {"closing", NULL, DROP, false},      [STREAM_ENDED] = {"ended", NULL, DROP, false},
+};
+
+static struct stream *stream_of(void *arg)
+{
+    struct stream *stream = arg;
+    CHECK_MAGIC(stream, STREAM_MAGIC);
+    return stream;
+}
+
+const char *stream_state_name(const struct stream *stream)
+{
+    return ROWS[stream->state].name;
+}
+
+const char *stream_lang(const struct stream *stream)
+{
+    return stream->lang;
+}
+
+void stream_random_id(char out[2 * STREAM_ID_BYTES + 1])
+{
+    static const char DIGITS[] = "0123456789abcdef";
+    uint8_t bytes[STREAM_ID_BYTES];
+    CHECK(RAND_bytes(bytes, sizeof(bytes)) == 1);
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        out[2 * i] = DIGITS[bytes[i] >> 4];
+        out[2 * i + 1] = DIGITS[bytes[i] & 15];
+    }
+    out[2 * STREAM_ID_BYTES] = '\0';
+}
+
+/* go_to - the one place where the state changes.  What is closing stays so until it has ended. */
+static void go_to(struct stream *stream, enum stream_state next)
+{
+    if (stream->state == next) return;
+    if (stream->state == STREAM_ENDED || (stream->state == STREAM_CLOSING && next != STREAM_ENDED)) return;
+    stream_log_state(stream, ROWS[next].name);
+    stream->state = next;
+    if (!ROWS[next].hurried) {
+        deadline_disarm(&stream->deadline);
+    } else if (!list_linked(&stream->deadline.link)) {
+        deadline_arm(stream->shard->hurry, &stream->deadline);
+    }
+    if (next == STREAM_CLOSING && stream->session) session_leave(stream->session);
+    if (next == STREAM_ENDED) return;
+    if (ROWS[next].input == HOLD) {
+        io_pause(stream->io);
+    } else {
+        io_resume(stream->io);
+    }
+}
+
+/* end - everything goes; the struct itself at the end of the turn, for callers up the stack still look at it. */
+static void end(struct stream *stream)
+{
+    if (stream->state == STREAM_ENDED) return;
+    struct shard *shard = stream->shard;
+    stream_log_end(stream);
+    shard_count(shard, (enum backend_counter)stream->end);
+    go_to(stream, STREAM_ENDED);
+    loop_defer_cancel(&stream->deferred);
+    session_end(&stream->session);
+    list_remove(&stream->link);
+    list_remove(&stream->user_link);
+    if (stream->user) user_release(stream->user);
+    sasl_exchange_free(&stream->exchange);
+    io_free(&stream->io);
+    xml_free(&stream->xml);
+    buf_free(&stream->held);
+    jid_free(&stream->bare);
+    free(stream->lang);
+    free(stream->sni);
+    stream->lang = stream->sni = NULL;
+    stream->magic = 0;
+    loop_defer_free(shard->loop, stream);
+    shard_stream_gone(shard);
+}
+
+static void on_abort(void *arg)
+{
+    end(stream_of(arg));
+}
+
+static void defer(struct stream *stream, void (*fn)(void *arg))
+{
+    loop_defer_cancel(&stream->deferred);
+    stream->deferred.fn = fn;
+    stream->deferred.arg = stream;
+    loop_defer(stream->shard->loop, &stream->deferred);
+}
+
+void stream_abort(struct stream *stream, enum end_reason reason)
+{
+    if (stream->state == STREAM_ENDED) return;
+    if (stream->state != STREAM_CLOSING) stream->end = reason;
+    go_to(stream, STREAM_CLOSING);
+    defer(stream, on_abort);
+}
+
+void stream_write_buf(struct stream *stream, struct buf *buf)
+{
+    if (stream->state != STREAM_CLOSING && stream->state != STREAM_ENDED) {
+        io_write(stream->io, buf_data(buf), buf_len(buf));
+        if (io_pending(stream->io) > STREAM_OUTPUT_MAX_BYTES) stream_abort(stream, END_SLOW_READER);
+    }
+    buf_free(buf);
+}
+
+void stream_write(struct stream *stream, const char *text)
+{
+    struct buf buf = {0};
+    buf_append_str(&buf, text);
+    stream_write_buf(stream, &buf);
+}
+
+void stream_send_elem(struct stream *stream, const struct elem *elem)
+{
+    struct buf buf = {0};
+    elem_print(elem, NS_CLIENT, &buf);
+    stream_write_buf(stream, &buf);
+}
+
+/* The end of our direction. */
+static enum stream_state begin_to_close(struct stream *stream, enum end_reason reason)
+{
+    if (stream->state == STREAM_CLOSING) return STREAM_CLOSING;
+    stream->end = reason;
+    go_to(stream, STREAM_CLOSING);
+    io_shutdown(stream->io, STREAM_LINGER_MS);
+    return STREAM_CLOSING;
+}
+
+enum stream_state stream_fail(struct stream *stream, enum end_reason reason, const char *condition, const char *text)
+{
+    if (stream->state == STREAM_CLOSING || stream->state == STREAM_ENDED) return stream->state;
+    if (stream->state == STREAM_SECURING) {
+        stream_abort(stream, reason); /* nothing can be said before TLS is up */
+        return STREAM_CLOSING;
+    }
+    struct buf buf = {0};
+    if (!stream->header_sent) stream_header_print(stream, NULL, &buf);
+    buf_printf(&buf, "<stream:error><%s xmlns='" NS_STREAMS "'/>", condition);
+    if (text) {
+        buf_append_str(&buf, "<text xmlns='" NS_STREAMS "' xml:lang='en'>");
+        elem_escape(text, strlen(text), &buf);
+        buf_append_str(&buf, "</text>");
+    }
+    buf_append_str(&buf, "</stream:error></stream:stream>");
+    stream_write_buf(stream, &buf);
+    return begin_to_close(stream, reason);
+}
+
+enum stream_state stream_close(struct stream *stream, enum end_reason reason)
+{
+    stream_write(stream, "</stream:stream>");
+    return begin_to_close(stream, reason);
+}
+
+static enum stream_state fault(struct stream *stream)
+{
+    const char *text = NULL;
+    const char *condition = xml_fault(stream->xml, &text);
+    return stream_fail(stream, END_BAD_XML, condition, text);
+}
+
+static enum stream_state take(struct stream *stream, enum xml_unit unit, struct elem *elem)
+{
+    switch (unit) {
+    case XML_STREAM_START:
+    case XML_STANZA:
+        return ROWS[stream->state].step(stream, elem);
+    case XML_STREAM_END:
+        return stream_close(stream, END_DONE);
+    case XML_FAULT:
+        return fault(stream);
+    case XML_MORE:
+        break;
+    }
+    return stream->state;
+}
+
+/* run - take input as long as the state does; the rest is held back or dropped. */
+static void run(struct stream *stream, const uint8_t *data, size_t len)
+{
+    while (ROWS[stream->state].input == TAKE) {
+        struct elem *elem = NULL;
+        const enum xml_unit unit = xml_next(stream->xml, &data, &len, &elem);
+        if (unit == XML_MORE) return;
+        go_to(stream, take(stream, unit, elem));
+    }
+    if (ROWS[stream->state].input == HOLD && len > 0) buf_append(&stream->held, data, len);
+}
+
+static void run_held(struct stream *stream)
+{
+    struct buf held = stream->held;
+    stream->held = (struct buf){0};
+    run(stream, buf_data(&held), buf_len(&held));
+    buf_free(&held);
+}
+
+void stream_advance(struct stream *stream, enum stream_state next)
+{
+    go_to(stream, next);
+    if (buf_len(&stream->held) > 0 || ROWS[stream->state].input == TAKE) run_held(stream);
+}
+
+static void on_data(void *arg, const uint8_t *data, size_t len)
+{
+    struct stream *stream = stream_of(arg);
+    run(stream, data, len);
+    if (stream->state == STREAM_BOUND) deadline_arm(stream->shard->idle, &stream->deadline);
+}
+
+static void on_secure(void *arg)
+{
+    struct stream *stream = stream_of(arg);
+    stream->secure = true;
+    stream->exchange = sasl_exchange_new(stream);
+    stream->sni = mem_strdup(SSL_get_servername(io_ssl(stream->io), TLSEXT_NAMETYPE_host_name));
+    stream->host = hosts_by_server_name(stream->shard->backend->hosts, stream->sni);
+    go_to(stream, STREAM_OPENING);
+}
+
+static void on_end(void *arg, bool clean, const char *why)
+{
+    struct stream *stream = stream_of(arg);
+    if (stream->state != STREAM_CLOSING) {
+        const bool tls = stream->state == STREAM_SECURING && strncmp(why, "tls", 3) == 0;
+        stream->end = clean ? END_CLIENT_EOF : tls ? END_TLS_FAILED : END_CLIENT_RESET;
+        stream->why = clean ? NULL : why;
+    }
+    end(stream);
+}
+
+static const struct io_events EVENTS = {.on_data = on_data, .on_secure = on_secure, .on_end = on_end};
+
+void stream_on_hurry(struct deadline *deadline, void *shard)
+{
+    (void)shard;
+    struct stream *stream = stream_of(CONTAINER_OF(deadline, struct stream, deadline));
+    stream_fail(stream, END_AUTH_TIMEOUT, "connection-timeout", "no resource was bound in time");
+}
+
+void stream_on_idle(struct deadline *deadline, void *shard)
+{
+    (void)shard;
+    xml_park(stream_of(CONTAINER_OF(deadline, struct stream, deadline))->xml);
+}
+
+enum stream_state stream_secure(struct stream *stream)
+{
+    xml_reset(stream->xml);
+    stream->header_sent = false;
+    io_start_tls(stream->io, hosts_tls(stream->shard->backend->hosts));
+    return STREAM_SECURING;
+}
+
+void stream_restart(struct stream *stream)
+{
+    xml_reset(stream->xml);
+    stream->header_sent = false;
+    xml_set_limits(stream->xml, &XML_LIMITS_AUTHENTICATED);
+}
+
+/* join - the stream is on its user's shard. */
+static enum stream_state join(struct stream *stream)
+{
+    stream->user = user_get(stream->shard, stream->bare->bare);
+    list_append(&stream->user->streams, &stream->user_link);
+    if (stream->shard->stopping) return stream_fail(stream, END_SHUTDOWN, "system-shutdown", NULL);
+    if (stream->auth_begun_ms <= stream->user->cut_off_ms)
+        return stream_fail(stream, END_ACCOUNT_CHANGED, "not-authorized", NULL);
+    return STREAM_OPENING;
+}
+
+static void on_arrival(void *arg)
+{
+    struct stream *stream = stream_of(arg);
+    list_append(&stream->shard->streams, &stream->link);
+    io_attach(stream->io, stream->shard->loop);
+    deadline_arm(stream->shard->hurry, &stream->deadline);
+    stream_advance(stream, join(stream));
+}
+
+static void on_departure(void *arg)
+{
+    struct stream *stream = stream_of(arg);
+    if (stream->state != STREAM_MOVING) return;
+    list_remove(&stream->link);
+    deadline_disarm(&stream->deadline);
+    io_detach(stream->io);
+    stream->shard = shard_of(stream->shard->backend, stream->bare->bare);
+    mailbox_post(stream->shard->mailbox, on_arrival, stream);
+}
+
+enum stream_state stream_settle(struct stream *stream)
+{
+    if (shard_of(stream->shard->backend, stream->bare->bare) == stream->shard) return join(stream);
+    defer(stream, on_departure); /* not now: the caller is inside one of io's */
+    return STREAM_MOVING;
+}
+
+static void on_begin(void *arg)
+{
+    struct stream *stream = stream_of(arg);
+    struct shard *shard = stream->shard;
+    list_append(&shard->streams, &stream->link);
+    stream->io = io_new(shard->loop, stream->fd, &EVENTS, stream);
+    stream->xml = xml_new(&XML_LIMITS_UNAUTHENTICATED);
+    stream->begun_ms = loop_now_ms(shard->loop);
+    deadline_arm(shard->hurry, &stream->deadline);
+    shard_count(shard, COUNTER_STREAMS);
+    if (stream->state == STREAM_SECURING) io_start_tls(stream->io, hosts_tls(shard->backend->hosts));
+    if (shard->stopping) stream_fail(stream, END_SHUTDOWN, "system-shutdown", NULL);
+}
+
+void stream_begin(struct shard *shard, const struct stream_origin *origin)
+{
+    struct stream *stream = MEM_NEW(struct stream);
+    stream->magic = STREAM_MAGIC;
+    stream->shard = shard;
+    stream->state = origin->direct_tls ? STREAM_SECURING : STREAM_OPENING;
+    stream->host = hosts_by_server_name(shard->backend->hosts, NULL);
+    stream->fd = origin->fd;
+    stream->peer = origin->peer;
+    memcpy(stream->id, origin->id, sizeof(stream->id));
+    mailbox_post(shard->mailbox, on_begin, stream);
+}

@@ -1,0 +1,79 @@
+#include "backend/stream_header.h"
+
+#include "backend/host.h"
+#include "backend/ns.h"
+#include "backend/shard.h"
+#include "backend/stream.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LANG_MAX_BYTES = 35 }; /* RFC 5646 section 4.4.1 */
+
+static bool is_language_tag(const char *text)
+{
+    size_t len = 0;
+    for (; text[len]; len++)
+        if (!isalnum((unsigned char)text[len]) && text[len] != '-') return false;
+    return len > 0 && len <= LANG_MAX_BYTES;
+}
+
+/* RFC 6120 section 4.7.5: "1.0", or any later minor version, or a major one that we answer with ours. */
+static bool is_version(const char *text)
+{
+    return text && isdigit((unsigned char)*text) && strtoul(text, NULL, 10) >= 1;
+}
+
+static const char *check_host(struct stream *stream, const char *to, const char **text)
+{
+    char domain[JID_PART_MAX_BYTES + 1];
+    if (!to) {
+        *text = "the stream header has no \"to\"";
+        return "improper-addressing";
+    }
+    if (jid_prepare_domain(to, domain, text) != 0) return "improper-addressing";
+    const struct host *host = hosts_find(stream->shard->backend->hosts, domain);
+    /* one stream is for one host: the account is bound to it */
+    if (!host || (stream->bare && host != stream->host)) return "host-unknown";
+    stream->host = host;
+    return NULL;
+}
+
+const char *stream_header_check(struct stream *stream, const struct elem *header, const char **text)
+{
+    *text = NULL;
+    if (strcmp(header->name, "stream") != 0) return "bad-format";
+    if (strcmp(header->ns, NS_STREAM) != 0) return "invalid-namespace";
+    const char *lang = elem_get_ns(header, NS_XML, "lang");
+    free(stream->lang);
+    stream->lang = lang && is_language_tag(lang) ? mem_strdup(lang) : NULL;
+    const char *condition = check_host(stream, elem_get(header, "to"), text);
+    if (condition) return condition;
+    return is_version(elem_get(header, "version")) ? NULL : "unsupported-version";
+}
+
+static void print_attribute(const char *name, const char *value, struct buf *out)
+{
+    buf_printf(out, " %s='", name);
+    elem_escape(value, strlen(value), out);
+    buf_append_str(out, "'");
+}
+
+void stream_header_print(struct stream *stream, const struct elem *client, struct buf *out)
+{
+    char id[2 * STREAM_ID_BYTES + 1];
+    stream_random_id(id);
+    buf_append_str(out, "<?xml version='1.0'?><stream:stream xmlns='" NS_CLIENT "' xmlns:stream='" NS_STREAM "'"
+                        " version='1.0'");
+    print_attribute("id", id, out);
+    print_attribute("from", stream->host->domain, out);
+    /* RFC 6120 section 4.7.2: the bare JID of the client's "from", if and only if it gave one */
+    const char *from = client ? elem_get(client, "from") : NULL;
+    struct jid *jid = from ? jid_parse(from, strlen(from), NULL) : NULL;
+    if (jid) print_attribute("to", jid->bare, out);
+    jid_free(&jid);
+    print_attribute("xml:lang", stream->lang ? stream->lang : "en", out);
+    buf_append_str(out, ">");
+    stream->header_sent = true;
+}

@@ -1,0 +1,14 @@
+/* stream_log - the log lines of a stream. */
+#ifndef POSTERN_BACKEND_STREAM_LOG_H
+#define POSTERN_BACKEND_STREAM_LOG_H
+
+struct stream;
+
+/* stream_log_state - level debug: the stream leaves its state for the one named next. */
+void stream_log_state(const struct stream *stream, const char *next);
+
+/* stream_log_bound, stream_log_end - a session has begun; the one line of a stream, at its end. */
+void stream_log_bound(const struct stream *stream);
+void stream_log_end(const struct stream *stream);
+
+#endif
