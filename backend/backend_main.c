@@ -1,4 +1,165 @@
-int main(void)
+#include "backend/backend_config.h"
+#include "backend/backend_options.h"
+#include "backend/end_reason.h"
+#include "backend/host.h"
+#include "backend/server.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { EXIT_CONFIGURATION = 2 };
+
+static const char USAGE[] =
+    "usage: postern-backend -c FILE [-t | --once | --print OPTION]\n"
+    "       postern-backend -V | -h | --options | --counters\n"
+    "\n"
+    "  -c FILE         the configuration\n"
+    "  -t              check the configuration and the certificates, and exit\n"
+    "  --once          serve control commands on standard input, a socket, while no server runs; listen nowhere\n"
+    "  --print OPTION  print the value of an option outside of all sections, and exit\n"
+    "  -V              print the version\n"
+    "  -h              print this\n"
+    "  --options       print the reference of all options as Markdown\n"
+    "  --counters      print the reference of all counters as Markdown\n";
+
+struct arguments {
+    const char *file;
+    const char *print;
+    bool test, once;
+};
+
+static int usage_error(const char *text)
 {
-    return 0;
+    fprintf(stderr, "postern-backend: %s\n%s", text, USAGE);
+    return EXIT_CONFIGURATION;
+}
+
+static int configuration_error(const char *text)
+{
+    fprintf(stderr, "%s\n", text);
+    return EXIT_CONFIGURATION;
+}
+
+static const struct option_row *find_option(const char *name)
+{
+    for (size_t i = 0; i < BACKEND_OPTION_COUNT; i++) {
+        const struct option_row *row = &BACKEND_OPTIONS[i];
+        if (row->section[0] == '\0' && row->type != OPTION_SECTION && strcmp(row->name, name) == 0) return row;
+    }
+    return NULL;
+}
+
+/* Privileges, users and certificates do not matter for that. */
+static int print_option(const struct arguments *arguments)
+{
+    char error[1024];
+    const struct option_row *row = find_option(arguments->print);
+    if (!row) {
+        fprintf(stderr, "postern-backend: there is no option \"%s\" outside of all sections\n", arguments->print);
+        return EXIT_CONFIGURATION;
+    }
+    struct option_file *file =
+        option_load(arguments->file, BACKEND_OPTIONS, BACKEND_OPTION_COUNT, error, sizeof(error));
+    if (!file) return configuration_error(error);
+    const struct option_section *top = option_top(file);
+    const char *text = NULL;
+    switch (row->type) {
+    case OPTION_BOOL:
+        text = option_bool(top, row->name) ? "true" : "false";
+        break;
+    case OPTION_INT:
+    case OPTION_DURATION:
+    case OPTION_SIZE:
+        snprintf(error, sizeof(error), "%lld", (long long)option_int(top, row->name));
+        text = error;
+        break;
+    default:
+        text = option_str(top, row->name);
+        break;
+    }
+    char *folder = row->type == OPTION_PATH && text && text[0] != '/' ? getcwd(NULL, 0) : NULL;
+    printf("%s%s%s\n", folder ? folder : "", folder ? "/" : "", text ? text : "");
+    free(folder);
+    option_file_free(&file);
+    return EXIT_SUCCESS;
+}
+
+static int run(const struct arguments *arguments)
+{
+    char error[1024];
+    struct backend_config *config = backend_config_load(arguments->file, error, sizeof(error));
+    if (!config) return configuration_error(error);
+    struct hosts *hosts = hosts_new(config->file, error, sizeof(error));
+    int status = EXIT_SUCCESS;
+    if (!hosts || (!arguments->once && hosts_load_certificates(hosts, error, sizeof(error)) != 0)) {
+        status = configuration_error(error);
+    } else if (arguments->once) {
+        status = server_run_once(config, hosts, STDIN_FILENO);
+    } else if (!arguments->test) {
+        status = server_run(config, hosts);
+    }
+    hosts_free(&hosts);
+    backend_config_free(&config);
+    return status;
+}
+
+/* -1: go on; else the exit status. */
+static int read_arguments(int argc, char **argv, struct arguments *arguments)
+{
+    enum { ONCE = 256, PRINT, OPTIONS, COUNTERS };
+    static const struct option LONG[] = {{"once", no_argument, NULL, ONCE},
+                                         {"print", required_argument, NULL, PRINT},
+                                         {"options", no_argument, NULL, OPTIONS},
+                                         {"counters", no_argument, NULL, COUNTERS},
+                                         {"help", no_argument, NULL, 'h'},
+                                         {"version", no_argument, NULL, 'V'},
+                                         {NULL, 0, NULL, 0}};
+    int c;
+    while ((c = getopt_long(argc, argv, "c:tVh", LONG, NULL)) != -1) {
+        switch (c) {
+        case 'c':
+            arguments->file = optarg;
+            break;
+        case 't':
+            arguments->test = true;
+            break;
+        case ONCE:
+            arguments->once = true;
+            break;
+        case PRINT:
+            arguments->print = optarg;
+            break;
+        case 'V':
+            printf("postern-backend %s\n", POSTERN_VERSION);
+            return EXIT_SUCCESS;
+        case 'h':
+            fputs(USAGE, stdout);
+            return EXIT_SUCCESS;
+        case OPTIONS:
+            option_print_rows(BACKEND_OPTIONS, BACKEND_OPTION_COUNT, stdout);
+            return EXIT_SUCCESS;
+        case COUNTERS:
+            counter_print_rows(BACKEND_COUNTER_ROWS, BACKEND_COUNTERS, stdout);
+            return EXIT_SUCCESS;
+        default:
+            return usage_error("unknown argument");
+        }
+    }
+    if (optind < argc) return usage_error("unknown argument");
+    return arguments->file ? -1 : usage_error("-c FILE is required");
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments arguments = {0};
+    const int status = read_arguments(argc, argv, &arguments);
+    if (status >= 0) return status;
+    umask(077);
+    signal(SIGPIPE, SIG_IGN);
+    return arguments.print ? print_option(&arguments) : run(&arguments);
 }

@@ -1,0 +1,22 @@
+/* admission - new connections become streams, or are refused. */
+#ifndef POSTERN_BACKEND_ADMISSION_H
+#define POSTERN_BACKEND_ADMISSION_H
+
+#include "backend/stream.h"
+
+#include <stdbool.h>
+
+struct backend;
+
+/* admission_has_room - whether the process has descriptors for one more connection.  When not: stop reading for some
+ * time; connections wait in the kernel. */
+bool admission_has_room(const struct backend *backend);
+
+/* admission_name - give the connection an id of our own. */
+void admission_name(struct stream_origin *origin);
+
+/* admission_take - begin a stream on the next shard in turn; takes the descriptor.  Closes it and counts when the
+ * server is full or stopping.  Called on shard 0. */
+void admission_take(struct backend *backend, const struct stream_origin *origin);
+
+#endif

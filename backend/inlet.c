@@ -1,0 +1,272 @@
+#include "backend/inlet.h"
+
+#include "backend/admission.h"
+#include "backend/backend_config.h"
+#include "backend/shard.h"
+#include "lib/fdpass.h"
+#include "lib/log.h"
+#include "lib/pp2.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { INLET_MAGIC = 0x696e6c65, GATE_MAGIC = 0x67617465, MESSAGES_PER_TURN = 64, RETRY_MS = 100, BACKLOG = 128 };
+
+/* One connection from a gateway's worker. */
+struct gate {
+    unsigned magic;
+    struct list link;
+    struct inlet *inlet;
+    int fd;
+    struct event *event;
+    struct deadline retry;
+};
+
+struct inlet {
+    unsigned magic;
+    struct backend *backend;
+    char *path;
+    int fd;
+    uid_t gateway_uid; /* may connect; ours when none is configured */
+    struct event *event;
+    struct list gates;
+    struct deadline_queue *retry;
+    uint8_t message[PP2_MAX_BYTES];
+};
+
+static void gate_free(struct gate *gate)
+{
+    list_remove(&gate->link);
+    deadline_disarm(&gate->retry);
+    event_free(gate->event);
+    close(gate->fd);
+    gate->magic = 0;
+    free(gate);
+}
+
+static void name_origin(struct stream_origin *origin, const struct pp2 *pp)
+{
+    const struct pp2_tlv *id = pp2_find(pp, PP2_TLV_UNIQUE_ID);
+    size_t len = 0;
+    for (size_t i = 0; id && i < id->len && len < sizeof(origin->id) - 1; i++)
+        if (id->value[i] > ' ' && id->value[i] < 0x7f) origin->id[len++] = (char)id->value[i];
+    origin->id[len] = '\0';
+    if (len == 0) admission_name(origin);
+}
+
+/* TLS, unless the client has begun to speak otherwise; a silent one is waited for by the handshake. */
+static bool speaks_tls(int fd)
+{
+    char first;
+    return recv(fd, &first, 1, MSG_PEEK | MSG_DONTWAIT) != 1 || first == 0x16;
+}
+
+static void fault(struct inlet *inlet, const char *why)
+{
+    counter_add(inlet->backend->counters, COUNTER_INLET_FAULTS, 1);
+    log_msg(LOG_LEVEL_WARN, "inlet_fault", "%s", why);
+}
+
+static void take(struct inlet *inlet, size_t len, int fd)
+{
+    struct pp2 pp;
+    const char *why = "cut short";
+    const ssize_t used = pp2_decode(inlet->message, len, &pp, &why);
+    if (fd < 0) {
+        fault(inlet, "a message without a socket");
+        return;
+    }
+    if (used < 0 || (size_t)used != len) {
+        fault(inlet, used > 0 ? "bytes behind the header" : why);
+        close(fd);
+        return;
+    }
+    if (pp.local) {
+        close(fd);
+        return;
+    }
+    evutil_make_socket_nonblocking(fd);
+    struct stream_origin origin = {.fd = fd, .peer = pp.src, .direct_tls = speaks_tls(fd)};
+    name_origin(&origin, &pp);
+    counter_add(inlet->backend->counters, COUNTER_INLET_MESSAGES, 1);
+    admission_take(inlet->backend, &origin);
+}
+
+static void rest(struct gate *gate)
+{
+    event_del(gate->event);
+    deadline_arm(gate->inlet->retry, &gate->retry);
+}
+
+static void on_retry(struct deadline *deadline, void *arg)
+{
+    (void)arg;
+    struct gate *gate = CONTAINER_OF(deadline, struct gate, retry);
+    CHECK_MAGIC(gate, GATE_MAGIC);
+    event_add(gate->event, NULL);
+}
+
+/* false: no more messages now, and gate may be gone. */
+static bool read_one(struct gate *gate)
+{
+    struct inlet *inlet = gate->inlet;
+    size_t len = 0;
+    int fd = -1;
+    if (!admission_has_room(inlet->backend)) {
+        rest(gate);
+        return false;
+    }
+    switch (fdpass_recv(gate->fd, inlet->message, sizeof(inlet->message), &len, &fd)) {
+    case FDPASS_OK:
+        take(inlet, len, fd);
+        return true;
+    case FDPASS_TRUNCATED:
+        fault(inlet, "a message cut short, or no descriptor was free");
+        return true;
+    case FDPASS_AGAIN:
+        return false;
+    case FDPASS_EOF:
+    case FDPASS_ERROR:
+        break;
+    }
+    gate_free(gate);
+    return false;
+}
+
+static void on_message(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct gate *gate = arg;
+    CHECK_MAGIC(gate, GATE_MAGIC);
+    for (unsigned i = 0; i < MESSAGES_PER_TURN; i++)
+        if (!read_one(gate)) return;
+}
+
+static bool is_allowed(const struct inlet *inlet, int fd)
+{
+    struct ucred peer;
+    socklen_t len = sizeof(peer);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0) return false;
+    return peer.uid == 0 || peer.uid == geteuid() || peer.uid == inlet->gateway_uid;
+}
+
+static void on_gateway(evutil_socket_t listener, short what, void *arg)
+{
+    (void)what;
+    struct inlet *inlet = arg;
+    CHECK_MAGIC(inlet, INLET_MAGIC);
+    const int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) return;
+    if (!is_allowed(inlet, fd)) {
+        counter_add(inlet->backend->counters, COUNTER_INLET_STRANGERS, 1);
+        log_msg(LOG_LEVEL_WARN, "inlet_stranger", "a user who is not gateway-user connected");
+        close(fd);
+        return;
+    }
+    struct gate *gate = MEM_NEW(struct gate);
+    gate->magic = GATE_MAGIC;
+    gate->inlet = inlet;
+    gate->fd = fd;
+    gate->event = event_new(event_get_base(inlet->event), fd, EV_READ | EV_PERSIST, on_message, gate);
+    CHECK(gate->event && event_add(gate->event, NULL) == 0);
+    list_append(&inlet->gates, &gate->link);
+}
+
+static bool is_live(const struct sockaddr_un *un)
+{
+    const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    const bool live = fd >= 0 && connect(fd, (const struct sockaddr *)un, sizeof(*un)) == 0;
+    if (fd >= 0) close(fd);
+    return live;
+}
+
+static int listen_at(const char *path, char *why, size_t cap)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    memcpy(un.sun_path, path, strlen(path) + 1);
+    if (is_live(&un)) {
+        snprintf(why, cap, "%s: another backend is listening there", path);
+        return -1;
+    }
+    (void)unlink(path);
+    const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const mode_t before = umask(0177);
+    const bool bound = fd >= 0 && bind(fd, (const struct sockaddr *)&un, sizeof(un)) == 0 && listen(fd, BACKLOG) == 0;
+    umask(before);
+    if (bound) return fd;
+    snprintf(why, cap, "cannot listen on %s: %s", path, strerror(errno));
+    if (fd >= 0) close(fd);
+    return -1;
+}
+
+/* Give the file to those who may use it. */
+static int hand_over(const struct inlet *inlet, const struct backend_config *config, char *why, size_t cap)
+{
+    const struct passwd *user = config->user && geteuid() == 0 ? getpwnam(config->user) : NULL;
+    const uid_t owner = user ? user->pw_uid : (uid_t)-1;
+    const struct passwd *gateway = config->gateway_user ? getpwnam(config->gateway_user) : NULL;
+    const bool shared = gateway && gateway->pw_uid != (user ? user->pw_uid : geteuid());
+    if (chown(inlet->path, owner, shared ? gateway->pw_gid : (gid_t)-1) == 0 &&
+        chmod(inlet->path, shared ? 0660 : 0600) == 0)
+        return 0;
+    snprintf(why, cap, "cannot give %s to %s's group: %s; start as root, or make us a member of it", inlet->path,
+             config->gateway_user ? config->gateway_user : "our user", strerror(errno));
+    return -1;
+}
+
+struct inlet *inlet_open(const struct backend_config *config, char *why, size_t cap)
+{
+    char *path = backend_config_path(config->run_dir, "inlet.sock", why, cap);
+    if (!path) return NULL;
+    const int fd = listen_at(path, why, cap);
+    if (fd < 0) {
+        free(path);
+        return NULL;
+    }
+    const struct passwd *gateway = config->gateway_user ? getpwnam(config->gateway_user) : NULL;
+    struct inlet *inlet = MEM_NEW(struct inlet);
+    inlet->magic = INLET_MAGIC;
+    inlet->path = path;
+    inlet->fd = fd;
+    inlet->gateway_uid = gateway ? gateway->pw_uid : 0;
+    list_init(&inlet->gates);
+    if (hand_over(inlet, config, why, cap) != 0) inlet_free(&inlet);
+    return inlet;
+}
+
+void inlet_start(struct inlet *inlet, struct backend *backend)
+{
+    struct loop *loop = backend->shards[0]->loop;
+    inlet->backend = backend;
+    inlet->retry = deadline_queue_new(loop, RETRY_MS, on_retry, inlet);
+    inlet->event = event_new(loop_base(loop), inlet->fd, EV_READ | EV_PERSIST, on_gateway, inlet);
+    CHECK(inlet->event && event_add(inlet->event, NULL) == 0);
+}
+
+void inlet_free(struct inlet **inlet)
+{
+    struct inlet *i = *inlet;
+    if (!i) return;
+    CHECK_MAGIC(i, INLET_MAGIC);
+    *inlet = NULL;
+    LIST_EACH (link, &i->gates) {
+        gate_free(LIST_ENTRY(link, struct gate, link));
+    }
+    if (i->event) event_free(i->event);
+    deadline_queue_free(&i->retry);
+    close(i->fd);
+    (void)unlink(i->path);
+    free(i->path);
+    i->magic = 0;
+    free(i);
+}

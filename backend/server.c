@@ -1,0 +1,239 @@
+#include "backend/server.h"
+
+#include "backend/acceptor.h"
+#include "backend/backend_control.h"
+#include "backend/inlet.h"
+#include "backend/server_state.h"
+#include "backend/shard.h"
+#include "lib/log.h"
+#include "lib/proc.h"
+#include "lib/sandbox.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* acceptors, inlet: NULL when the server runs for one command only. */
+struct server {
+    struct backend backend;
+    struct acceptors *acceptors;
+    struct inlet *inlet;
+    struct control *control;
+    char why[512];
+};
+
+enum { SANDBOX_PATHS_MAX = 3 };
+
+/* The folder in which a log file is opened anew after rotation, or NULL. */
+static char *log_folder(const struct backend_config *config)
+{
+    if (!config->log.path) return NULL;
+    char *path = mem_strdup(config->log.path);
+    char *folder = mem_strdup(dirname(path));
+    free(path);
+    return folder;
+}
+
+/* Certificates are read before, so no folder of theirs is needed. */
+static int confine(struct server *server, bool once)
+{
+    const struct backend_config *config = server->backend.config;
+    if (!config->sandbox) return 0;
+    struct sandbox_path paths[SANDBOX_PATHS_MAX] = {{config->state_dir, true}};
+    size_t count = 1;
+    char *folder = once ? NULL : log_folder(config);
+    if (!once) paths[count++] = (struct sandbox_path){config->run_dir, true};
+    if (folder) paths[count++] = (struct sandbox_path){folder, true};
+    const struct sandbox_rules rules = {
+        .paths = paths, .path_count = count, .may_start_threads = true, .may_write_files = true};
+    bool landlock = false;
+    const int result = sandbox_enter(&rules, &landlock, server->why, sizeof(server->why));
+    if (result == 0 && !landlock) log_msg(LOG_LEVEL_INFO, "sandbox", "this kernel has no Landlock");
+    free(folder);
+    return result;
+}
+
+static void set_up(struct server *server, const struct backend_config *config, struct hosts *hosts)
+{
+    struct backend *backend = &server->backend;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    backend->started_s = now.tv_sec;
+    backend->config = config;
+    backend->hosts = hosts;
+    backend->counter_set = counters_new(BACKEND_COUNTER_ROWS, BACKEND_COUNTERS, 1);
+    backend->counters = counters_block(backend->counter_set, "");
+    backend->descriptor_limit = proc_raise_nofile();
+    backend->offload = offload_new(config->hashing_threads);
+}
+
+static int open_store(struct server *server)
+{
+    struct backend *backend = &server->backend;
+    const struct backend_config *config = backend->config;
+    backend->store = store_open(config->engine, config->state_dir, server->why, sizeof(server->why));
+    return backend->store ? 0 : -1;
+}
+
+static void on_stop_signal(int signo, void *arg)
+{
+    struct server *server = arg;
+    log_msg(LOG_LEVEL_INFO, "stopping", "%s", strsignal(signo));
+    proc_notify("STOPPING=1");
+    acceptors_free(&server->acceptors);
+    inlet_free(&server->inlet);
+    control_free(&server->control);
+    shards_stop(&server->backend);
+}
+
+static void on_rotation(int signo, void *arg)
+{
+    (void)signo;
+    (void)arg;
+    if (log_reopen() != 0) log_msg(LOG_LEVEL_ERROR, "log_reopen", "%s", strerror(errno));
+}
+
+static void on_reload(int signo, void *arg)
+{
+    (void)signo;
+    (void)arg;
+    log_msg(LOG_LEVEL_WARN, "reload", "reading the configuration anew is not supported: restart");
+}
+
+static int open_control(struct server *server)
+{
+    struct backend *backend = &server->backend;
+    char *path = backend_config_path(backend->config->run_dir, "control.sock", server->why, sizeof(server->why));
+    if (!path) return -1;
+    server->control = control_listen(backend->shards[0]->loop, path, BACKEND_COMMANDS, BACKEND_COMMAND_COUNT, backend,
+                                     server->why, sizeof(server->why));
+    free(path);
+    return server->control ? 0 : -1;
+}
+
+/* What may need root; then root is given up. */
+static int start_privileged(struct server *server)
+{
+    const struct backend_config *config = server->backend.config;
+    if (server_state_make_folders(config, true, server->why, sizeof(server->why)) != 0) return -1;
+    server->acceptors = acceptors_open(config->file, server->why, sizeof(server->why));
+    if (!server->acceptors) return -1;
+    server->inlet = inlet_open(config, server->why, sizeof(server->why));
+    if (!server->inlet) return -1;
+    return proc_drop_privileges(config->user, config->group, server->why, sizeof(server->why));
+}
+
+static int start(struct server *server)
+{
+    struct backend *backend = &server->backend;
+    const struct backend_config *config = backend->config;
+    if (start_privileged(server) != 0) return -1;
+    if (log_setup(&config->log) != 0) {
+        snprintf(server->why, sizeof(server->why), "%s: %s", config->log.path, strerror(errno));
+        return -1;
+    }
+    if (server_state_take(backend, server->why, sizeof(server->why)) != 0) return -1;
+    shards_new(backend, config->shards);
+    if (open_control(server) != 0) return -1;
+    if (confine(server, false) != 0 || open_store(server) != 0) return -1;
+    if (shards_start(backend, server->why, sizeof(server->why)) != 0) return -1;
+    struct loop *loop = backend->shards[0]->loop;
+    loop_on_signal(loop, SIGTERM, on_stop_signal, server);
+    loop_on_signal(loop, SIGINT, on_stop_signal, server);
+    loop_on_signal(loop, SIGUSR1, on_rotation, NULL);
+    loop_on_signal(loop, SIGHUP, on_reload, NULL);
+    acceptors_start(server->acceptors, backend);
+    inlet_start(server->inlet, backend);
+    return 0;
+}
+
+/* In an order such that whatever can still call or answer is ended before what it uses; the store is closed after
+ * everything that writes to it. */
+static void tear_down(struct server *server)
+{
+    struct backend *backend = &server->backend;
+    acceptors_free(&server->acceptors);
+    inlet_free(&server->inlet);
+    control_free(&server->control);
+    offload_free(&backend->offload);
+    store_close(&backend->store);
+    if (backend->shards) {
+        shards_join(backend);
+        shards_free(backend);
+    }
+    counters_free(&backend->counter_set);
+}
+
+static void log_ready(const struct backend *backend)
+{
+    struct log_line line;
+    log_begin(&line, LOG_LEVEL_INFO, "ready");
+    log_str(&line, "version", POSTERN_VERSION);
+    log_uint(&line, "shards", backend->shard_count);
+    log_str(&line, "store", backend->config->engine);
+    log_uint(&line, "descriptors", backend->descriptor_limit);
+    log_end(&line);
+    if (backend->descriptor_limit >= (size_t)backend->config->max_connections + 128) return;
+    log_msg(LOG_LEVEL_WARN, "descriptors", "the limit of open files allows fewer than max-connections = %" PRId64,
+            backend->config->max_connections);
+}
+
+int server_run(const struct backend_config *config, struct hosts *hosts)
+{
+    struct server server = {0};
+    set_up(&server, config, hosts);
+    const int started = start(&server);
+    if (started == 0) {
+        log_ready(&server.backend);
+        proc_notify("READY=1");
+        loop_run(server.backend.shards[0]->loop);
+    } else {
+        fprintf(stderr, "postern-backend: %s\n", server.why);
+    }
+    tear_down(&server);
+    if (started == 0) log_msg(LOG_LEVEL_INFO, "stopped", "bye");
+    return started == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static void on_once_done(void *arg)
+{
+    struct backend *backend = arg;
+    loop_stop(backend->shards[0]->loop);
+}
+
+static int start_once(struct server *server, int fd)
+{
+    struct backend *backend = &server->backend;
+    const struct backend_config *config = backend->config;
+    const struct log_config quiet = {.level = LOG_LEVEL_WARN, .format = config->log.format};
+    if (log_setup(&quiet) != 0) return -1;
+    if (server_state_make_folders(config, false, server->why, sizeof(server->why)) != 0) return -1;
+    if (proc_drop_privileges(config->user, config->group, server->why, sizeof(server->why)) != 0) return -1;
+    if (server_state_take(backend, server->why, sizeof(server->why)) != 0) return -1;
+    shards_new(backend, 1);
+    if (confine(server, true) != 0 || open_store(server) != 0) return -1;
+    server->control =
+        control_serve_fd(backend->shards[0]->loop, fd, BACKEND_COMMANDS, BACKEND_COMMAND_COUNT, backend, on_once_done);
+    return 0;
+}
+
+int server_run_once(const struct backend_config *config, struct hosts *hosts, int fd)
+{
+    struct server server = {0};
+    set_up(&server, config, hosts);
+    const int started = start_once(&server, fd);
+    if (started == 0) {
+        loop_run(server.backend.shards[0]->loop);
+    } else {
+        fprintf(stderr, "postern-backend: %s\n", server.why);
+    }
+    tear_down(&server);
+    return started == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
