@@ -14,11 +14,12 @@ static const struct sasl_mechanism *const MECHANISMS[] = {
     &SASL_SCRAM_SHA_256_PLUS, &SASL_SCRAM_SHA_1_PLUS, &SASL_SCRAM_SHA_256, &SASL_SCRAM_SHA_1, &SASL_PLAIN,
 };
 
-/* Invariant: waiting is true while the store or an offload thread holds a pointer to us; sasl_free then only sets
- * orphan (env may not be touched any more), and the answer frees. */
+/* Invariant: waiting is true while the store or an offload thread holds a pointer to us, telling counts the calls of fn
+ * that are under way; sasl_free then only sets orphan (env may not be touched any more), and their end frees. */
 struct sasl {
     unsigned magic;
     bool busy, over, waiting, orphan;
+    unsigned telling;
     const struct sasl_env *env;
     const struct sasl_mechanism *mechanism; /* NULL: unknown or not offered */
     void *state;
@@ -73,7 +74,7 @@ void sasl_free(struct sasl **sasl_place)
     CHECK_MAGIC(sasl, SASL_MAGIC);
     *sasl_place = NULL;
     sasl->orphan = true;
-    if (!sasl->waiting) destroy(sasl);
+    if (!sasl->waiting && sasl->telling == 0) destroy(sasl);
 }
 
 /* arrived - the pointer that the store or a thread held is back; false when nobody wants it any more. */
@@ -92,7 +93,10 @@ static void tell(struct sasl *sasl, const struct sasl_result *result)
     CHECK(sasl->busy && !sasl->waiting);
     sasl->busy = false;
     sasl->over = result->status != SASL_CHALLENGE;
+    sasl->telling++;
     sasl->fn(result, sasl->arg);
+    sasl->telling--;
+    if (sasl->orphan && !sasl->waiting && sasl->telling == 0) destroy(sasl);
 }
 
 void sasl_challenge(struct sasl *sasl, const void *data, size_t len)

@@ -9,6 +9,7 @@
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,9 +19,9 @@ struct cert_fixture {
 
 static inline EVP_PKEY *cert_fixture_make_key(const char *kind)
 {
-    EVP_PKEY *key = kind[0] == 'R'   ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048)
-                    : kind[0] == 'E' ? EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256")
-                                     : EVP_PKEY_Q_keygen(NULL, NULL, kind);
+    EVP_PKEY *key = strcmp(kind, "RSA") == 0  ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048)
+                    : strcmp(kind, "EC") == 0 ? EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256")
+                                              : EVP_PKEY_Q_keygen(NULL, NULL, kind);
     CHECK(key != NULL);
     return key;
 }
