@@ -84,14 +84,10 @@ struct store_sqlite {
 /* failed - log what SQLite says, and what it means to the caller. */
 static enum store_status failed(struct store_sqlite *s, const char *doing)
 {
-    int code = sqlite3_extended_errcode(s->db), system = sqlite3_system_errno(s->db);
-    bool no_room = (code & 0xff) == SQLITE_FULL ||
-                   ((code & 0xff) == SQLITE_IOERR && (system == ENOSPC || system == EDQUOT || system == EFBIG));
-    enum store_status status = no_room ? STORE_FULL : STORE_FAILED;
+    int code = sqlite3_extended_errcode(s->db);
 
-    log_msg(LOG_LEVEL_ERROR, "store_error", "%s: %s (SQLite error %d, system error %d)", doing, sqlite3_errmsg(s->db),
-            code, system);
-    return status;
+    log_msg(LOG_LEVEL_ERROR, "store_error", "%s: %s (SQLite error %d)", doing, sqlite3_errmsg(s->db), code);
+    return (code & 0xff) == SQLITE_FULL ? STORE_FULL : STORE_FAILED;
 }
 
 static sqlite3_stmt *statement(struct store_sqlite *s, enum statement which)
