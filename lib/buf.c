@@ -22,7 +22,7 @@ uint8_t *buf_reserve(struct buf *b, size_t len)
         while (cap < used + len)
             cap *= 2;
         uint8_t *mem = mem_realloc(NULL, cap);
-        if (used) memcpy(mem, b->mem + b->start, used);
+        if (b->mem) memcpy(mem, b->mem + b->start, used);
         free(b->mem);
         b->mem = mem;
         b->cap = cap;

@@ -53,8 +53,10 @@ static inline struct list *list_first(const struct list *head)
 #define LIST_ENTRY(link, type, member) CONTAINER_OF(link, type, member)
 
 /* Walk a list; the current member may be removed and freed in the body. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): pos is a name that the macro declares */
 #define LIST_EACH(pos, head)                                                                                           \
     for (struct list *pos = (head)->next, *pos##_next = pos ? pos->next : NULL; pos && pos != (head);                  \
          pos = pos##_next, pos##_next = pos->next)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #endif

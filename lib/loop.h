@@ -12,11 +12,16 @@ struct loop;
 
 /* loop_new - a loop for the calling thread (epoll).  Never NULL. */
 struct loop *loop_new(void);
+
+/* loop_free - events, queues and mailboxes on it are freed before.  A forked child calls event_reinit before
+ * it touches what it inherited: until then it shares its parent's epoll set. */
 void loop_free(struct loop **loop);
 struct event_base *loop_base(struct loop *loop);
 
-/* loop_run - turn until loop_stop; runs deferred work at the end of each turn. */
+/* loop_run - turn until loop_stop; runs deferred work at the end of each turn.  A stop from before it counts. */
 void loop_run(struct loop *loop);
+
+/* loop_stop - end loop_run after this turn; only from the loop's own thread. */
 void loop_stop(struct loop *loop);
 
 /* loop_now_ms - monotonic milliseconds, read once for each turn. */
@@ -29,7 +34,8 @@ struct loop_deferred {
     void *arg;
 };
 
-/* loop_defer - run d->fn(d->arg) once at the end of this turn; a second call before that changes nothing. */
+/* loop_defer - run d->fn(d->arg) once at the end of this turn; a second call before that changes nothing.  What is
+ * deferred by deferred work runs in the same turn, some rounds deep; after that, events come between. */
 void loop_defer(struct loop *loop, struct loop_deferred *d);
 void loop_defer_cancel(struct loop_deferred *d);
 
@@ -50,7 +56,8 @@ struct deadline {
 
 typedef void deadline_fn(struct deadline *d, void *arg);
 
-/* deadline_queue_new - fn is called for each member whose time is over, after it was taken out of the queue. */
+/* deadline_queue_new - fn is called for each member whose time is over, after it was taken out of the queue;
+ * it may arm, disarm and free any member, and free the queue. */
 struct deadline_queue *deadline_queue_new(struct loop *loop, int64_t timeout_ms, deadline_fn *fn, void *arg);
 void deadline_queue_free(struct deadline_queue **queue);
 

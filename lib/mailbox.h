@@ -13,7 +13,8 @@ typedef void mailbox_fn(void *arg);
 /* mailbox_new - a mailbox read by loop, woken by an eventfd. */
 struct mailbox *mailbox_new(struct loop *loop);
 
-/* mailbox_free - calls that are still waiting are dropped: drain or stop the senders first. */
+/* mailbox_free - calls that are still waiting are dropped: drain or stop the senders first.  May be called
+ * from within a call. */
 void mailbox_free(struct mailbox **mailbox);
 
 /* mailbox_post - have fn(arg) called on the mailbox's thread.  Any thread; never blocks on the reader. */

@@ -62,8 +62,7 @@ static uint64_t hash_siphash13(const uint64_t key[2], const void *data, size_t l
     const unsigned char *p = data;
     uint64_t word, v[4] = {key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d, key[0] ^ 0x6c7967656e657261,
                            key[1] ^ 0x7465646279746573};
-    size_t left = len;
-    for (; left >= 8; p += 8, left -= 8) {
+    for (size_t words = len / 8; words > 0; words--, p += 8) {
         memcpy(&word, p, 8);
         word = le64toh(word);
         v[3] ^= word;
@@ -71,7 +70,7 @@ static uint64_t hash_siphash13(const uint64_t key[2], const void *data, size_t l
         v[0] ^= word;
     }
     word = (uint64_t)len << 56;
-    for (size_t i = 0; i < left; i++)
+    for (size_t i = 0; i < len % 8; i++)
         word |= (uint64_t)p[i] << (8 * i);
     v[3] ^= word;
     hash_round(v);

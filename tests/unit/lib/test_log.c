@@ -139,16 +139,23 @@ static void test_logfmt_values(void **state)
 #undef LOGFMT
 }
 
+/* A fixed sequence that looks random: a failure shows again. */
+static size_t next_random(void)
+{
+    static uint64_t seed = 7;
+    seed = seed * 6364136223846793005 + 1442695040888963407;
+    return (size_t)(seed >> 33);
+}
+
 /* Any bytes whatever make one line of valid JSON. */
 static void test_json_survives_any_bytes(void **state)
 {
     (void)state;
-    srand(3);
     for (int turn = 0; turn < 300; turn++) {
         char value[40];
-        size_t len = (size_t)rand() % sizeof(value);
+        size_t len = next_random() % sizeof(value);
         for (size_t i = 0; i < len; i++)
-            value[i] = (char)(turn % 2 ? rand() : "\xc3\xa9\"\\\n\xf0\x9f"[rand() % 7]);
+            value[i] = turn % 2 ? (char)next_random() : "\xc3\xa9\"\\\n\xf0\x9f"[next_random() % 7];
         use(LOG_LEVEL_INFO, LOG_FORMAT_JSON, ADDR_FULL);
         log_value(value, len);
         const char *line = read_all(path);

@@ -1,4 +1,4 @@
-#include "lib/map.c" /* the hash under a known key is not for anyone else */
+#include "lib/map.c" /* NOLINT(bugprone-suspicious-include): the hash under a known key is not for anyone else */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +21,7 @@ static void test_siphash_vectors(void **state)
                                         0xcf75576088d38328, 0xdef9d52f49533b67, 0xc50d2b50c59f22a7, 0xd3927d989bb11140,
                                         0x369095118d299a8e, 0x25a48eb36c063de4, 0x79de85ee92ff097f, 0x70c118c1f94dc352,
                                         0x78a384b157b4d9a2, 0x306f760c1229ffa7, 0x605aa111c0f95d34, 0xd320d86d2a519956};
-    unsigned char message[16];
+    unsigned char message[32] = {0};
     for (size_t i = 0; i < ARRAY_LEN(expected); i++) {
         assert_true(hash_siphash13(key, message, i) == expected[i]);
         message[i] = (unsigned char)i;
@@ -93,6 +93,14 @@ static void assert_sound(const struct map *map)
     assert_true(map->bits == MAP_FIRST_BITS || count * 8 >= map_mask(map) + 1);
 }
 
+/* A fixed sequence that looks random: a failure shows again. */
+static size_t next_random(void)
+{
+    static uint64_t seed = 7;
+    seed = seed * 6364136223846793005 + 1442695040888963407;
+    return (size_t)(seed >> 33);
+}
+
 /* A long random life beside a model. */
 static void test_random_life(void **state)
 {
@@ -100,11 +108,10 @@ static void test_random_life(void **state)
     bool present[ARRAY_LEN(values)] = {false};
     size_t count = 0, most = 0;
     struct map *map = map_new();
-    srand(11);
     for (int turn = 0; turn < 60000; turn++) {
         size_t range = turn % 20000 < 10000 ? ARRAY_LEN(values) : 60;
-        size_t i = (size_t)rand() % range;
-        bool add = turn % 20000 < 8000 ? rand() % 8 != 0 : rand() % 8 == 0;
+        size_t i = next_random() % range;
+        bool add = turn % 20000 < 8000 ? next_random() % 8 != 0 : next_random() % 8 == 0;
         char key[16];
         if (turn % 20000 >= 8000 && !add && turn % 3) i = (size_t)turn * 7 % ARRAY_LEN(values);
         snprintf(key, sizeof(key), "key%zu", i);

@@ -117,8 +117,9 @@ static void test_without_addresses(void **state)
     assert_int_equal(pp.tlv_count, 1);
     assert_splits(unspec, 21);
 
+    static const uint8_t authority[] = {PP2_TLV_AUTHORITY, 0, 2, 'h', 'i'};
     uint8_t un[16 + 216 + 5] = SIGNATURE "\x21\x31\x00\xdd";
-    memcpy(un + 16 + 216, "\x02\x00\x02hi", 5);
+    memcpy(un + 16 + 216, authority, sizeof(authority));
     assert_int_equal(decode(un, sizeof(un), &pp), sizeof(un));
     assert_int_equal(pp.src.sa.sa_family, AF_UNSPEC);
     assert_memory_equal(pp2_find(&pp, PP2_TLV_AUTHORITY)->value, "hi", 2);
