@@ -29,7 +29,7 @@ enum io_phase {
 
 /* Invariants: the event is added exactly when armed != 0; a detached io has no event, no deferred call and no timer.
  * A callback may free the io or detach it (and another thread may own it before the callback returns), so after each
- * one the driver looks at *gone, which lies on its own stack, before it touches the io again. */
+ * one the driver looks whether the io is still the one that this thread drives, before it touches it again. */
 struct io {
     unsigned magic;
     enum io_phase phase;
@@ -47,7 +47,6 @@ struct io {
     bool write_wants_read; /* TLS must read before it can write */
     bool read_wants_write; /* TLS must write before it can read */
     bool handshake_writes; /* the handshake waits for room to write */
-    bool *gone;
     struct buf out;
     size_t plain_left; /* bytes at the front of out that were queued before io_start_tls */
     struct loop_deferred flush;
@@ -58,6 +57,7 @@ struct io {
 };
 
 static _Thread_local uint8_t read_buffer[READ_BYTES];
+static _Thread_local const struct io *driven; /* NULL: none, or its callback took it away */
 
 static void on_event(evutil_socket_t fd, short what, void *arg);
 static void on_turn_end(void *arg);
@@ -146,7 +146,6 @@ static void end_broken(struct io *io)
 
 static bool step_handshake(struct io *io)
 {
-    bool *gone = io->gone;
     enum wire_result result = wire_handshake(&io->wire);
 
     io->handshake_writes = result == WIRE_WANT_WRITE;
@@ -157,7 +156,7 @@ static bool step_handshake(struct io *io)
     }
     io->phase = IO_SECURE;
     if (io->events->on_secure) io->events->on_secure(io->arg);
-    return !*gone;
+    return driven == io;
 }
 
 static enum wire_result write_front(struct io *io, size_t *put)
@@ -170,7 +169,7 @@ static enum wire_result write_front(struct io *io, size_t *put)
  * rest waits for the handshake. */
 static bool step_write(struct io *io)
 {
-    bool *gone = io->gone, wrote = false;
+    bool wrote = false;
 
     io->write_blocked = io->write_wants_read = false;
     while (buf_len(&io->out) > 0 && (io->phase == IO_PLAIN || io->phase == IO_SECURE || io->plain_left > 0)) {
@@ -190,7 +189,7 @@ static bool step_write(struct io *io)
     }
     if (buf_len(&io->out) > 0 || !wrote || !io->events->on_drained) return true;
     io->events->on_drained(io->arg);
-    return !*gone;
+    return driven == io;
 }
 
 /* step_shutdown - when all is written, end our direction; when both directions have ended, so has the stream. */
@@ -240,7 +239,6 @@ static bool may_read(const struct io *io)
 
 static bool step_read(struct io *io)
 {
-    bool *gone = io->gone;
     size_t total = 0;
 
     io->read_wants_write = false;
@@ -260,7 +258,7 @@ static bool step_read(struct io *io)
         io->bytes_in += got;
         total += got;
         io->events->on_data(io->arg, read_buffer, got);
-        if (*gone) return false;
+        if (driven != io) return false;
         /* A short read has emptied the kernel's buffer; asking once more would only cost a system call. */
         if (!io->wire.ssl && got < sizeof read_buffer) break;
     }
@@ -289,13 +287,10 @@ static bool drive(struct io *io, short what)
 
 static void turn(struct io *io, short what)
 {
-    bool gone = false;
-
     CHECK_MAGIC(io, IO_MAGIC);
-    io->gone = &gone;
-    bool alive = drive(io, what);
-    if (gone) return;
-    io->gone = NULL;
+    driven = io;
+    bool alive = drive(io, what) && driven == io;
+    driven = NULL;
     if (!alive) return;
     arm(io);
     if (may_read(io) && wire_has_decrypted(&io->wire)) event_active(io->event, EV_READ, 0);
@@ -315,14 +310,11 @@ static void on_turn_end(void *arg)
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct io *io = arg;
-    bool gone = false;
 
     (void)fd;
     (void)what;
     CHECK_MAGIC(io, IO_MAGIC);
-    io->gone = &gone;
     tell_end(io, false, io->phase == IO_DRAINING ? io->why : "timeout");
-    if (!gone) io->gone = NULL;
 }
 
 static void schedule(struct io *io)
@@ -350,8 +342,7 @@ struct io *io_new(struct loop *loop, int fd, const struct io_events *events, voi
 
 static void leave_loop(struct io *io)
 {
-    if (io->gone) *io->gone = true;
-    io->gone = NULL;
+    if (driven == io) driven = NULL;
     if (!io->loop) return;
     /* Also when nothing is armed: the event may be active. */
     event_del(io->event);
