@@ -69,9 +69,9 @@ static uint64_t hash_siphash13(const uint64_t key[2], const void *data, size_t l
         hash_round(v);
         v[0] ^= word;
     }
-    word = (uint64_t)len << 56;
-    for (size_t i = 0; i < len % 8; i++)
-        word |= (uint64_t)p[i] << (8 * i);
+    word = 0;
+    if (len % 8) memcpy(&word, p, len % 8);
+    word = le64toh(word) | (uint64_t)len << 56;
     v[3] ^= word;
     hash_round(v);
     v[0] ^= word;
