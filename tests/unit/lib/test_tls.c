@@ -65,7 +65,7 @@ static bool handshake(struct pair *p)
 static struct pair pair_new(SSL_CTX *server_ctx, const char *sni, int max_version)
 {
     struct pair p = {.client = SSL_new(client_ctx), .server = SSL_new(server_ctx)};
-    if (sni) SSL_set_tlsext_host_name(p.client, sni);
+    if (sni) SSL_set_tlsext_host_name(p.client, (uintptr_t)sni);
     if (max_version) SSL_set_max_proto_version(p.client, max_version);
     return p;
 }
