@@ -57,7 +57,7 @@ void sasl_channel_bindings_each(const struct sasl_env *env, void (*fn)(const cha
 
 static void destroy(struct sasl *sasl)
 {
-    if (sasl->state) {
+    if (sasl->mechanism && sasl->state) {
         if (sasl->mechanism->clear) sasl->mechanism->clear(sasl->state);
         mem_wipe(sasl->state, sasl->mechanism->state_bytes);
         free(sasl->state);

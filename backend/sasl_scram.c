@@ -240,7 +240,8 @@ static bool proves(const struct scram_state *state, int hash, const char *text, 
 
     clear_text(&message);
     if (!matches || !state->real) return false;
-    memcpy(answer, "v=", 2);
+    answer[0] = 'v';
+    answer[1] = '=';
     base64_encode(signature, state->keys.key_len, answer + 2);
     return true;
 }
@@ -253,9 +254,8 @@ static void client_final(struct sasl *sasl, const char *text)
     uint8_t proof[STORE_KEY_MAX_BYTES + 3];
     const char *condition = NULL;
 
-    if (!parse_final(text, &final) || BASE64_DATA_BYTES(strlen(final.proof)) > sizeof proof)
-        condition = "malformed-request";
-    else if (base64_decode(final.proof, strlen(final.proof), proof) != (ssize_t)state->keys.key_len)
+    if (!parse_final(text, &final) || BASE64_DATA_BYTES(strlen(final.proof)) > sizeof proof ||
+        base64_decode(final.proof, strlen(final.proof), proof) != (ssize_t)state->keys.key_len)
         condition = "malformed-request";
     else if (!binds(state, final.binding) || strcmp(final.nonce, state->client_nonce) != 0 ||
              !proves(state, sasl_mechanism(sasl)->hash, text, &final, proof, answer))

@@ -68,10 +68,10 @@ static const char *const SQL[STATEMENTS] = {
     [ACCOUNT_ADD] = "INSERT INTO account (local, domain) VALUES (?1, ?2)",
     [ACCOUNT_DEL] = "DELETE FROM account WHERE local = ?1 AND domain = ?2",
     [ACCOUNT_LIST] = "SELECT local, domain FROM account WHERE ?1 IS NULL OR domain = ?1",
-    [KEYS_GET] = "SELECT iterations, salt, stored_key, server_key FROM account_scram"
-                 " WHERE local = ?1 AND domain = ?2 AND hash = ?3",
-    [KEYS_ADD] = "INSERT INTO account_scram (local, domain, hash, iterations, salt, stored_key, server_key)"
-                 " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [KEYS_GET] = ("SELECT iterations, salt, stored_key, server_key FROM account_scram"
+                  " WHERE local = ?1 AND domain = ?2 AND hash = ?3"),
+    [KEYS_ADD] = ("INSERT INTO account_scram (local, domain, hash, iterations, salt, stored_key, server_key)"
+                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"),
     [KEYS_DEL] = "DELETE FROM account_scram WHERE local = ?1 AND domain = ?2",
 };
 
