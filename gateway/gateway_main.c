@@ -1,4 +1,90 @@
-int main(void)
+#include "gateway/close_reason.h"
+#include "gateway/gateway_config.h"
+#include "gateway/gateway_options.h"
+#include "gateway/master.h"
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { EXIT_BAD_CONFIG = 2 };
+
+#define DEFAULT_CONFIG "/etc/postern/gateway.conf"
+
+static const char USAGE[] = "usage: postern-gateway [-c FILE] [-t]\n"
+                            "  -c FILE     configuration (" DEFAULT_CONFIG ")\n"
+                            "  -t          check the configuration and exit\n"
+                            "  -V          print the version\n"
+                            "  --options   print the reference of the configuration's options (Markdown)\n"
+                            "  --counters  print the reference of the counters (Markdown)\n"
+                            "  -h          print this help\n"
+                            "Exit status: 0 in order, 1 could not start, 2 the configuration is wrong.\n";
+
+struct arguments {
+    const char *config;
+    bool check_only;
+};
+
+/* Returns -1 to go on, else the exit status. */
+static int read_arguments(int argc, char **argv, struct arguments *arguments)
 {
-    return 0;
+    enum { ARG_OPTIONS = 256, ARG_COUNTERS };
+    static const struct option longs[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"test", no_argument, NULL, 't'},
+        {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},
+        {"options", no_argument, NULL, ARG_OPTIONS},
+        {"counters", no_argument, NULL, ARG_COUNTERS},
+        {NULL, 0, NULL, 0},
+    };
+    int c;
+    while ((c = getopt_long(argc, argv, "c:tVh", longs, NULL)) != -1) {
+        switch (c) {
+        case 'c':
+            arguments->config = optarg;
+            break;
+        case 't':
+            arguments->check_only = true;
+            break;
+        case 'V':
+            puts("postern-gateway " POSTERN_VERSION);
+            return EXIT_SUCCESS;
+        case 'h':
+            fputs(USAGE, stdout);
+            return EXIT_SUCCESS;
+        case ARG_OPTIONS:
+            option_print_rows(GATEWAY_OPTIONS, GATEWAY_OPTION_COUNT, stdout);
+            return EXIT_SUCCESS;
+        case ARG_COUNTERS:
+            counter_print_rows(CLOSE_REASON_ROWS, CLOSE_REASON_ROW_COUNT, stdout);
+            return EXIT_SUCCESS;
+        default:
+            fputs(USAGE, stderr);
+            return EXIT_FAILURE;
+        }
+    }
+    if (optind == argc) return -1;
+    fprintf(stderr, "postern-gateway: unexpected argument %s\n%s", argv[optind], USAGE);
+    return EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments arguments = {.config = DEFAULT_CONFIG};
+    int status = read_arguments(argc, argv, &arguments);
+    if (status >= 0) return status;
+    char error[1024];
+    struct gateway_config *config = gateway_config_load(arguments.config, error, sizeof(error));
+    if (config == NULL) {
+        fprintf(stderr, "%s\n", error);
+        return EXIT_BAD_CONFIG;
+    }
+    if (arguments.check_only)
+        printf("%s is good\n", arguments.config);
+    else
+        status = master_run(config);
+    gateway_config_free(&config);
+    return arguments.check_only ? EXIT_SUCCESS : status;
 }

@@ -72,7 +72,8 @@ int control_socket_open(struct control_socket *s, const char *path, char *why, s
         if (fd >= 0) close(fd);
         return -1;
     }
-    *s = (struct control_socket){.fd = fd, .path = mem_strdup(path), .dev = st.st_dev, .ino = st.st_ino};
+    *s = (struct control_socket){
+        .fd = fd, .path = mem_strdup(path), .dev = st.st_dev, .ino = st.st_ino, .owner = getpid()};
     return 0;
 }
 
@@ -104,7 +105,7 @@ void control_socket_close(struct control_socket *s)
     if (s->fd < 0) return;
     close(s->fd);
     s->fd = -1;
-    if (lstat(s->path, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino) unlink(s->path);
+    if (s->owner == getpid() && lstat(s->path, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino) unlink(s->path);
     free(s->path);
     s->path = NULL;
 }

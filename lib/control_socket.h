@@ -13,6 +13,7 @@ struct control_socket {
     char *path; /* owned */
     dev_t dev;  /* of the file, so that we remove ours and no other */
     ino_t ino;
+    pid_t owner; /* who made it: the copy in a forked child does not remove the file */
 };
 
 /* control_socket_open - listen at path, mode 0600.  A socket file that nobody listens on is replaced.  Returns 0, or -1
