@@ -208,6 +208,7 @@ static void master_free(struct master **master)
     loop_free(&old->loop);
     listener_set_free(&old->listeners);
     if (old->counters != NULL) counters_free(&old->counters);
+    free(old->workers);
     if (old->lock_fd >= 0) close(old->lock_fd);
     old->magic = 0;
     free(old);
