@@ -174,9 +174,9 @@ struct gateway_config *gateway_config_load(const char *path, char *error, size_t
     struct gateway_config *config = MEM_NEW(struct gateway_config);
     config->file = file;
     read_top(config);
-    if (check_user(config, error, cap) < 0 || read_listeners(config, error, cap) < 0 ||
-        read_upstreams(config, error, cap) < 0 || read_backends(config, error, cap) < 0 ||
-        read_routes(config, error, cap) < 0)
+    if (read_listeners(config, error, cap) < 0 || read_upstreams(config, error, cap) < 0 ||
+        read_backends(config, error, cap) < 0 || read_routes(config, error, cap) < 0 ||
+        check_user(config, error, cap) < 0)
         gateway_config_free(&config);
     return config;
 }

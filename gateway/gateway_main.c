@@ -8,18 +8,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { EXIT_BAD_CONFIG = 2 };
+enum { EXIT_USAGE = 2 };
 
 #define DEFAULT_CONFIG "/etc/postern/gateway.conf"
 
-static const char USAGE[] = "usage: postern-gateway [-c FILE] [-t]\n"
-                            "  -c FILE     configuration (" DEFAULT_CONFIG ")\n"
-                            "  -t          check the configuration and exit\n"
-                            "  -V          print the version\n"
-                            "  --options   print the reference of the configuration's options (Markdown)\n"
-                            "  --counters  print the reference of the counters (Markdown)\n"
-                            "  -h          print this help\n"
-                            "Exit status: 0 in order, 1 could not start, 2 the configuration is wrong.\n";
+static const char USAGE[] =
+    "usage: postern-gateway [-c FILE] [-t]\n"
+    "  -c FILE     configuration (" DEFAULT_CONFIG ")\n"
+    "  -t          check the configuration and exit\n"
+    "  -V          print the version\n"
+    "  --options   print the reference of the configuration's options (Markdown)\n"
+    "  --counters  print the reference of the counters (Markdown)\n"
+    "  -h          print this help\n"
+    "Exit status: 0 in order, 1 could not start, 2 the configuration or an argument is wrong.\n";
 
 struct arguments {
     const char *config;
@@ -62,12 +63,12 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
             return EXIT_SUCCESS;
         default:
             fputs(USAGE, stderr);
-            return EXIT_FAILURE;
+            return EXIT_USAGE;
         }
     }
     if (optind == argc) return -1;
     fprintf(stderr, "postern-gateway: unexpected argument %s\n%s", argv[optind], USAGE);
-    return EXIT_FAILURE;
+    return EXIT_USAGE;
 }
 
 int main(int argc, char **argv)
@@ -79,7 +80,7 @@ int main(int argc, char **argv)
     struct gateway_config *config = gateway_config_load(arguments.config, error, sizeof(error));
     if (config == NULL) {
         fprintf(stderr, "%s\n", error);
-        return EXIT_BAD_CONFIG;
+        return EXIT_USAGE;
     }
     if (arguments.check_only)
         printf("%s is good\n", arguments.config);

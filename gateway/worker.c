@@ -1,8 +1,8 @@
 #include "gateway/worker.h"
 
-#include "gateway/acceptor.h"
 #include "gateway/action_handoff.h"
 #include "gateway/conn.h"
+#include "gateway/intake.h"
 #include "gateway/listener.h"
 #include "gateway/peek.h"
 #include "gateway/upstream.h"
@@ -49,8 +49,8 @@ static void on_drain_timer(evutil_socket_t fd, short what, void *arg)
 static void drain(struct worker *worker)
 {
     if (worker->draining) return;
-    for (size_t i = 0; i < worker->acceptor_count; i++)
-        acceptor_stop(&worker->acceptors[i]);
+    for (size_t i = 0; i < worker->intake_count; i++)
+        intake_stop(&worker->intakes[i]);
     worker->draining = true;
     int64_t timeout_ms = worker->config->drain_timeout_ms;
     const struct timeval timeout = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
@@ -197,17 +197,17 @@ static void worker_open(struct worker *worker, const struct worker_start *start)
 
 static void start_accepting(struct worker *worker, struct listener_set *listeners)
 {
-    worker->acceptor_count = listeners->per_worker;
-    worker->acceptors = mem_alloc(worker->acceptor_count * sizeof(*worker->acceptors));
-    for (size_t i = 0; i < worker->acceptor_count; i++)
-        acceptor_start(&worker->acceptors[i], worker, &listeners->sockets[worker->index * listeners->per_worker + i]);
+    worker->intake_count = listeners->per_worker;
+    worker->intakes = mem_alloc(worker->intake_count * sizeof(*worker->intakes));
+    for (size_t i = 0; i < worker->intake_count; i++)
+        intake_start(&worker->intakes[i], worker, &listeners->sockets[worker->index * listeners->per_worker + i]);
 }
 
 static void worker_close(struct worker *worker)
 {
     const struct gateway_config *config = worker->config;
-    for (size_t i = 0; i < worker->acceptor_count; i++)
-        acceptor_stop(&worker->acceptors[i]);
+    for (size_t i = 0; i < worker->intake_count; i++)
+        intake_stop(&worker->intakes[i]);
     LIST_EACH (pos, &worker->conns)
         conn_close(LIST_ENTRY(pos, struct conn, link), CLOSE_DRAINED);
     for (size_t i = 0; i < config->upstream_count; i++)
@@ -223,7 +223,7 @@ static void worker_close(struct worker *worker)
     relay_shared_close(&worker->relay);
     loop_free(&worker->loop);
     close(worker->channel);
-    free(worker->acceptors);
+    free(worker->intakes);
     free(worker->upstreams);
     free(worker->handoffs);
     free(worker->route_totals);

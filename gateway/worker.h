@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct acceptor;
+struct intake;
 struct handoff;
 struct listener_set;
 struct upstream;
@@ -36,8 +36,8 @@ struct worker {
     struct event *channel_event;
     struct event *drain_timer;
     bool draining;
-    struct acceptor *acceptors; /* one for each listening socket */
-    size_t acceptor_count;
+    struct intake *intakes; /* one for each listening socket */
+    size_t intake_count;
     struct list conns;
     size_t conn_count;
     uint64_t next_id;

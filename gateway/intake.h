@@ -1,0 +1,23 @@
+/* intake - accepts connections from one listening socket in a worker. */
+#ifndef POSTERN_GATEWAY_INTAKE_H
+#define POSTERN_GATEWAY_INTAKE_H
+
+#include "gateway/listener.h"
+
+struct event;
+struct worker;
+
+struct intake {
+    struct worker *worker;
+    struct listener_socket *socket;
+    struct event *event;
+    struct event *resume; /* timer: after a fault */
+};
+
+/* intake_start - begin to accept.  The socket stays the listener set's. */
+void intake_start(struct intake *intake, struct worker *worker, struct listener_socket *socket);
+
+/* intake_stop - take the connections that wait already, then close the socket in this process. */
+void intake_stop(struct intake *intake);
+
+#endif
