@@ -29,7 +29,7 @@ BACKEND = [
 
 
 def check(program, place, text, line, words):
-    path = place.write("wrong.conf", text)
+    path = place.write("wrong.conf", text + place.user_line())
     for arguments in (("-t", "-c", path), ("-c", path)):
         done = run(program, *arguments)
         assert done.returncode == 2, f"{done.returncode}: {done.stderr}"

@@ -38,6 +38,7 @@ class Process:
     def __init__(self, name, arguments, log_path, cwd=None):
         self.name, self.arguments, self.log_path, self.cwd = name, [str(a) for a in arguments], log_path, cwd
         self.popen = None
+        self.last_log = ""  # what the log said when its folder was removed
         STARTED.append(self)
 
     def start(self):
@@ -54,7 +55,9 @@ class Process:
         return self.popen is not None and self.popen.poll() is None
 
     def log_text(self):
-        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+        if self.log_path.exists():
+            self.last_log = self.log_path.read_text(errors="replace")
+        return self.last_log
 
     def log(self, **wanted):
         """The log's lines as dicts; with arguments, those that have these values ("at" finds "at", too)."""

@@ -64,6 +64,7 @@ class Site:
         finally:
             for server in (self.gateway, self.backend, self.nginx):
                 server.kill()
+                server.log_text()  # kept for the report
             self.place.remove()
 
     def curl(self, url, *arguments, port=None, text=True):
