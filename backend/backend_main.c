@@ -45,48 +45,16 @@ static int configuration_error(const char *text)
     return EXIT_CONFIGURATION;
 }
 
-static const struct option_row *find_option(const char *name)
-{
-    for (size_t i = 0; i < BACKEND_OPTION_COUNT; i++) {
-        const struct option_row *row = &BACKEND_OPTIONS[i];
-        if (row->section[0] == '\0' && row->type != OPTION_SECTION && strcmp(row->name, name) == 0) return row;
-    }
-    return NULL;
-}
-
 /* Privileges, users and certificates do not matter for that. */
 static int print_option(const struct arguments *arguments)
 {
     char error[1024];
-    const struct option_row *row = find_option(arguments->print);
-    if (!row) {
-        fprintf(stderr, "postern-backend: there is no option \"%s\" outside of all sections\n", arguments->print);
-        return EXIT_CONFIGURATION;
-    }
     struct option_file *file =
         option_load(arguments->file, BACKEND_OPTIONS, BACKEND_OPTION_COUNT, error, sizeof(error));
     if (!file) return configuration_error(error);
-    const struct option_section *top = option_top(file);
-    const char *text = NULL;
-    switch (row->type) {
-    case OPTION_BOOL:
-        text = option_bool(top, row->name) ? "true" : "false";
-        break;
-    case OPTION_INT:
-    case OPTION_DURATION:
-    case OPTION_SIZE:
-        snprintf(error, sizeof(error), "%lld", (long long)option_int(top, row->name));
-        text = error;
-        break;
-    default:
-        text = option_str(top, row->name);
-        break;
-    }
-    char *folder = row->type == OPTION_PATH && text && text[0] != '/' ? getcwd(NULL, 0) : NULL;
-    printf("%s%s%s\n", folder ? folder : "", folder ? "/" : "", text ? text : "");
-    free(folder);
+    int result = option_print_value(file, arguments->print, stdout, error, sizeof(error));
     option_file_free(&file);
-    return EXIT_SUCCESS;
+    return result == 0 ? EXIT_SUCCESS : configuration_error(error);
 }
 
 static int run(const struct arguments *arguments)

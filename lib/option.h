@@ -93,4 +93,9 @@ int option_error(const struct option_section *s, const char *option, char *error
 /* option_print_rows - the rows as Markdown, one table for each section, for --options and the generated docs. */
 void option_print_rows(const struct option_row *rows, size_t row_count, FILE *out);
 
+/* option_print_value - the value of a top-level option as one line, for --print: a path is absolute, a duration in ms,
+ * a size in bytes, a list's members are separated by spaces; unset gives an empty line.  Returns 0, or -1 and a message
+ * in error: there is no such option. */
+MUSTCHECK int option_print_value(const struct option_file *file, const char *name, FILE *out, char *error, size_t cap);
+
 #endif

@@ -1,8 +1,12 @@
 #include "lib/option.h"
 
+#include "lib/option_tree.h"
 #include "lib/option_value.h"
 
+#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A bar would end the cell of a table. */
 static void print_cell(const char *text, FILE *out)
@@ -71,4 +75,58 @@ void option_print_rows(const struct option_row *rows, size_t row_count, FILE *ou
         fprintf(out, "\n## `%s%s { … }`\n\n%s\n\n", rows[i].name, title, rows[i].help);
         print_table(rows, row_count, rows[i].name, out);
     }
+}
+
+/* A relative path is relative to where we are; who reads the answer may be elsewhere. */
+static void print_path(const char *path, FILE *out)
+{
+    char *folder = path[0] == '/' ? NULL : getcwd(NULL, 0);
+    fprintf(out, "%s%s%s", folder ? folder : "", folder ? "/" : "", path);
+    free(folder);
+}
+
+static void print_value(const struct option_section *s, const struct option_row *row, FILE *out)
+{
+    const char *text = NULL;
+    switch (row->type) {
+    case OPTION_BOOL:
+        fputs(option_bool(s, row->name) ? "true" : "false", out);
+        break;
+    case OPTION_INT:
+    case OPTION_DURATION:
+    case OPTION_SIZE:
+        fprintf(out, "%" PRId64, option_int(s, row->name));
+        break;
+    case OPTION_PATH:
+        text = option_str(s, row->name);
+        if (text) print_path(text, out);
+        break;
+    case OPTION_STRING:
+    case OPTION_ENUM:
+        text = option_str(s, row->name);
+        if (text) fputs(text, out);
+        break;
+    case OPTION_STRING_LIST:
+    case OPTION_ENDPOINT_LIST:
+        for (size_t i = 0; i < option_count(s, row->name); i++)
+            fprintf(out, "%s%s", i ? " " : "", option_item(s, row->name, i));
+        break;
+    case OPTION_ENDPOINT:
+    case OPTION_SECTION:
+        CHECK(false); /* refused by the caller */
+    }
+    fputc('\n', out);
+}
+
+int option_print_value(const struct option_file *file, const char *name, FILE *out, char *error, size_t cap)
+{
+    for (size_t i = 0; i < file->row_count; i++) {
+        const struct option_row *row = &file->rows[i];
+        if (row->section[0] != '\0' || strcmp(row->name, name) != 0) continue;
+        if (row->type == OPTION_SECTION || row->type == OPTION_ENDPOINT) break;
+        print_value(option_top(file), row, out);
+        return 0;
+    }
+    snprintf(error, cap, "there is no option \"%s\" with a plain value outside of all sections", name);
+    return -1;
 }

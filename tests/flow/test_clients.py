@@ -55,8 +55,8 @@ def test_a_message_to_the_bare_address_and_one_to_nobody(site):
             juliet.send_message(mto=ROMEO, mbody="to the bare address", mtype="chat")
             assert (await romeo.receive())["body"] == "to the bare address"
             juliet.send_message(mto=f"nobody@{DOMAIN}", mbody="anyone?", mtype="chat")
-            bounced = await juliet.receive()
-            assert (bounced["type"], bounced["error"]["condition"]) == ("error", "service-unavailable")
+            bounced = await juliet.receive_bounced()
+            assert bounced["error"]["condition"] == "service-unavailable"
 
     asyncio.run(run())
 

@@ -17,12 +17,13 @@ class Client(slixmpp.ClientXMPP):
         super().__init__(jid, password, sasl_mech=mechanism)
         self.ca_certs = str(ca_path)
         self.use_aiodns = False
-        self.inbox = asyncio.Queue()
+        self.inbox, self.bounced = asyncio.Queue(), asyncio.Queue()
         self.failure = None
         self.ready = asyncio.get_running_loop().create_future()
         self.register_plugin("xep_0199")
         self.add_event_handler("session_start", lambda _: self._settle(None))
         self.add_event_handler("message", self.inbox.put_nowait)
+        self.add_event_handler("message_error", self.bounced.put_nowait)
         for event in ("failed_all_auth", "connection_failed", "stream_error", "disconnected"):
             self.add_event_handler(event, lambda what, event=event: self._settle(f"{event}: {what}"))
 
@@ -57,6 +58,10 @@ class Client(slixmpp.ClientXMPP):
     async def receive(self):
         """The next message."""
         return await asyncio.wait_for(self.inbox.get(), PATIENCE_S)
+
+    async def receive_bounced(self):
+        """The next message of type error."""
+        return await asyncio.wait_for(self.bounced.get(), PATIENCE_S)
 
     async def chat(self, other, text):
         """Send a message to another client; checks that it arrives."""
