@@ -202,7 +202,6 @@ static void master_free(struct master **master)
             close_channel(&old->workers[i]);
             event_free(old->workers[i].restart);
         }
-        free(old->workers);
     }
     if (old->control != NULL) gateway_control_close(&old->control);
     if (old->hard_stop != NULL) event_free(old->hard_stop);
