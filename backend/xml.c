@@ -15,6 +15,8 @@
 enum {
     XML_MAGIC = 0x786d6c31,
     RECENT_NAMESPACES = 8,
+    HEADER_MAX_BYTES = 10000, /* an idle stream keeps its header, and each new parser reads it */
+    PARSER_MAX_BYTES = 64 * 1024,
     /* Memory of one stanza: so much, and so many times what it may have on the wire. */
     ARENA_SLACK_BYTES = 64 * 1024,
     ARENA_FACTOR = 32
@@ -37,15 +39,17 @@ const struct xml_limits XML_LIMITS_AUTHENTICATED = {
 };
 
 /* A tag is fed to Expat whole, with the text before it, so Expat never holds an unfinished token.  The parser exists
- * from the first tag that is complete until xml_park, and is made again from the header. */
+ * from the first tag that is complete until xml_park, and is made again from the header; also after PARSER_MAX_BYTES,
+ * since Expat keeps every name that it has ever met, which a peer may make up for ever. */
 struct xml {
     unsigned magic;
     struct xml_limits limits;
     struct xml_scan scan;
-    XML_Parser parser;  /* NULL: none at the moment */
-    struct buf pending; /* bytes of the unit that no tag has ended yet */
-    struct buf text;    /* of the open element, not yet a node */
-    char *header;       /* the root's start tag as it came; NULL before it */
+    XML_Parser parser;   /* NULL: none at the moment */
+    size_t parsed_bytes; /* by this parser */
+    struct buf pending;  /* bytes of the unit that no tag has ended yet */
+    struct buf text;     /* of the open element, not yet a node */
+    char *header;        /* the root's start tag as it came; NULL before it */
     size_t header_len;
     size_t unit_bytes;                     /* of the unit being read, so far */
     struct elem *unit;                     /* being built; NULL: none */
@@ -242,6 +246,7 @@ static void parser_new(struct xml *xml)
     static const XML_Memory_Handling_Suite memory = {mem_alloc, mem_realloc, free};
     xml->parser = XML_ParserCreate_MM("UTF-8", &memory, SEPARATOR);
     CHECK(xml->parser != NULL);
+    xml->parsed_bytes = 0;
 #if XML_MAJOR_VERSION > 2 || XML_MINOR_VERSION >= 6
     XML_SetReparseDeferralEnabled(xml->parser, XML_FALSE);
 #endif
@@ -263,6 +268,7 @@ static void feed(struct xml *xml, const uint8_t *data, size_t len)
     if (xml->condition) return;
     xml->events = 0;
     xml->declarations = 0;
+    xml->parsed_bytes += len;
     if (XML_Parse(xml->parser, (const char *)data, (int)len, 0) != XML_STATUS_OK) {
         fault_from_expat(xml);
     } else if (xml->events == 0) {
@@ -319,6 +325,7 @@ static enum xml_unit deliver(struct xml *xml, struct elem **elem)
     if (xml->start_ready || xml->stanza_ready) {
         enum xml_unit unit = xml->start_ready ? XML_STREAM_START : XML_STANZA;
         xml->start_ready = xml->stanza_ready = false;
+        if (unit == XML_STANZA && xml->parsed_bytes > PARSER_MAX_BYTES) parser_free(xml);
         *elem = take_unit(xml);
         return unit;
     }
@@ -349,6 +356,7 @@ static void skip_white(const struct xml *xml, const uint8_t **data, size_t *len)
 static void read_tag(struct xml *xml, const uint8_t **data, size_t *len)
 {
     size_t limit = xml->limits.stanza_bytes;
+    if (!xml->header && limit > HEADER_MAX_BYTES) limit = HEADER_MAX_BYTES;
     size_t room = limit > xml->unit_bytes ? limit - xml->unit_bytes : 0;
     size_t used = 0;
     const uint8_t *from = *data;

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 struct xml_limits {
-    size_t stanza_bytes; /* of one first-level element, start tag to end tag; also of the stream header */
+    size_t stanza_bytes; /* of one first-level element, start tag to end tag; of the header, 10,000 at most */
     unsigned depth;      /* of elements below the stream's root */
     unsigned attributes; /* of one element, namespace declarations included */
     size_t name_bytes;   /* of an element's or attribute's name, namespace name included */

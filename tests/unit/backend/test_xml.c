@@ -8,6 +8,7 @@
 #include "backend/ns.h"
 #include "backend/xml.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -285,6 +286,45 @@ static void floods_end_in_faults(void **state)
     xml_free(&xml);
 }
 
+#ifdef POSTERN_SANITIZED
+size_t __sanitizer_get_current_allocated_bytes(void);
+
+static size_t heap_bytes(void)
+{
+    return __sanitizer_get_current_allocated_bytes();
+}
+#else
+static size_t heap_bytes(void)
+{
+    return mallinfo2().uordblks;
+}
+#endif
+
+static void names_made_up_for_ever_cost_no_memory(void **state)
+{
+    (void)state;
+    struct xml *xml = xml_new(&XML_LIMITS_UNAUTHENTICATED);
+    assert_null(fault_of(xml, HEADER, 1));
+    size_t before = heap_bytes();
+    for (unsigned i = 0; i < 200000; i++) {
+        char stanza[64];
+        (void)snprintf(stanza, sizeof(stanza), "<a%x b%x='' xmlns:c%x='u'/>", i, i, i);
+        assert_null(fault_of(xml, stanza, 1));
+        if (i % 100 == 0) assert_true(heap_bytes() < before + 2 * 1024 * 1024);
+    }
+    xml_free(&xml);
+}
+
+static void a_header_is_kept_so_it_is_short(void **state)
+{
+    (void)state;
+    struct xml *xml = xml_new(&XML_LIMITS_AUTHENTICATED);
+    assert_null(fault_of(xml, "<a b='", 1));
+    assert_null(fault_of(xml, "0123456789", 999));
+    assert_string_equal(fault_of(xml, "0123456789", 1), "policy-violation");
+    xml_free(&xml);
+}
+
 static void keepalives_cost_nothing(void **state)
 {
     (void)state;
@@ -369,6 +409,8 @@ int main(void)
         cmocka_unit_test(what_xmpp_forbids_is_restricted),
         cmocka_unit_test(limits_are_exact),
         cmocka_unit_test(floods_end_in_faults),
+        cmocka_unit_test(names_made_up_for_ever_cost_no_memory),
+        cmocka_unit_test(a_header_is_kept_so_it_is_short),
         cmocka_unit_test(keepalives_cost_nothing),
         cmocka_unit_test(a_reset_goes_on_at_the_very_byte),
         cmocka_unit_test(limits_may_grow_and_shrink),
