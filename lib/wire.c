@@ -22,15 +22,17 @@ static pthread_mutex_t tls_why_lock = PTHREAD_MUTEX_INITIALIZER;
 static const char *tls_why_text(unsigned long code)
 {
     const char *text = "tls: other error";
+    const char *reason = ERR_reason_error_string(code);
 
+    /* A peer may make up as many alerts as we have rows. */
+    if (!reason) return "tls: unknown error";
     pthread_mutex_lock(&tls_why_lock);
     size_t i = 0;
     while (i < tls_why_count && tls_whys[i].code != code)
         i++;
     if (i == tls_why_count && i < ARRAY_LEN(tls_whys)) {
-        const char *reason = ERR_reason_error_string(code);
         tls_whys[i].code = code;
-        snprintf(tls_whys[i].text, sizeof tls_whys[i].text, "tls: %s", reason ? reason : "unknown error");
+        snprintf(tls_whys[i].text, sizeof tls_whys[i].text, "tls: %s", reason);
         tls_why_count++;
     }
     if (i < tls_why_count) text = tls_whys[i].text;

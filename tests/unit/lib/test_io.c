@@ -283,6 +283,44 @@ static void test_alert_reaches_a_peer_that_still_sends(void **state)
     assert_string_equal(server.why, "tls: no shared cipher");
 }
 
+static void script_says_http(struct client *c)
+{
+    client_say(c, "GET / HTTP/1.1\r\n\r\n");
+    shutdown(c->fd, SHUT_WR);
+}
+
+static unsigned char made_up_alert;
+
+/* A ClientHello, and then an alert with a number that no RFC gave out. */
+static void script_alert(struct client *c)
+{
+    const unsigned char alert[] = {21, 3, 3, 0, 2, 2, made_up_alert};
+    char hello[4096];
+    SSL *ssl = SSL_new(client_ctx);
+    BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
+
+    SSL_set_bio(ssl, in, out);
+    CLIENT_EXPECT(SSL_connect(ssl) < 0);
+    int len = BIO_read(out, hello, sizeof hello);
+    CLIENT_EXPECT(len > 0 && send(c->fd, hello, (size_t)len, MSG_NOSIGNAL) == len);
+    CLIENT_EXPECT(send(c->fd, alert, sizeof alert, MSG_NOSIGNAL) == (ssize_t)sizeof alert);
+    SSL_free(ssl);
+    while (recv(c->fd, hello, sizeof hello, 0) > 0)
+        ;
+}
+
+static void test_made_up_alerts_do_not_hide_other_reasons(void **state)
+{
+    (void)state;
+    for (unsigned alert = 254; alert > 120; alert--) {
+        made_up_alert = (unsigned char)alert;
+        run(&server, NULL, script_alert, true);
+        assert_string_equal(server.why, "tls: unknown error");
+    }
+    run(&server, NULL, script_says_http, true);
+    assert_string_equal(server.why, "tls: http request");
+}
+
 static void test_injected_plaintext_fails_the_handshake(void **state)
 {
     (void)state;
@@ -632,6 +670,7 @@ int main(void)
         cmocka_unit_test(test_starttls),
         cmocka_unit_test(test_injected_plaintext_fails_the_handshake),
         cmocka_unit_test(test_alert_reaches_a_peer_that_still_sends),
+        cmocka_unit_test(test_made_up_alerts_do_not_hide_other_reasons),
         cmocka_unit_test(test_large_output),
         cmocka_unit_test(test_answer_survives_unread_input),
         cmocka_unit_test(test_half_closed_peer_gets_the_answer),
