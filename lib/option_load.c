@@ -177,8 +177,12 @@ static int on_section_start(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *
 
 static int parse_file(cfg_t *cfg, const char *path)
 {
-    char *text = option_text_read(path, load.error, load.cap);
+    bool readable;
+    char *text = option_text_read(path, &readable, load.error, load.cap);
     if (text == NULL) {
+        char *why = mem_strdup(load.error);
+        if (!readable && load.depth > 0) fail(cfg, "include", "%s", why);
+        free(why);
         load.failed = true;
         return -1;
     }

@@ -191,8 +191,9 @@ static char *read_all(int fd, const char *path, size_t *len, char *error, size_t
     return text;
 }
 
-char *option_text_read(const char *path, char *error, size_t cap)
+char *option_text_read(const char *path, bool *readable, char *error, size_t cap)
 {
+    *readable = false;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         snprintf(error, cap, "%s: cannot be read: %s", path, strerror(errno));
@@ -207,6 +208,7 @@ char *option_text_read(const char *path, char *error, size_t cap)
     size_t len;
     char *text = read_all(fd, path, &len, error, cap);
     close(fd);
+    *readable = text != NULL;
     if (text && scan_text(text, len, path, error, cap) < 0) {
         free(text);
         return NULL;

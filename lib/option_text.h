@@ -8,12 +8,13 @@
 
 #include "lib/check.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { OPTION_TEXT_MAX_BYTES = 4 << 20 };
 
 /* option_text_read - the checked text of a file, ending in a newline and a NUL; free() it.  NULL and a full message
- * in error when it cannot be read or is not well-formed. */
-MUSTCHECK char *option_text_read(const char *path, char *error, size_t cap);
+ * in error when it cannot be read (*readable is false: the message has no line) or is not well-formed. */
+MUSTCHECK char *option_text_read(const char *path, bool *readable, char *error, size_t cap);
 
 #endif

@@ -438,7 +438,7 @@ static void broken_includes(void **state)
     write_file("self.conf", "include(self.conf)", 18);
     static const char *const cases[][2] = {
         {"user = a\ninclude(bad.conf)\n", "bad.conf:2: workers: expected a number from 1 to 256, got \"x\""},
-        {"include(missing.conf)", "missing.conf: cannot be read: No such file or directory"},
+        {"include(missing.conf)", "t.conf:1: include: missing.conf: cannot be read: No such file or directory"},
         {"include(self.conf)", "self.conf:1: include: files include each other more than 10 deep"},
         {"include()", "t.conf:1: include: expected include(\"file\")"},
         {"include = x", "t.conf:1: include: expected include(\"file\")"},
