@@ -67,7 +67,7 @@ static void watch(struct handoff *handoff, short what)
 
 static void retry_later(struct handoff *handoff)
 {
-    const struct timeval delay = {.tv_usec = RETRY_MS * 1000};
+    const struct timeval delay = {.tv_usec = RETRY_MS * 1000L};
     if (!evtimer_pending(handoff->retry, NULL)) evtimer_add(handoff->retry, &delay);
 }
 

@@ -30,7 +30,7 @@ static void refuse(const struct intake *intake, int fd, const struct addr *peer)
 
 static void fault(struct intake *intake, int error)
 {
-    const struct timeval delay = {.tv_usec = RESUME_MS * 1000};
+    const struct timeval delay = {.tv_usec = RESUME_MS * 1000L};
     counter_add(intake->worker->totals, COUNTER_ACCEPT_FAULTS, 1);
     log_msg(LOG_LEVEL_WARN, "accept_fault", "listener %s: %s", intake->socket->config->name, strerror(error));
     event_del(intake->event);

@@ -214,10 +214,9 @@ static void master_free(struct master **master)
     free(old);
 }
 
-/* In the child: let go of all that is the master's, then be a worker. */
-static int run_child(struct master **master, const struct master_worker *worker, int channel, const sigset_t *mask)
+/* In the child: free all that is the master's, m included, then be a worker. */
+static int run_child(struct master *m, const struct master_worker *worker, int channel, const sigset_t *mask)
 {
-    struct master *m = *master;
     struct worker_start start = {
         .index = worker->index,
         .config = m->config,
@@ -230,7 +229,7 @@ static int run_child(struct master **master, const struct master_worker *worker,
     m->listeners = NULL;
     /* The epoll descriptor is shared with the master: events must not be taken out of that one. */
     CHECK(event_reinit(loop_base(m->loop)) == 0);
-    master_free(master);
+    master_free(&m);
     signal(SIGHUP, SIG_IGN);
     signal(SIGUSR1, SIG_IGN);
     signal(SIGCHLD, SIG_DFL);
@@ -238,11 +237,12 @@ static int run_child(struct master **master, const struct master_worker *worker,
     int status = worker_main(&start);
     listener_set_free(&start.listeners);
     counters_free(&start.counters);
+    CHECK(status >= 0); /* negative means: still the master */
     return status;
 }
 
 /* Returns -1 in the master, else the exit status of the child. */
-static int start_worker(struct master **master, struct master_worker *worker)
+static int start_worker(struct master *master, struct master_worker *worker)
 {
     int pair[2];
     worker->due = false;
@@ -271,8 +271,8 @@ static int start_worker(struct master **master, struct master_worker *worker)
     }
     worker->pid = pid;
     worker->channel = pair[0];
-    worker->started_ms = loop_now_ms((*master)->loop);
-    worker->channel_event = event_new(loop_base((*master)->loop), pair[0], EV_READ | EV_PERSIST, on_channel, worker);
+    worker->started_ms = loop_now_ms(master->loop);
+    worker->channel_event = event_new(loop_base(master->loop), pair[0], EV_READ | EV_PERSIST, on_channel, worker);
     CHECK(worker->channel_event != NULL);
     event_add(worker->channel_event, NULL);
     log_msg(LOG_LEVEL_INFO, "worker", "worker %zu is pid %d", worker->index, (int)pid);
@@ -338,16 +338,16 @@ static int master_open(struct master *master, char *why, size_t cap)
 }
 
 /* Runs the loop, and forks in between.  Returns -1 in the master when all has ended, else the child's exit status. */
-static int supervise(struct master **master)
+static int supervise(struct master *master)
 {
-    while (!(*master)->ended) {
-        for (size_t i = 0; i < (*master)->config->workers; i++) {
-            struct master_worker *worker = &(*master)->workers[i];
-            if (!worker->due || (*master)->stopping) continue;
+    while (!master->ended) {
+        for (size_t i = 0; i < master->config->workers; i++) {
+            struct master_worker *worker = &master->workers[i];
+            if (!worker->due || master->stopping) continue;
             int status = start_worker(master, worker);
             if (status >= 0) return status;
         }
-        loop_run((*master)->loop);
+        loop_run(master->loop);
     }
     return -1;
 }
@@ -367,7 +367,7 @@ int master_run(struct gateway_config *config)
         master_free(&master);
         return EXIT_FAILURE;
     }
-    int status = supervise(&master);
+    int status = supervise(master);
     if (status >= 0) return status;
     status = master->failed ? EXIT_FAILURE : EXIT_SUCCESS;
     log_msg(LOG_LEVEL_INFO, "end", "all workers have ended");

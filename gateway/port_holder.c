@@ -2,8 +2,6 @@
 
 #include <ctype.h>
 #include <dirent.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +13,14 @@ enum {
     NAME_BYTES = 32,
 };
 
+/* Columns of /proc/net/tcp. */
+enum { FIELD_LOCAL = 1, FIELD_STATE = 3, FIELD_INODE = 9, FIELD_COUNT };
+
+struct line_fields {
+    const char *address; /* 8 or 32 hexadecimal digits */
+    unsigned long port, state, inode;
+};
+
 struct inodes {
     size_t count;
     unsigned long items[INODES_MAX];
@@ -24,39 +30,57 @@ struct inodes {
 static bool in_the_way(const char *hex, const struct addr *ours)
 {
     unsigned words[4] = {0};
-    bool six = strlen(hex) == 32, any = true, same = true;
+    bool six = strlen(hex) == 32, any = true;
     for (size_t i = 0; i < (six ? 4 : 1); i++) {
-        if (sscanf(hex + 8 * i, "%8x", &words[i]) != 1) return false;
+        char word[9];
+        snprintf(word, sizeof(word), "%.8s", hex + 8 * i);
+        words[i] = (unsigned)strtoul(word, NULL, 16);
         if (words[i] != 0) any = false;
     }
     if (any) return six || ours->sa.sa_family == AF_INET; /* [::] usually takes IPv4, too */
     if (ours->sa.sa_family == AF_INET)
         return !six && (ours->in.sin_addr.s_addr == INADDR_ANY || ours->in.sin_addr.s_addr == words[0]);
     if (!six) return false;
-    same = memcmp(words, &ours->in6.sin6_addr, sizeof(words)) == 0;
-    return same || IN6_IS_ADDR_UNSPECIFIED(&ours->in6.sin6_addr);
+    return memcmp(words, &ours->in6.sin6_addr, sizeof(words)) == 0 || IN6_IS_ADDR_UNSPECIFIED(&ours->in6.sin6_addr);
+}
+
+/* "sl address:port remote:port state tx:rx tr:when retransmits uid timeout inode …", numbers but the last four in
+ * hexadecimal.  False for the headline and what does not look like that. */
+static bool read_line(char *line, struct line_fields *out)
+{
+    char *save = NULL, *fields[FIELD_COUNT];
+    for (size_t i = 0; i < FIELD_COUNT; i++) {
+        fields[i] = strtok_r(i == 0 ? line : NULL, " ", &save);
+        if (fields[i] == NULL) return false;
+    }
+    char *colon = strchr(fields[FIELD_LOCAL], ':');
+    if (colon == NULL) return false;
+    *colon = '\0';
+    out->address = fields[FIELD_LOCAL];
+    out->port = strtoul(colon + 1, NULL, 16);
+    out->state = strtoul(fields[FIELD_STATE], NULL, 16);
+    out->inode = strtoul(fields[FIELD_INODE], NULL, 10);
+    return strlen(out->address) == 8 || strlen(out->address) == 32;
 }
 
 static void collect(const char *path, const struct addr *ours, struct inodes *found)
 {
     FILE *file = fopen(path, "re");
     if (file == NULL) return;
-    char line[512], hex[33];
+    char line[512];
     while (fgets(line, sizeof(line), file) != NULL && found->count < INODES_MAX) {
-        unsigned port = 0, state = 0;
-        unsigned long inode = 0;
-        int fields = sscanf(line, " %*d: %32[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*x:%*x %*x:%*x %*x %*u %*d %lu", hex,
-                            &port, &state, &inode);
-        if (fields == 4 && state == STATE_LISTEN && port == addr_port(ours) && in_the_way(hex, ours))
-            found->items[found->count++] = inode;
+        struct line_fields f;
+        if (read_line(line, &f) && f.state == STATE_LISTEN && f.port == addr_port(ours) && in_the_way(f.address, ours))
+            found->items[found->count++] = f.inode;
     }
     fclose(file);
 }
 
 static bool is_wanted(const char *link, const struct inodes *wanted)
 {
-    unsigned long inode = 0;
-    if (sscanf(link, "socket:[%lu]", &inode) != 1) return false;
+    static const char prefix[] = "socket:[";
+    if (strncmp(link, prefix, sizeof(prefix) - 1) != 0) return false;
+    unsigned long inode = strtoul(link + sizeof(prefix) - 1, NULL, 10);
     for (size_t i = 0; i < wanted->count; i++)
         if (wanted->items[i] == inode) return true;
     return false;

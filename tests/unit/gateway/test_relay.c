@@ -15,6 +15,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define MIB                 ((size_t)1024 * 1024)
+#define CHUNK_BYTES         (MIB / 4)
+#define UNDER_WAY_MAX_BYTES (2 * MIB)
+
 /* writer -> source ==relay==> sink -> reader */
 struct bench {
     struct relay_shared shared;
@@ -124,9 +128,9 @@ static uint8_t pattern(size_t at)
 static void pump(struct bench *b, size_t total, size_t read_bytes)
 {
     size_t written = 0, received = 0;
-    uint8_t *chunk = mem_alloc(256 * 1024), *got = mem_alloc(read_bytes);
+    uint8_t *chunk = mem_alloc(CHUNK_BYTES), *got = mem_alloc(read_bytes);
     while (received < total) {
-        size_t want = total - written < 256 * 1024 ? total - written : 256 * 1024;
+        size_t want = total - written < CHUNK_BYTES ? total - written : CHUNK_BYTES;
         for (size_t i = 0; i < want; i++)
             chunk[i] = pattern(written + i);
         ssize_t n = want > 0 ? send(b->writer, chunk, want, 0) : 0;
@@ -139,7 +143,7 @@ static void pump(struct bench *b, size_t total, size_t read_bytes)
         if (n > 0) received += (size_t)n;
         /* Back-pressure: while something waits nothing more is read. */
         assert_false(relay_wants_read(&b->way) && relay_wants_write(&b->way));
-        assert_true(b->way.bytes - received <= 2 * 1024 * 1024);
+        assert_true(b->way.bytes - received <= UNDER_WAY_MAX_BYTES);
     }
     while (!b->way.finished)
         assert_int_equal(move(b), RELAY_OK);
@@ -153,7 +157,7 @@ static void test_bulk_goes_through_a_pipe(void **state)
     struct bench *b = *state;
     const int size = 1024 * 1024;
     assert_int_equal(setsockopt(b->writer, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
-    pump(b, 32 * 1024 * 1024, 512 * 1024);
+    pump(b, 32 * MIB, MIB / 2);
     assert_true(b->shared.pipes.count > 0);
     /* The pipe has come back. */
     assert_int_equal(b->shared.pipes.count, b->shared.pipes.idle_count);
@@ -163,7 +167,7 @@ static void test_bulk_goes_through_a_pipe(void **state)
 static void test_slow_reader_bounds_memory(void **state)
 {
     struct bench *b = *state;
-    pump(b, 4 * 1024 * 1024, 10000);
+    pump(b, 4 * MIB, 10000);
     assert_int_equal(b->shared.pipes.count, b->shared.pipes.idle_count);
 }
 
