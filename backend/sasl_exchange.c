@@ -5,6 +5,7 @@
 #include "backend/ns.h"
 #include "backend/sasl.h"
 #include "backend/shard.h"
+#include "backend/stream_log.h"
 #include "lib/base64.h"
 #include "lib/tls.h"
 
@@ -100,6 +101,7 @@ static enum stream_state failed(struct sasl_exchange *exchange, const char *cond
     struct stream *stream = exchange->stream;
     struct buf out = {0};
     exchange->over = true;
+    stream_log_refused(stream, condition);
     buf_printf(&out, "<failure xmlns='" NS_SASL "'><%s/></failure>", condition);
     stream_write_buf(stream, &out);
     shard_count(stream->shard, COUNTER_AUTH_FAILURES);

@@ -262,7 +262,8 @@ static void on_end(void *arg, bool clean, const char *why)
     struct stream *stream = stream_of(arg);
     if (stream->state != STREAM_CLOSING) {
         const bool tls = stream->state == STREAM_SECURING && strncmp(why, "tls", 3) == 0;
-        stream->end = clean ? END_CLIENT_EOF : tls ? END_TLS_FAILED : END_CLIENT_RESET;
+        const bool eof = clean || strstr(why, "eof"); /* many clients end without close_notify */
+        stream->end = tls ? END_TLS_FAILED : eof ? END_CLIENT_EOF : END_CLIENT_RESET;
         stream->why = clean ? NULL : why;
     }
     end(stream);

@@ -34,6 +34,15 @@ static void who(struct log_line *line, const struct stream *stream)
     if (alpn_len > 0) log_strn(line, "alpn", (const char *)alpn, alpn_len);
 }
 
+void stream_log_refused(const struct stream *stream, const char *condition)
+{
+    struct log_line line;
+    log_begin(&line, LOG_LEVEL_INFO, "auth_refused");
+    log_str(&line, "condition", condition);
+    who(&line, stream);
+    log_end(&line);
+}
+
 void stream_log_bound(const struct stream *stream)
 {
     struct log_line line;

@@ -7,6 +7,10 @@ struct stream;
 /* stream_log_state - level debug: the stream leaves its state for the one named next. */
 void stream_log_state(const struct stream *stream, const char *next);
 
+/* stream_log_refused - an attempt at authentication failed with a SASL condition: for those who count attempts by
+ * address. */
+void stream_log_refused(const struct stream *stream, const char *condition);
+
 /* stream_log_bound, stream_log_end - a session has begun; the one line of a stream, at its end. */
 void stream_log_bound(const struct stream *stream);
 void stream_log_end(const struct stream *stream);
