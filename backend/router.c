@@ -68,7 +68,7 @@ static void to_full(struct shard *shard, struct stanza *stanza)
 {
     const struct user *user = user_find(shard, stanza->to->bare);
     struct session *session = user ? session_find(user, stanza->to->resource) : NULL;
-    if (stanza->kind == STANZA_PRESENCE) {
+    if (stanza->kind == STANZA_PRESENCE && (stanza->type != STANZA_ERROR || !session)) {
         drop(shard, stanza);
     } else if (session) {
         session_send(session, stanza);

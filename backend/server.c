@@ -1,7 +1,7 @@
 #include "backend/server.h"
 
-#include "backend/acceptor.h"
 #include "backend/backend_control.h"
+#include "backend/c2s_listen.h"
 #include "backend/inlet.h"
 #include "backend/server_state.h"
 #include "backend/shard.h"
@@ -20,10 +20,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* acceptors, inlet: NULL when the server runs for one command only. */
+/* listeners, inlet: NULL when the server runs for one command only. */
 struct server {
     struct backend backend;
-    struct acceptors *acceptors;
+    struct c2s_listen *listeners;
     struct inlet *inlet;
     struct control *control;
     char why[512];
@@ -87,7 +87,7 @@ static void on_stop_signal(int signo, void *arg)
     struct server *server = arg;
     log_msg(LOG_LEVEL_INFO, "stopping", "%s", strsignal(signo));
     proc_notify("STOPPING=1");
-    acceptors_free(&server->acceptors);
+    c2s_listen_free(&server->listeners);
     inlet_free(&server->inlet);
     control_free(&server->control);
     shards_stop(&server->backend);
@@ -123,8 +123,8 @@ static int start_privileged(struct server *server)
 {
     const struct backend_config *config = server->backend.config;
     if (server_state_make_folders(config, true, server->why, sizeof(server->why)) != 0) return -1;
-    server->acceptors = acceptors_open(config->file, server->why, sizeof(server->why));
-    if (!server->acceptors) return -1;
+    server->listeners = c2s_listen_open(config->file, server->why, sizeof(server->why));
+    if (!server->listeners) return -1;
     server->inlet = inlet_open(config, server->why, sizeof(server->why));
     if (!server->inlet) return -1;
     return proc_drop_privileges(config->user, config->group, server->why, sizeof(server->why));
@@ -149,7 +149,7 @@ static int start(struct server *server)
     loop_on_signal(loop, SIGINT, on_stop_signal, server);
     loop_on_signal(loop, SIGUSR1, on_rotation, NULL);
     loop_on_signal(loop, SIGHUP, on_reload, NULL);
-    acceptors_start(server->acceptors, backend);
+    c2s_listen_start(server->listeners, backend);
     inlet_start(server->inlet, backend);
     return 0;
 }
@@ -159,7 +159,7 @@ static int start(struct server *server)
 static void tear_down(struct server *server)
 {
     struct backend *backend = &server->backend;
-    acceptors_free(&server->acceptors);
+    c2s_listen_free(&server->listeners);
     inlet_free(&server->inlet);
     control_free(&server->control);
     offload_free(&backend->offload);

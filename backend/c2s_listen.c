@@ -1,4 +1,4 @@
-#include "backend/acceptor.h"
+#include "backend/c2s_listen.h"
 
 #include "backend/admission.h"
 #include "backend/shard.h"
@@ -12,21 +12,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ACCEPTOR_MAGIC = 0x61636365, ACCEPTS_PER_TURN = 64, RETRY_MS = 200 };
+enum { C2S_LISTENER_MAGIC = 0x61636365, ACCEPTS_PER_TURN = 64, RETRY_MS = 200 };
 
-struct acceptor {
+struct c2s_listener {
     unsigned magic;
-    struct acceptors *all;
-    struct acceptor *next;
+    struct c2s_listen *all;
+    struct c2s_listener *next;
     int fd;
     bool direct_tls;
     struct event *event;
     struct deadline retry;
 };
 
-struct acceptors {
+struct c2s_listen {
     struct backend *backend;
-    struct acceptor *first;
+    struct c2s_listener *first;
     struct deadline_queue *retry;
 };
 
@@ -47,7 +47,7 @@ static int listen_on(const struct endpoint *endpoint, int backlog)
     return -1;
 }
 
-static int open_section(struct acceptors *acceptors, const struct option_section *s, char *why, size_t cap)
+static int open_section(struct c2s_listen *listeners, const struct option_section *s, char *why, size_t cap)
 {
     for (size_t i = 0; i < option_count(s, "address"); i++) {
         const struct endpoint *endpoint = option_endpoint(s, "address", i);
@@ -58,63 +58,63 @@ static int open_section(struct acceptors *acceptors, const struct option_section
                      strerror(errno));
             return -1;
         }
-        struct acceptor *acceptor = MEM_NEW(struct acceptor);
-        acceptor->magic = ACCEPTOR_MAGIC;
-        acceptor->all = acceptors;
-        acceptor->fd = fd;
-        acceptor->direct_tls = option_enum(s, "tls") == 1;
-        acceptor->next = acceptors->first;
-        acceptors->first = acceptor;
+        struct c2s_listener *listener = MEM_NEW(struct c2s_listener);
+        listener->magic = C2S_LISTENER_MAGIC;
+        listener->all = listeners;
+        listener->fd = fd;
+        listener->direct_tls = option_enum(s, "tls") == 1;
+        listener->next = listeners->first;
+        listeners->first = listener;
     }
     return 0;
 }
 
-struct acceptors *acceptors_open(const struct option_file *file, char *why, size_t cap)
+struct c2s_listen *c2s_listen_open(const struct option_file *file, char *why, size_t cap)
 {
-    struct acceptors *acceptors = MEM_NEW(struct acceptors);
+    struct c2s_listen *listeners = MEM_NEW(struct c2s_listen);
     const struct option_section *s = NULL;
     while ((s = option_next(file, "listener", s)) != NULL) {
-        if (open_section(acceptors, s, why, cap) == 0) continue;
-        acceptors_free(&acceptors);
+        if (open_section(listeners, s, why, cap) == 0) continue;
+        c2s_listen_free(&listeners);
         return NULL;
     }
-    return acceptors;
+    return listeners;
 }
 
 /* Connections wait in the kernel until there are descriptors again. */
-static void rest(struct acceptor *acceptor)
+static void rest(struct c2s_listener *listener)
 {
-    event_del(acceptor->event);
-    deadline_arm(acceptor->all->retry, &acceptor->retry);
+    event_del(listener->event);
+    deadline_arm(listener->all->retry, &listener->retry);
 }
 
 static void on_retry(struct deadline *deadline, void *arg)
 {
     (void)arg;
-    struct acceptor *acceptor = CONTAINER_OF(deadline, struct acceptor, retry);
-    CHECK_MAGIC(acceptor, ACCEPTOR_MAGIC);
-    event_add(acceptor->event, NULL);
+    struct c2s_listener *listener = CONTAINER_OF(deadline, struct c2s_listener, retry);
+    CHECK_MAGIC(listener, C2S_LISTENER_MAGIC);
+    event_add(listener->event, NULL);
 }
 
 /* false: nothing more to accept now. */
-static bool accept_one(struct acceptor *acceptor)
+static bool accept_one(struct c2s_listener *listener)
 {
-    struct backend *backend = acceptor->all->backend;
+    struct backend *backend = listener->all->backend;
     struct sockaddr_storage peer;
     socklen_t len = sizeof(peer);
     if (!admission_has_room(backend)) {
-        rest(acceptor);
+        rest(listener);
         return false;
     }
-    const int fd = accept4(acceptor->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int fd = accept4(listener->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
         if (errno == EAGAIN || errno == EWOULDBLOCK) return false;
         if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM) return true;
         counter_add(backend->counters, COUNTER_ACCEPT_FAULTS, 1);
-        rest(acceptor);
+        rest(listener);
         return false;
     }
-    struct stream_origin origin = {.fd = fd, .direct_tls = acceptor->direct_tls};
+    struct stream_origin origin = {.fd = fd, .direct_tls = listener->direct_tls};
     addr_from_sockaddr(&origin.peer, (const struct sockaddr *)&peer, len);
     admission_name(&origin);
     admission_take(backend, &origin);
@@ -125,31 +125,31 @@ static void on_connection(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    struct acceptor *acceptor = arg;
-    CHECK_MAGIC(acceptor, ACCEPTOR_MAGIC);
+    struct c2s_listener *listener = arg;
+    CHECK_MAGIC(listener, C2S_LISTENER_MAGIC);
     for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++)
-        if (!accept_one(acceptor)) return;
+        if (!accept_one(listener)) return;
 }
 
-void acceptors_start(struct acceptors *acceptors, struct backend *backend)
+void c2s_listen_start(struct c2s_listen *listeners, struct backend *backend)
 {
     struct loop *loop = backend->shards[0]->loop;
-    acceptors->backend = backend;
-    acceptors->retry = deadline_queue_new(loop, RETRY_MS, on_retry, acceptors);
-    for (struct acceptor *a = acceptors->first; a; a = a->next) {
+    listeners->backend = backend;
+    listeners->retry = deadline_queue_new(loop, RETRY_MS, on_retry, listeners);
+    for (struct c2s_listener *a = listeners->first; a; a = a->next) {
         a->event = event_new(loop_base(loop), a->fd, EV_READ | EV_PERSIST, on_connection, a);
         CHECK(a->event && event_add(a->event, NULL) == 0);
     }
 }
 
-void acceptors_free(struct acceptors **acceptors)
+void c2s_listen_free(struct c2s_listen **listeners)
 {
-    struct acceptors *all = *acceptors;
+    struct c2s_listen *all = *listeners;
     if (!all) return;
-    *acceptors = NULL;
+    *listeners = NULL;
     deadline_queue_free(&all->retry);
     while (all->first) {
-        struct acceptor *a = all->first;
+        struct c2s_listener *a = all->first;
         all->first = a->next;
         if (a->event) event_free(a->event);
         close(a->fd);

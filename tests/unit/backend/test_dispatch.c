@@ -1,0 +1,148 @@
+/* The namespace table and the handlers of its rows: a request goes in, what they give to the router comes out. */
+#include "backend/dispatch.h"
+
+#include "backend/ns.h"
+#include "backend/router.h"
+#include "backend/shard.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+static counter_cell counters[BACKEND_COUNTERS];
+static struct backend backend = {.counters = counters};
+static struct shard shard = {.backend = &backend};
+static struct stanza *routed;
+static unsigned session_calls;
+
+/* Stand-ins: the router, and the handlers that belong to streams. */
+void router_deliver(struct shard *here, struct stanza *stanza)
+{
+    assert_ptr_equal(here, &shard);
+    assert_null(routed);
+    routed = stanza;
+}
+
+void c2s_session_iq(struct shard *here, const struct stanza *request)
+{
+    (void)here;
+    (void)request;
+    session_calls++;
+}
+
+void c2s_bind_again_iq(struct shard *here, const struct stanza *request)
+{
+    (void)here;
+    (void)request;
+}
+
+static struct jid *jid(const char *text)
+{
+    struct jid *parsed = jid_parse(text, strlen(text), NULL);
+    assert_non_null(parsed);
+    return parsed;
+}
+
+/* The answer as text, to be freed; NULL: there was none. */
+static char *ask(const char *type, const char *to, const char *ns, const char *name, const char *node)
+{
+    struct elem *iq = elem_new(arena_new(), NS_CLIENT, "iq");
+    elem_set(iq, "id", "1");
+    elem_set(iq, "type", type);
+    if (ns) elem_set(elem_add(iq, ns, name), "node", node);
+    struct stanza *stanza = stanza_new(iq);
+    stanza_address(stanza, jid("romeo@example.test/orchard"), jid(to));
+    dispatch_stanza(&shard, stanza, dispatch_scope_of(stanza));
+    if (!routed) return NULL;
+    assert_string_equal(elem_get(routed->elem, "id"), "1");
+    assert_string_equal(elem_get(routed->elem, "to"), "romeo@example.test/orchard");
+    assert_string_equal(elem_get(routed->elem, "from"), to);
+    struct buf out = {0};
+    elem_print(routed->elem, NS_CLIENT, &out);
+    char *text = mem_strndup((const char *)buf_data(&out), buf_len(&out));
+    buf_free(&out);
+    stanza_free(&routed);
+    return text;
+}
+
+static void expect(char *answer, const char *wanted)
+{
+    assert_non_null(answer);
+    if (!strstr(answer, wanted)) fail_msg("no %s in %s", wanted, answer);
+    free(answer);
+}
+
+static void who_is_asked_decides(void **state)
+{
+    (void)state;
+    expect(ask("get", "example.test", NS_PING, "ping", NULL), "type='result'");
+    expect(ask("get", "romeo@example.test", NS_PING, "ping", NULL), "type='result'");
+    expect(ask("get", "juliet@example.test", NS_PING, "ping", NULL), "<service-unavailable");
+    expect(ask("get", "example.test", "urn:unknown", "x", NULL), "<service-unavailable");
+    expect(ask("set", "example.test", NS_PING, "ping", NULL), "<feature-not-implemented");
+    expect(ask("get", "example.test", NULL, NULL, NULL), "<service-unavailable");
+}
+
+static void answers_are_not_answered(void **state)
+{
+    (void)state;
+    assert_null(ask("result", "example.test", NS_PING, "ping", NULL));
+    assert_null(ask("error", "romeo@example.test", NS_PING, "ping", NULL));
+}
+
+static void rows_call_their_handlers(void **state)
+{
+    (void)state;
+    const unsigned before = session_calls;
+    assert_null(ask("set", "example.test", NS_SESSION, "session", NULL));
+    assert_int_equal(session_calls, before + 1);
+}
+
+static void disco_is_made_from_the_table(void **state)
+{
+    (void)state;
+    expect(ask("get", "example.test", NS_DISCO_INFO, "query", NULL), "<identity category='server' type='im'");
+    expect(ask("get", "example.test", NS_DISCO_INFO, "query", NULL), "<feature var='urn:xmpp:ping'/>");
+    expect(ask("get", "romeo@example.test", NS_DISCO_INFO, "query", NULL), "category='account' type='registered'");
+    expect(ask("get", "juliet@example.test", NS_DISCO_INFO, "query", NULL), "<service-unavailable");
+    expect(ask("get", "example.test", NS_DISCO_INFO, "query", "n"), "<item-not-found");
+    expect(ask("get", "example.test", NS_DISCO_INFO, "quarry", NULL), "<bad-request");
+    expect(ask("get", "example.test", NS_DISCO_ITEMS, "query", NULL), "#items'/>");
+    expect(ask("get", "example.test", NS_DISCO_ITEMS, "query", "n"), "<item-not-found");
+    char *info = ask("get", "example.test", NS_DISCO_INFO, "query", NULL);
+    assert_null(strstr(info, NS_SESSION));
+    free(info);
+}
+
+static void find_ping(const char *ns, uint64_t count, void *arg)
+{
+    if (strcmp(ns, NS_PING) == 0) *(uint64_t *)arg = count;
+}
+
+static void rows_count(void **state)
+{
+    (void)state;
+    uint64_t before = 0, after = 0;
+    dispatch_each_count(find_ping, &before);
+    free(ask("get", "example.test", NS_PING, "ping", NULL));
+    free(ask("set", "example.test", NS_PING, "ping", NULL));
+    dispatch_each_count(find_ping, &after);
+    assert_int_equal(after, before + 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_is_asked_decides),
+        cmocka_unit_test(answers_are_not_answered),
+        cmocka_unit_test(rows_call_their_handlers),
+        cmocka_unit_test(disco_is_made_from_the_table),
+        cmocka_unit_test(rows_count),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
