@@ -68,15 +68,14 @@ static void to_full(struct shard *shard, struct stanza *stanza)
 {
     const struct user *user = user_find(shard, stanza->to->bare);
     struct session *session = user ? session_find(user, stanza->to->resource) : NULL;
-    if (stanza->kind == STANZA_PRESENCE && (stanza->type != STANZA_ERROR || !session)) {
-        drop(shard, stanza);
-    } else if (session) {
+    const bool directed_presence = stanza->kind == STANZA_PRESENCE && stanza->type != STANZA_ERROR;
+    if (session && !directed_presence) {
         session_send(session, stanza);
         stanza_free(&stanza);
+    } else if (stanza->kind == STANZA_PRESENCE || stanza->type == STANZA_HEADLINE) {
+        drop(shard, stanza);
     } else if (stanza->kind == STANZA_IQ) {
         stanza_error_bounce(shard, stanza, STANZA_ERROR_SERVICE_UNAVAILABLE);
-    } else if (stanza->type == STANZA_HEADLINE) {
-        drop(shard, stanza);
     } else {
         message_to_bare(shard, stanza);
     }

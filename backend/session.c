@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MADE_UP_BYTES = 8 };
+enum { MADE_UP_CHARACTERS = 16 };
 
 struct session *session_find(const struct user *user, const char *resource)
 {
@@ -26,7 +26,7 @@ static struct jid *full_jid(const struct jid *bare, const char *resource)
     if (resource && *resource) return jid_with_resource(bare, resource, NULL);
     char made_up[2 * STREAM_ID_BYTES + 1];
     stream_random_id(made_up);
-    made_up[2 * MADE_UP_BYTES] = '\0';
+    made_up[MADE_UP_CHARACTERS] = '\0';
     return jid_with_resource(bare, made_up, NULL);
 }
 
@@ -109,7 +109,7 @@ static void own_presence(struct session *session, const struct stanza *stanza)
         const struct elem *priority = elem_child(stanza->elem, NS_CLIENT, "priority");
         const long value = priority ? strtol(elem_text(priority, NULL), NULL, 10) : 0;
         session->available = true;
-        session->priority = (int8_t)(value < -128 ? -128 : value > 127 ? 127 : value);
+        session->priority = (int)(value < -128 ? -128 : value > 127 ? 127 : value);
     } else if (stanza->type == STANZA_UNAVAILABLE) {
         session->available = false;
     }

@@ -20,8 +20,8 @@ struct session {
     struct jid *jid;       /* full */
     struct jid *bare;
     int64_t since_ms;
-    bool available;  /* has sent initial presence */
-    int8_t priority; /* of its presence */
+    bool available; /* has sent initial presence */
+    int priority;   /* of its presence: -128 to 127 */
 };
 
 enum { SESSION_MAX_RESOURCES = 50 }; /* of one user */

@@ -5,29 +5,29 @@
 #include <string.h>
 
 struct stanza_word {
-    enum stanza_kind kind;
     const char *text;
+    enum stanza_kind kind;
     enum stanza_type type;
 };
 
 static const char *const KINDS[] = {[STANZA_MESSAGE] = "message", [STANZA_PRESENCE] = "presence", [STANZA_IQ] = "iq"};
 
 static const struct stanza_word TYPES[] = {
-    {STANZA_MESSAGE, "chat", STANZA_CHAT},
-    {STANZA_MESSAGE, "groupchat", STANZA_GROUPCHAT},
-    {STANZA_MESSAGE, "headline", STANZA_HEADLINE},
-    {STANZA_MESSAGE, "error", STANZA_ERROR},
-    {STANZA_PRESENCE, "unavailable", STANZA_UNAVAILABLE},
-    {STANZA_PRESENCE, "subscribe", STANZA_SUBSCRIPTION},
-    {STANZA_PRESENCE, "subscribed", STANZA_SUBSCRIPTION},
-    {STANZA_PRESENCE, "unsubscribe", STANZA_SUBSCRIPTION},
-    {STANZA_PRESENCE, "unsubscribed", STANZA_SUBSCRIPTION},
-    {STANZA_PRESENCE, "probe", STANZA_SUBSCRIPTION},
-    {STANZA_PRESENCE, "error", STANZA_ERROR},
-    {STANZA_IQ, "get", STANZA_GET},
-    {STANZA_IQ, "set", STANZA_SET},
-    {STANZA_IQ, "result", STANZA_RESULT},
-    {STANZA_IQ, "error", STANZA_ERROR},
+    {"chat", STANZA_MESSAGE, STANZA_CHAT},
+    {"groupchat", STANZA_MESSAGE, STANZA_GROUPCHAT},
+    {"headline", STANZA_MESSAGE, STANZA_HEADLINE},
+    {"error", STANZA_MESSAGE, STANZA_ERROR},
+    {"unavailable", STANZA_PRESENCE, STANZA_UNAVAILABLE},
+    {"subscribe", STANZA_PRESENCE, STANZA_SUBSCRIPTION},
+    {"subscribed", STANZA_PRESENCE, STANZA_SUBSCRIPTION},
+    {"unsubscribe", STANZA_PRESENCE, STANZA_SUBSCRIPTION},
+    {"unsubscribed", STANZA_PRESENCE, STANZA_SUBSCRIPTION},
+    {"probe", STANZA_PRESENCE, STANZA_SUBSCRIPTION},
+    {"error", STANZA_PRESENCE, STANZA_ERROR},
+    {"get", STANZA_IQ, STANZA_GET},
+    {"set", STANZA_IQ, STANZA_SET},
+    {"result", STANZA_IQ, STANZA_RESULT},
+    {"error", STANZA_IQ, STANZA_ERROR},
 };
 
 static enum stanza_type type_of(enum stanza_kind kind, const char *text)

@@ -58,10 +58,10 @@ void stream_random_id(char out[2 * STREAM_ID_BYTES + 1])
     uint8_t bytes[STREAM_ID_BYTES];
     CHECK(RAND_bytes(bytes, sizeof(bytes)) == 1);
     for (size_t i = 0; i < sizeof(bytes); i++) {
-        out[2 * i] = DIGITS[bytes[i] >> 4];
-        out[2 * i + 1] = DIGITS[bytes[i] & 15];
+        *out++ = DIGITS[bytes[i] >> 4];
+        *out++ = DIGITS[bytes[i] & 15];
     }
-    out[2 * STREAM_ID_BYTES] = '\0';
+    *out = '\0';
 }
 
 /* go_to - the one place where the state changes.  What is closing stays so until it has ended. */
