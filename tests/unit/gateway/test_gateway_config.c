@@ -1,0 +1,103 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "gateway/gateway_config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char GOOD[] = "user = \"nobody\"\n"
+                           "listener \"l\" { address = {\"*:443\", \"[*]:443\"} backlog = 7 }\n"
+                           "upstream \"u\" { server = \"unix:/run/u\" proxy-protocol = v1 connect-timeout = 3s }\n"
+                           "backend \"b\" { inlet = \"/run/inlet\" }\n"
+                           "route \"x\" { alpn = \"xmpp-client\" handoff = \"b\" }\n"
+                           "route \"w\" { proxy = \"u\" }\n";
+
+/* The configuration that text makes; NULL leaves the message in error. */
+static struct gateway_config *load(const char *text, char *error, size_t cap)
+{
+    char path[] = "/tmp/test_gateway_config.XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+    struct gateway_config *config = gateway_config_load(path, error, cap);
+    unlink(path);
+    return config;
+}
+
+static void test_good_file(void **state)
+{
+    (void)state;
+    char error[512] = "";
+    struct gateway_config *config = load(GOOD, error, sizeof(error));
+    assert_string_equal(error, "");
+    assert_non_null(config);
+    assert_int_equal(config->workers, 1);
+    assert_int_equal(config->peek_timeout_ms, 5000);
+    assert_int_equal(config->listener_count, 1);
+    assert_int_equal(config->listeners[0].address_count, 2);
+    assert_int_equal(config->listeners[0].backlog, 7);
+    assert_int_equal(gateway_config_address(&config->listeners[0], 1)->sa.sa_family, AF_INET6);
+    assert_int_equal(config->upstreams[0].proxy_protocol, UPSTREAM_PROXY_V1);
+    assert_int_equal(config->upstreams[0].connect_timeout_ms, 3000);
+    assert_int_equal(gateway_config_server(&config->upstreams[0], 0)->sa.sa_family, AF_UNIX);
+    assert_string_equal(config->backends[0].inlet.un.sun_path, "/run/inlet");
+    assert_int_equal(gateway_config_upstream(config, "u"), 0);
+    assert_int_equal(gateway_config_backend(config, "b"), 0);
+    assert_int_equal(route_count(config->routes), 2);
+    gateway_config_free(&config);
+    assert_null(config);
+}
+
+struct wrong {
+    const char *text, *where, *what;
+};
+
+/* Each is wrong in one point; where is "LINE:". */
+static const struct wrong WRONG[] = {
+    {"user = \"nobody\"\nroute \"r\" { refuse = close }\n", "", "listener"},
+    {"listener \"l\" { }\n", ":1:", "at least one address"},
+    {"listener \"l\" { address = \"unix:/x\" }\n", ":1:", "Unix socket"},
+    {"listener \"l\" { address = \"*:1\" }\nlistener \"m\" {\naddress = {\"*:2\", \"*:1\"} }\n",
+     ":3:", "listener \"l\""},
+    {"listener \"l\" { address = {\"*:1\", \"*:1\"} }\n", ":1:", "already used"},
+    {"listener \"l\" { address = \"*:1\" }\n\nupstream \"u\" { }\n", ":3:", "at least one server"},
+    {"listener \"l\" { address = \"*:1\" }\nbackend \"b\" { }\n", ":2:", "inlet"},
+    {"listener \"l\" { address = \"*:1\" }\n", "", "route"},
+    {"user = \"no-such-user\"\nlistener \"l\" { address = \"*:1\" }\nroute \"r\" { refuse = close }\n",
+     ":1:", "no-such-user"},
+    {"listener \"l\" { address = \"*:1\" }\nuser = \"root\"\nroute \"r\" { refuse = close }\n", ":2:", "unprivileged"},
+    {"user = \"nobody\"\ngroup = \"no-such-group\"\nlistener \"l\" { address = \"*:1\" }\nroute \"r\" { refuse = close "
+     "}\n",
+     ":2:", "no-such-group"},
+    {"listener \"l\" { address = \"*:1\" }\nroute \""
+     "0123456789012345678901234567890123456789012345678901234567890123\" { refuse = close }\n",
+     ":2:", "1 to 63 bytes"},
+};
+
+static void test_wrong_files(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(WRONG); i++) {
+        char error[512] = "";
+        assert_null(load(WRONG[i].text, error, sizeof(error)));
+        if (strstr(error, WRONG[i].where) == NULL || strstr(error, WRONG[i].what) == NULL)
+            fail_msg("file %zu: \"%s\" lacks \"%s\" or \"%s\"", i, error, WRONG[i].where, WRONG[i].what);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_good_file),
+        cmocka_unit_test(test_wrong_files),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
