@@ -3,11 +3,11 @@
 import asyncio
 import logging
 
-import slixmpp
+logging.getLogger("slixmpp").setLevel(logging.CRITICAL)  # it already warns while it is imported
 
-from harness.wait import PATIENCE_S
+import slixmpp  # noqa: E402
 
-logging.getLogger("slixmpp").setLevel(logging.CRITICAL)
+from harness.wait import PATIENCE_S  # noqa: E402
 
 
 class Client(slixmpp.ClientXMPP):
