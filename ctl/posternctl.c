@@ -13,8 +13,8 @@ static void usage(FILE *out)
         fprintf(out, "  %-15s%-7s %s\n", command->name, command->args, command->help);
     }
     fprintf(out, "\nOptions:\n"
-                 "  -c, --config FILE    the backend's configuration (" POSTERN_SYSCONFDIR "/backend.conf)\n"
-                 "  -g, --gateway FILE   the gateway's configuration (" POSTERN_SYSCONFDIR "/gateway.conf)\n"
+                 "  -c, --config FILE    the backend's configuration (" POSTERN_CONFIG_DIR "/backend.conf)\n"
+                 "  -g, --gateway FILE   the gateway's configuration (" POSTERN_CONFIG_DIR "/gateway.conf)\n"
                  "      --json           answers as JSON\n"
                  "  -h, --help           this text\n"
                  "  -V, --version        the version\n"
@@ -50,8 +50,8 @@ int main(int argc, char **argv)
         {"json", no_argument, NULL, 'j'},         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},      {0},
     };
-    struct command_line line = {.backend_config = POSTERN_SYSCONFDIR "/backend.conf",
-                                .gateway_config = POSTERN_SYSCONFDIR "/gateway.conf"};
+    struct command_line line = {.backend_config = POSTERN_CONFIG_DIR "/backend.conf",
+                                .gateway_config = POSTERN_CONFIG_DIR "/gateway.conf"};
     int option;
     while ((option = getopt_long(argc, argv, "c:g:hV", OPTIONS, NULL)) != -1) {
         switch (option) {

@@ -10,7 +10,7 @@
 
 enum { EXIT_USAGE = 2 };
 
-#define DEFAULT_CONFIG "/etc/postern/gateway.conf"
+#define DEFAULT_CONFIG POSTERN_CONFIG_DIR "/gateway.conf"
 
 static const char USAGE[] =
     "usage: postern-gateway [-c FILE] [-t]\n"

@@ -1,5 +1,7 @@
 """A wrong configuration names the file, the line and what was expected; the exit status is 2."""
 
+import pathlib
+
 import pytest
 
 from harness.postern import run
@@ -68,6 +70,22 @@ def test_a_right_configuration_passes_the_check(own_site):
     for server in (site.gateway, site.backend):
         done = run(server.program, "-t", "-c", server.config)
         assert done.returncode == 0, done.stderr
+
+
+def test_the_examples_pass_the_check_and_fit_together(own_site):
+    """As they are, but for what this machine lacks: the user, the certificate, the folders."""
+    site = own_site()
+    root = pathlib.Path(__file__).resolve().parents[2]
+    examples = {"gateway": root / "gateway.conf.example", "backend": root / "conf/backend.conf.example"}
+    for name, example in examples.items():
+        text = example.read_text()
+        text = text.replace('user = "postern"', site.place.user_line().strip())
+        text = text.replace("/etc/postern/example.com.pem", str(site.cert))
+        text = text.replace("/etc/postern/example.com.key", str(site.key))
+        done = run(f"postern-{name}", "-t", "-c", site.place.write(f"{name}-example.conf", text))
+        assert done.returncode == 0, done.stderr
+    run_dir = run("postern-backend", "-c", site.place.path / "backend-example.conf", "--print", "run-dir").stdout.strip()
+    assert f'inlet = "{run_dir}/inlet.sock"' in examples["gateway"].read_text()
 
 
 def test_a_key_that_others_may_read_is_refused(own_site):
