@@ -44,8 +44,10 @@ enum stream_state c2s_open(struct stream *stream, struct elem *header)
 
 enum stream_state c2s_misplaced(struct stream *stream, struct elem *elem)
 {
-    struct stanza *stanza = stanza_new(elem);
+    const bool stanza = stanza_new(elem) != NULL;
+    const bool server = strcmp(elem->ns, NS_SERVER) == 0;
     elem_free(&elem);
+    if (server) return stream_fail(stream, END_BAD_STANZA, "invalid-namespace", "servers are not served yet");
     if (stanza) return stream_fail(stream, END_NOT_AUTHORIZED, "not-authorized", NULL);
     return stream_fail(stream, END_BAD_STANZA, "unsupported-stanza-type", NULL);
 }

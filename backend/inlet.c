@@ -185,9 +185,10 @@ static void on_gateway(evutil_socket_t listener, short what, void *arg)
 static bool is_live(const struct sockaddr_un *un)
 {
     const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    const bool live = fd >= 0 && connect(fd, (const struct sockaddr *)un, sizeof(*un)) == 0;
+    const bool connected = fd >= 0 && connect(fd, (const struct sockaddr *)un, sizeof(*un)) == 0;
+    const bool nobody = !connected && (errno == ENOENT || errno == ECONNREFUSED);
     if (fd >= 0) close(fd);
-    return live;
+    return !nobody;
 }
 
 static int listen_at(const char *path, char *why, size_t cap)
@@ -195,7 +196,7 @@ static int listen_at(const char *path, char *why, size_t cap)
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     memcpy(un.sun_path, path, strlen(path) + 1);
     if (is_live(&un)) {
-        snprintf(why, cap, "%s: another backend is listening there", path);
+        snprintf(why, cap, "%s: something else is there, such as another backend that listens", path);
         return -1;
     }
     (void)unlink(path);

@@ -151,9 +151,9 @@ struct session_fault session_receive(struct session *session, struct elem *elem)
 {
     struct stanza *stanza = stanza_new(elem);
     if (!stanza) {
-        const bool foreign = strcmp(elem->ns, NS_CLIENT) != 0;
+        const bool server = strcmp(elem->ns, NS_SERVER) == 0;
         elem_free(&elem);
-        return (struct session_fault){"unsupported-stanza-type", foreign ? "unknown namespace" : NULL};
+        return (struct session_fault){server ? "invalid-namespace" : "unsupported-stanza-type", NULL};
     }
     shard_count(session->user->shard, COUNTER_STANZAS_IN);
     if (!from_is_true(session, elem)) {
