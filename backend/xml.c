@@ -56,11 +56,12 @@ struct xml {
     struct elem *open;                     /* the element in it whose content is being read */
     const char *recent[RECENT_NAMESPACES]; /* of this unit, in its arena */
     unsigned recent_next;
-    unsigned depth;        /* open elements, the root included */
-    unsigned elements;     /* of this unit */
-    unsigned declarations; /* of namespaces, in the tag being read */
-    unsigned events;       /* tags and declarations that Expat told of in this feed */
-    bool restarted;        /* after xml_reset: white space that was meant for the last stream may come first */
+    unsigned depth;         /* open elements, the root included */
+    unsigned elements;      /* of this unit */
+    size_t namespace_bytes; /* of this unit, when printed */
+    unsigned declarations;  /* of namespaces, in the tag being read */
+    unsigned events;        /* tags and declarations that Expat told of in this feed */
+    bool restarted;         /* after xml_reset: white space that was meant for the last stream may come first */
     bool start_ready, stanza_ready, end_ready, ended;
     const char *condition; /* NULL: no fault */
     const char *text_of_fault;
@@ -100,13 +101,27 @@ static const char *split_name(const char *name, size_t *ns_len)
     return separator ? separator + 1 : name;
 }
 
+/* name_space - the namespace of an element or attribute, shared; outer is one that it need not be printed with.  A
+ * prefix makes a long one cheap to send, but who prints the stanza writes it out wherever it changes: all together may
+ * have the bytes of a stanza. */
+static const char *name_space(struct xml *xml, const char *ns, size_t len, const char *outer)
+{
+    const char *shared = share_ns(xml, ns, len);
+    if (outer && strcmp(shared, outer) == 0) return shared;
+    xml->namespace_bytes += len;
+    if (xml->namespace_bytes > xml->limits.stanza_bytes) {
+        set_fault(xml, "policy-violation", "namespace limit exceeded: too many changes of long namespaces");
+    }
+    return shared;
+}
+
 static void add_attribute(struct xml *xml, struct elem *e, const char *name, const char *value)
 {
     size_t ns_len = 0;
     const char *local = split_name(name, &ns_len);
     /* Expat has seen to it that no attribute comes twice. */
     struct elem_attr *attr = arena_alloc(e->arena, sizeof(*attr));
-    attr->ns = ns_len > 0 ? share_ns(xml, name, ns_len) : NULL;
+    attr->ns = ns_len > 0 ? name_space(xml, name, ns_len, NS_XML) : NULL;
     attr->name = arena_strdup(e->arena, local);
     attr->value = arena_strdup(e->arena, value);
     if (e->attrs_last) {
@@ -163,7 +178,7 @@ static void XMLCALL on_start(void *arg, const XML_Char *name, const XML_Char **a
     } else {
         e = xml->unit = elem_new(arena_new(), NULL, local);
     }
-    e->ns = share_ns(xml, name, ns_len);
+    e->ns = name_space(xml, name, ns_len, e->parent ? e->parent->ns : NULL);
     for (const XML_Char **a = attributes; *a; a += 2) {
         add_attribute(xml, e, a[0], a[1]);
     }
@@ -304,6 +319,7 @@ static struct elem *take_unit(struct xml *xml)
     xml->unit = xml->open = NULL;
     xml->unit_bytes = 0;
     xml->elements = 0;
+    xml->namespace_bytes = 0;
     xml->recent_next = 0;
     memset(xml->recent, 0, sizeof(xml->recent));
     return unit;

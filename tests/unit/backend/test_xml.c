@@ -315,6 +315,32 @@ static void names_made_up_for_ever_cost_no_memory(void **state)
     xml_free(&xml);
 }
 
+#define TEN_BYTES "urn:567890"
+#define HUNDRED_BYTES                                                                                                  \
+    TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES
+
+static void a_prefix_does_not_make_a_stanza_larger_than_allowed(void **state)
+{
+    (void)state;
+    static const char start[] = "<a xmlns:p='" HUNDRED_BYTES "'>";
+    static const struct {
+        const char *child;
+        size_t fit;
+    } rows[] = {{"<p:b/>", 99}, {"<b p:c=''/>", 99}, {"<p:b><p:b/></p:b>", 99}, {"<p:b/><c xmlns='x'/>", 98}};
+    struct xml_limits limits = XML_LIMITS_AUTHENTICATED;
+    limits.stanza_bytes = 10000;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct xml *xml = xml_new(&limits);
+        assert_null(fault_of(xml, HEADER, 1));
+        assert_null(fault_of(xml, start, 1));
+        assert_null(fault_of(xml, rows[i].child, rows[i].fit));
+        assert_null(fault_of(xml, "</a>", 1));
+        assert_null(fault_of(xml, start, 1)); /* each stanza is counted alone */
+        assert_string_equal(fault_of(xml, rows[i].child, rows[i].fit + 1), "policy-violation");
+        xml_free(&xml);
+    }
+}
+
 static void a_header_is_kept_so_it_is_short(void **state)
 {
     (void)state;
@@ -410,6 +436,7 @@ int main(void)
         cmocka_unit_test(limits_are_exact),
         cmocka_unit_test(floods_end_in_faults),
         cmocka_unit_test(names_made_up_for_ever_cost_no_memory),
+        cmocka_unit_test(a_prefix_does_not_make_a_stanza_larger_than_allowed),
         cmocka_unit_test(a_header_is_kept_so_it_is_short),
         cmocka_unit_test(keepalives_cost_nothing),
         cmocka_unit_test(a_reset_goes_on_at_the_very_byte),
