@@ -50,6 +50,24 @@ def test_the_life_of_an_account(own_site, running):
     assert not can_log_in(site, "tybalt", "third")
 
 
+def test_what_was_acknowledged_survives_a_kill(own_site):
+    site = own_site().start()
+    for number in range(5):
+        site.backend.add_user(f"user{number}@{DOMAIN}", "secret")
+    site.backend.kill()
+    site.backend.start()
+    assert len(site.backend.ctl("users").splitlines()) == 7
+    assert can_log_in(site, "user4", "secret")
+
+
+def test_a_locked_store_is_not_written_by_a_second_backend(own_site):
+    """The control socket is gone, but the server is not: the command must fail, not write beside it."""
+    site = own_site().start()
+    (site.backend.run_dir / "control.sock").unlink()
+    text = site.backend.ctl("adduser", f"late@{DOMAIN}", stdin="secret\n", status=3)
+    assert str(site.backend.pid) in text
+
+
 def test_refusals(site):
     ctl = site.backend.ctl
     secret = "do-not-print-me"

@@ -18,3 +18,5 @@ def test_a_thousand_connections_of_both_kinds(own_site):
     site.gateway.close_lines(count=EACH, route="website", reason="done")
     handed = site.gateway.close_lines(count=EACH, route="xmpp-sni", reason="handed_off")
     assert len({line["conn"] for line in handed}) == EACH
+    total = site.gateway.stats()[""]
+    assert (total["accepted"], total["close_handed_off"], total["close_done"]) == (2 * EACH, EACH, EACH)

@@ -1,5 +1,6 @@
 """Proxying: the PROXY protocol in both versions, Unix sockets, half-close, servers tried in order."""
 
+import signal
 import socket
 import struct
 
@@ -10,6 +11,7 @@ from harness.ports import reserve_port
 from harness.postern import Gateway
 from harness.tcp import connect, local_address, read_exactly, read_to_end
 from harness.upstream import Upstream
+from harness.wait import wait_until
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -180,3 +182,32 @@ def test_addresses_are_masked_when_told(proxy):
             assert read_exactly(sock, len(REQUEST)) == REQUEST
         line = gateway.close_lines()[0]
         assert line["peer"].startswith("127.0.0.0")
+
+
+def test_what_is_open_at_the_end_is_drained(proxy):
+    """After SIGTERM nothing new is accepted; what is open may finish until drain-timeout, and is then closed."""
+    def serve(sock):
+        while part := sock.recv(100):
+            sock.sendall(part)
+
+    with Upstream(serve) as upstream:
+        port, gateway = proxy(quoted(upstream), extra="drain-timeout = 2s")
+        with connect(port) as sock:
+            address = local_address(sock)
+            sock.sendall(REQUEST)
+            assert read_exactly(sock, len(REQUEST)) == REQUEST
+            gateway.signal(signal.SIGTERM)
+            wait_until(lambda: refuses(port), "the port is closed")
+            sock.sendall(b"still")
+            assert read_exactly(sock, 5) == b"still"
+            assert read_to_end(sock)[0] == b""
+        assert gateway.popen.wait(30) == 0
+        assert gateway.log(event="close", peer=address)[0]["reason"] == "drained"
+
+
+def refuses(port):
+    try:
+        connect(port).close()
+    except ConnectionRefusedError:
+        return True
+    return False

@@ -1,12 +1,16 @@
 """The gateway comes and goes; sessions that were handed off stay."""
 
 import asyncio
+import os
+import signal
 import socket
 
 import pytest
 
 from harness.client import Client
+from harness.postern import run
 from harness.site import DOMAIN, PASSWORDS, WEBSITE, XMPPS
+from harness.wait import wait_until
 
 
 @pytest.mark.release
@@ -39,7 +43,6 @@ def test_sessions_outlive_the_gateway(own_site, how):
 
 def test_a_second_gateway_is_refused(own_site):
     site = own_site().start()
-    from harness.postern import run
     second = run("postern-gateway", "-c", site.gateway.config)
     assert second.returncode == 1
     assert str(site.gateway.pid) in second.stderr and "lock" in second.stderr
@@ -63,3 +66,25 @@ def test_a_restarted_backend_takes_new_sockets(own_site):
             await juliet.connect_to("127.0.0.1", port, alpn=["xmpp-client"])
 
     asyncio.run(run())
+
+
+@pytest.mark.release
+def test_a_worker_that_dies_is_replaced(own_site):
+    """What it held is lost, the other worker's connections and all sessions are not, and it is counted."""
+    site = own_site(gateway_extra="workers = 2").start()
+    first, second = [worker["pid"] for worker in site.gateway.status()["workers"]]
+
+    async def run():
+        async with Client(f"juliet@{DOMAIN}", PASSWORDS["juliet"], site.cert) as juliet:
+            await juliet.connect_to("127.0.0.1", site.port, alpn=["xmpp-client"])
+            os.kill(first, signal.SIGKILL)
+            await asyncio.to_thread(
+                wait_until, lambda: all(worker["ready"] and worker["pid"] != first
+                                        for worker in site.gateway.status()["workers"]), "a new worker")
+            await juliet.ping()
+
+    asyncio.run(run())
+    assert second in [worker["pid"] for worker in site.gateway.status()["workers"]]
+    assert site.gateway.stats()[""]["worker_deaths"] == 1
+    for _ in range(20):  # the kernel spreads them over both workers
+        assert site.curl(f"https://{WEBSITE}/").stdout == "the website\n"

@@ -40,11 +40,18 @@ class Gateway(Server):
                   f"{place.user_line()}")
         super().__init__(place, name, "postern-gateway", text, common)
 
-    def stats(self):
-        """Counters: {"": {name: value}, route: {name: value}}."""
-        done = run("posternctl", "--json", "--gateway", self.config, "gateway", "stats")
+    def _ask(self, what):
+        done = run("posternctl", "--json", "--gateway", self.config, "gateway", what)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
+
+    def stats(self):
+        """Counters: {"": {name: value}, route: {name: value}}."""
+        return self._ask("stats")
+
+    def status(self):
+        """{"pid": …, "workers": [{"pid": …}]}"""
+        return self._ask("status")
 
     def close_lines(self, count=1, **wanted):
         self.wait_log(count=count, event="close", **wanted)

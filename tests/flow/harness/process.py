@@ -1,5 +1,6 @@
 """A program under test: started, watched by its log, stopped, killed."""
 
+import json
 import os
 import pathlib
 import re
@@ -34,6 +35,13 @@ def parse_logfmt(line):
     return fields
 
 
+def parse_line(line):
+    """A log line in either form as a dict of strings."""
+    if line.startswith("{"):
+        return {key: str(value) for key, value in json.loads(line).items()}
+    return parse_logfmt(line)
+
+
 class Process:
     def __init__(self, name, arguments, log_path, cwd=None):
         self.name, self.arguments, self.log_path, self.cwd = name, [str(a) for a in arguments], log_path, cwd
@@ -61,7 +69,7 @@ class Process:
 
     def log(self, **wanted):
         """The log's lines as dicts; with arguments, those that have these values ("at" finds "at", too)."""
-        lines = [parse_logfmt(line) for line in self.log_text().splitlines()]
+        lines = [parse_line(line) for line in self.log_text().splitlines()]
         return [line for line in lines if all(line.get(key) == str(value) for key, value in wanted.items())]
 
     def wait_log(self, count=1, **wanted):
