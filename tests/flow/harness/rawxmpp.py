@@ -254,7 +254,12 @@ class RawClient:
         return self.jid
 
     def login(self, user, password, domain, mechanism="SCRAM-SHA-256", resource=None, **arguments):
+        """Open a stream and log in; returns the full JID."""
         self.open(domain)
+        return self.login_here(user, password, mechanism, resource, **arguments)
+
+    def login_here(self, user, password, mechanism="SCRAM-SHA-256", resource=None, **arguments):
+        """Log in on the stream that is open; returns the full JID."""
         self.authenticate(user, password, mechanism, **arguments)
         return self.bind(resource)
 
