@@ -105,6 +105,9 @@ void option_tree_verror(const struct option_section *s, const char *path, int li
     if (s && !s->title && *s->name) append(error, cap, &used, "%s: ", s->name);
     if (option) append(error, cap, &used, "%s: ", option);
     vsnprintf(error + used, cap - used, fmt, args);
+    /* A text of the file that is quoted in the message may hold newlines. */
+    for (char *p = error; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7f) *p = ' ';
 }
 
 void option_file_free(struct option_file **file)

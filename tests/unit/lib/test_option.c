@@ -431,6 +431,16 @@ static void includes(void **state)
     option_file_free(&file);
 }
 
+static void messages_have_one_line(void **state)
+{
+    (void)state;
+    write_file("t.conf", "workers = \"1\n\x01two\"", 18);
+    assert_null(option_load("t.conf", ROWS, ARRAY_LEN(ROWS), error, sizeof error));
+    assert_null(strchr(error, '\n'));
+    assert_null(strchr(error, '\x01'));
+    assert_string_equal(error, "t.conf:2: workers: expected a number from 1 to 256, got \"1  two\"");
+}
+
 static void broken_includes(void **state)
 {
     (void)state;
@@ -554,6 +564,7 @@ int main(void)
         cmocka_unit_test(unreadable_files),
         cmocka_unit_test(includes),
         cmocka_unit_test(broken_includes),
+        cmocka_unit_test(messages_have_one_line),
         cmocka_unit_test(paths_are_relative_to_the_file),
         cmocka_unit_test(the_programs_tables),
         cmocka_unit_test(rows_print_as_markdown),
