@@ -389,6 +389,11 @@ size_t io_pending(const struct io *io)
     return buf_len(&io->out);
 }
 
+bool io_blocked(const struct io *io)
+{
+    return io->write_blocked || io->write_wants_read;
+}
+
 void io_shutdown(struct io *io, int64_t linger_ms)
 {
     if (io->shutting || io->phase == IO_DRAINING || io->phase == IO_ENDED) return;

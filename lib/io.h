@@ -43,6 +43,9 @@ void io_start_tls(struct io *io, SSL_CTX *ctx);
 void io_write(struct io *io, const void *data, size_t len);
 size_t io_pending(const struct io *io);
 
+/* io_blocked - the kernel took no more at the last try: what is queued waits for the peer, not for the turn's end. */
+bool io_blocked(const struct io *io);
+
 /* io_shutdown - after what is queued, end our direction (close_notify, then FIN) and wait at most linger_ms for the
  * peer's end (on_end then says so); data that still arrives is told as before. */
 void io_shutdown(struct io *io, int64_t linger_ms);

@@ -28,7 +28,7 @@ struct server {
     SSL_CTX *ctx;
     char got[256 * 1024];
     size_t got_len;
-    bool secure, drained, ended, clean;
+    bool secure, drained, ended, clean, blocked;
     size_t pending_before;
     const char *why;
     void (*then)(struct server *server, const char *text); /* what on_data does after recording */
@@ -450,6 +450,40 @@ static void flood(struct server *s, const char *text)
     s->got_len = 0;
 }
 
+static void flood_and_look(struct server *s, const char *text)
+{
+    if (*text == '1') {
+        (void)setsockopt(io_fd(s->io), SOL_SOCKET, SO_SNDBUF, &(int){4096}, sizeof(int));
+        flood(s, text);
+        assert_false(io_blocked(s->io)); /* not tried yet */
+    } else {
+        s->blocked = io_blocked(s->io);
+        assert_true(io_pending(s->io) > 0);
+        struct loop *loop = s->loop;
+        io_free(&s->io);
+        loop_stop(loop);
+    }
+}
+
+static void script_does_not_read(struct client *c)
+{
+    char byte;
+    (void)setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &(int){4096}, sizeof(int));
+    client_say(c, "1");
+    CLIENT_EXPECT(recv(c->fd, &byte, 1, 0) == 1);
+    client_say(c, "2");
+    char mem[4096];
+    while (recv(c->fd, mem, sizeof mem, 0) > 0)
+        ;
+}
+
+static void test_blocked_is_what_the_kernel_refused(void **state)
+{
+    (void)state;
+    run(&server, flood_and_look, script_does_not_read, false);
+    assert_true(server.blocked);
+}
+
 static void script_reset_amid(struct client *c)
 {
     char byte;
@@ -676,6 +710,7 @@ int main(void)
         cmocka_unit_test(test_half_closed_peer_gets_the_answer),
         cmocka_unit_test(test_reset),
         cmocka_unit_test(test_write_after_reset),
+        cmocka_unit_test(test_blocked_is_what_the_kernel_refused),
         cmocka_unit_test(test_eof_without_close_notify_is_not_clean),
         cmocka_unit_test(test_linger_is_bounded),
         cmocka_unit_test(test_free_in_on_data),
