@@ -88,3 +88,22 @@ def test_a_worker_that_dies_is_replaced(own_site):
     assert site.gateway.stats()[""]["worker_deaths"] == 1
     for _ in range(20):  # the kernel spreads them over both workers
         assert site.curl(f"https://{WEBSITE}/").stdout == "the website\n"
+
+
+def test_fifty_restarts_lose_nothing(own_site):
+    """Killed and stopped in turns while two people chat: each message arrives, once and in order."""
+    site = own_site().start()
+
+    async def run():
+        juliet = Client(f"juliet@{DOMAIN}", PASSWORDS["juliet"], site.cert)
+        romeo = Client(f"romeo@{DOMAIN}", PASSWORDS["romeo"], site.cert)
+        async with juliet, romeo:
+            await juliet.connect_to("127.0.0.1", site.port, alpn=["xmpp-client"])
+            await romeo.connect_to("127.0.0.1", site.port, sni=XMPPS)
+            for number in range(50):
+                await asyncio.to_thread(site.gateway.kill if number % 2 else site.gateway.stop)
+                await juliet.chat(romeo, f"down {number}")
+                await asyncio.to_thread(site.gateway.start)
+                await romeo.chat(juliet, f"up {number}")
+
+    asyncio.run(run())

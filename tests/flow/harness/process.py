@@ -45,12 +45,13 @@ def parse_line(line):
 class Process:
     def __init__(self, name, arguments, log_path, cwd=None):
         self.name, self.arguments, self.log_path, self.cwd = name, [str(a) for a in arguments], log_path, cwd
+        self.output_path = log_path  # standard output and error; the log itself may go elsewhere
         self.popen = None
         self.last_log = ""  # what the log said when its folder was removed
         STARTED.append(self)
 
     def start(self):
-        with open(self.log_path, "ab") as log:
+        with open(self.output_path, "ab") as log:
             self.popen = subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                           cwd=self.cwd)
         return self
@@ -99,7 +100,7 @@ class Process:
             self.popen.wait(60)
 
     def check_clean(self):
-        text = self.log_text()
+        text = self.output_path.read_text(errors="replace") if self.output_path.exists() else self.last_log
         for mark in ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:", "WARNING: ThreadSanitizer",
                      "FATAL: ThreadSanitizer"):
             assert mark not in text, f"{self.name}: {text[text.index(mark):][:6000]}"
