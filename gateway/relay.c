@@ -125,13 +125,13 @@ static enum step splice_once(struct relay_shared *shared, struct relay_way *way,
 {
     ssize_t n = splice(source, NULL, way->pipe->write_fd, NULL, SPLICE_BYTES, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     if (n <= 0) {
-        /* The pipe is empty here, so "would block" is about the source. */
         int saved = errno;
         pipe_pool_give(&shared->pipes, &way->pipe);
         errno = saved;
+        /* The pipe was empty, so "would block" is about the source. */
         if (n < 0) return would_block() ? STEP_WAIT : STEP_SOURCE_BROKEN;
-        way->source_ended = true;
-        return STEP_WAIT;
+        /* Once the end has arrived, splice says "end" at an urgent byte, too, whatever follows it: recv knows. */
+        return copy(shared, way, source, sink);
     }
     way->bytes += (size_t)n;
     way->pipe->bytes += (size_t)n;

@@ -12,7 +12,11 @@ enum upstream_connect upstream_connect(const struct upstream *upstream, size_t s
     int sock = socket(to->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (sock < 0) return UPSTREAM_FAILED;
     const int on = 1;
-    if (to->sa.sa_family != AF_UNIX) (void)setsockopt(sock, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    if (to->sa.sa_family != AF_UNIX) {
+        (void)setsockopt(sock, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+        /* As on the clients' side: an urgent byte would be missing from the stream otherwise. */
+        (void)setsockopt(sock, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+    }
     int rc = connect(sock, &to->sa, to->len);
     if (rc == 0 || errno == EINPROGRESS) {
         *fd = sock;

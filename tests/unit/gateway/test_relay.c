@@ -9,6 +9,7 @@
 #include "lib/mem.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -187,6 +188,43 @@ static void test_release_drops_what_is_under_way(void **state)
     assert_int_equal(b->shared.pipes.count, b->shared.pipes.idle_count);
 }
 
+/* Put a TCP connection in the place of writer and source: only TCP has urgent bytes. */
+static void use_tcp(struct bench *b)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(at);
+    const int on = 1;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(setsockopt(listener, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)), 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &len), 0);
+    close(b->writer);
+    close(b->source);
+    b->writer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(b->writer, (struct sockaddr *)&at, sizeof(at)), 0);
+    b->source = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    assert_true(b->source >= 0);
+    close(listener);
+}
+
+static void test_urgent_byte_is_not_the_end(void **state)
+{
+    struct bench *b = *state;
+    use_tcp(b);
+    b->way.bulk = true;
+    assert_int_equal(send(b->writer, "all ", 4, 0), 4);
+    assert_int_equal(send(b->writer, "!", 1, MSG_OOB), 1);
+    assert_int_equal(send(b->writer, " there", 6, 0), 6);
+    assert_int_equal(shutdown(b->writer, SHUT_WR), 0);
+    struct pollfd ended = {.fd = b->source, .events = POLLRDHUP};
+    assert_int_equal(poll(&ended, 1, 10000), 1);
+    for (int i = 0; i < 10 && !b->way.finished; i++)
+        assert_int_equal(move(b), RELAY_OK);
+    assert_true(b->way.finished);
+    expect_read(b, "all ! there");
+}
+
 static void test_pool_reuses_and_forgets(void **state)
 {
     struct bench *b = *state;
@@ -213,6 +251,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bulk_goes_through_a_pipe, setup, teardown),
         cmocka_unit_test_setup_teardown(test_slow_reader_bounds_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_release_drops_what_is_under_way, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_urgent_byte_is_not_the_end, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pool_reuses_and_forgets, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
