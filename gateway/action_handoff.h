@@ -15,7 +15,6 @@ struct handoff {
     struct deadline_queue *queue; /* of handoff-timeout */
     int fd;                       /* to the inlet; -1: not connected */
     short watched;                /* what event waits for; 0: nothing, and there is no event */
-    bool flushing;
     struct event *event;
     struct event *retry; /* timer: look again whether the backend is there */
     struct list waiting; /* connections in CONN_HANDOFF_WAIT, first come first served */
