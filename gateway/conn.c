@@ -305,6 +305,10 @@ void conn_start(struct worker *worker, const struct listener_config *listener, i
         addr_from_sockaddr(&conn->local, (struct sockaddr *)&local, len);
     list_append(&worker->conns, &conn->link);
     worker->conn_count++;
+    if (worker->conn_count > worker->config->max_connections) {
+        conn_close(conn, CLOSE_OVERLOAD);
+        return;
+    }
     enter(conn, CONN_PEEK);
     conn_drive(conn, CONN_WAKE_ENTER);
 }

@@ -16,18 +16,6 @@ enum {
     RESUME_MS = 100,   /* out of descriptors: asking again at once would only spin */
 };
 
-static void refuse(const struct intake *intake, int fd, const struct addr *peer)
-{
-    struct log_line line;
-    counter_add(intake->worker->totals, close_reason_row(CLOSE_OVERLOAD), 1);
-    close(fd);
-    log_begin(&line, LOG_LEVEL_WARN, "close");
-    log_addr(&line, "peer", peer);
-    log_str(&line, "listener", intake->socket->config->name);
-    log_str(&line, "reason", close_reason_name(CLOSE_OVERLOAD));
-    log_end(&line);
-}
-
 static void fault(struct intake *intake, int error)
 {
     const struct timeval delay = {.tv_usec = RESUME_MS * 1000L};
@@ -55,10 +43,7 @@ static bool accept_one(struct intake *intake)
     struct addr peer;
     addr_from_sockaddr(&peer, (struct sockaddr *)&from, len);
     counter_add(worker->totals, COUNTER_ACCEPTED, 1);
-    if (worker->conn_count >= worker->config->max_connections)
-        refuse(intake, fd, &peer);
-    else
-        conn_start(worker, intake->socket->config, fd, &peer);
+    conn_start(worker, intake->socket->config, fd, &peer);
     return true;
 }
 
