@@ -73,6 +73,11 @@ static enum conn_state try_servers(struct conn *conn)
             deadline_arm(conn->upstream->connect_queue, &conn->deadline);
             conn_watch_server(conn, EV_WRITE);
             return CONN_CONNECT;
+        case UPSTREAM_BUSY:
+            /* Asking again does not start the time anew. */
+            if (!list_linked(&conn->deadline.link)) deadline_arm(conn->upstream->connect_queue, &conn->deadline);
+            deadline_arm(conn->worker->nap_queue, &conn->nap);
+            return CONN_CONNECT;
         case UPSTREAM_FAILED:
             if (errno == EMFILE || errno == ENFILE) return conn_ends(conn, CLOSE_DESCRIPTORS);
             server_failed(conn, errno);
@@ -92,7 +97,8 @@ enum conn_state action_proxy_start(struct conn *conn, const struct sight *sight)
 enum conn_state action_proxy_step_connect(struct conn *conn, unsigned wake)
 {
     int error = 0;
-    if (wake & CONN_WAKE_ENTER) return try_servers(conn);
+    deadline_disarm(&conn->nap);
+    if (wake & (CONN_WAKE_ENTER | CONN_WAKE_RETRY)) return try_servers(conn);
     if (wake & CONN_WAKE_SERVER_WRITE) {
         error = upstream_connect_result(conn->server_side.fd);
         if (error == 0) return connected(conn);

@@ -49,7 +49,7 @@ struct conn_side {
 };
 
 /* Invariants: linked in worker->conns until CONN_END; in at most one deadline queue of its state, and in the nap queue
- * in CONN_PEEK only; route is set from the end of CONN_PEEK on, upstream only for ROUTE_PROXY. */
+ * in CONN_PEEK and CONN_CONNECT only; route is set from the end of CONN_PEEK on, upstream only for ROUTE_PROXY. */
 struct conn {
     unsigned magic;
     uint8_t state;   /* enum conn_state */
@@ -78,7 +78,7 @@ struct conn {
     struct relay_way up, down; /* from the client, to the client */
 };
 
-/* conn_start - take fd (accepted, non-blocking) and begin to peek. */
+/* conn_start - take fd (accepted, non-blocking) and begin to peek; one too many is closed at once. */
 void conn_start(struct worker *worker, const struct listener_config *listener, int fd, const struct addr *peer);
 
 /* conn_drive - run steps until one stays; the connection may be gone afterwards (freed at the end of the turn). */

@@ -38,12 +38,6 @@ void peek_wait_beyond(int fd, size_t seen)
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
 }
 
-void peek_on_nap(struct deadline *nap, void *arg)
-{
-    (void)arg;
-    conn_drive(CONTAINER_OF(nap, struct conn, nap), CONN_WAKE_RETRY);
-}
-
 /* The name of the first protocol that matches, for the log. */
 static const char *protocol_of(const struct sight *sight)
 {

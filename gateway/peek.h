@@ -23,7 +23,4 @@ void peek_wait_beyond(int fd, size_t seen);
 /* peek_step - the step of CONN_PEEK. */
 enum conn_state peek_step(struct conn *conn, unsigned wake);
 
-/* peek_on_nap - the end of a pause that memory pressure made necessary; for the worker's nap queue. */
-void peek_on_nap(struct deadline *nap, void *arg);
-
 #endif

@@ -22,11 +22,10 @@ enum upstream_connect upstream_connect(const struct upstream *upstream, size_t s
         *fd = sock;
         return rc == 0 ? UPSTREAM_CONNECTED : UPSTREAM_CONNECTING;
     }
-    /* A Unix socket whose queue is full says EAGAIN, and would never tell when there is room. */
     int saved = errno;
     close(sock);
     errno = saved;
-    return UPSTREAM_FAILED;
+    return errno == EAGAIN ? UPSTREAM_BUSY : UPSTREAM_FAILED;
 }
 
 int upstream_connect_result(int fd)

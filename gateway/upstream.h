@@ -13,10 +13,11 @@ struct upstream {
 enum upstream_connect {
     UPSTREAM_CONNECTED,
     UPSTREAM_CONNECTING, /* the socket becomes writable when it is decided; ask upstream_connect_result */
+    UPSTREAM_BUSY,       /* a Unix socket whose queue is full; nothing will tell when there is room: ask again */
     UPSTREAM_FAILED,     /* errno says why */
 };
 
-/* upstream_connect - begin to connect to a server.  *fd is the caller's unless it failed. */
+/* upstream_connect - begin to connect to a server.  *fd is the caller's if it is connected or connecting. */
 MUSTCHECK enum upstream_connect upstream_connect(const struct upstream *upstream, size_t server, int *fd);
 
 /* upstream_connect_result - 0 once connected, else the error's number. */

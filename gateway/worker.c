@@ -4,7 +4,6 @@
 #include "gateway/conn.h"
 #include "gateway/intake.h"
 #include "gateway/listener.h"
-#include "gateway/peek.h"
 #include "gateway/upstream.h"
 #include "lib/fdpass.h"
 #include "lib/log.h"
@@ -22,7 +21,7 @@
 
 enum {
     WORKER_MAGIC = 0x574f524b,
-    PEEK_NAP_MS = 50,         /* how long peeking pauses when the kernel is short of memory */
+    NAP_MS = 50,              /* a pause before asking the kernel again for what it will not tell by an event */
     DESCRIPTORS_PER_CONN = 2, /* client and server; pipes come and go */
     DESCRIPTORS_OTHER = 64,
 };
@@ -31,6 +30,12 @@ static void on_deadline(struct deadline *d, void *arg)
 {
     (void)arg;
     conn_drive(CONTAINER_OF(d, struct conn, deadline), CONN_WAKE_DEADLINE);
+}
+
+static void on_nap(struct deadline *nap, void *arg)
+{
+    (void)arg;
+    conn_drive(CONTAINER_OF(nap, struct conn, nap), CONN_WAKE_RETRY);
 }
 
 static void end_now(struct worker *worker)
@@ -134,7 +139,7 @@ static void open_queues(struct worker *worker)
     const struct gateway_config *config = worker->config;
     struct loop *loop = worker->loop;
     worker->peek_queue = deadline_queue_new(loop, config->peek_timeout_ms, on_deadline, worker);
-    worker->nap_queue = deadline_queue_new(loop, PEEK_NAP_MS, peek_on_nap, worker);
+    worker->nap_queue = deadline_queue_new(loop, NAP_MS, on_nap, worker);
     worker->idle_queue = deadline_queue_new(loop, config->idle_timeout_ms, on_deadline, worker);
     worker->half_closed_queue = deadline_queue_new(loop, config->half_closed_timeout_ms, on_deadline, worker);
     worker->upstreams = mem_alloc((config->upstream_count + 1) * sizeof(*worker->upstreams));
