@@ -118,13 +118,21 @@ static void on_signal(int signo, void *arg)
         end_now(arg);
 }
 
+/* One connection too many is closed and counted; one that finds no descriptor could only wait to be accepted. */
+static void fit_descriptors(struct gateway_config *config)
+{
+    size_t limit = proc_raise_nofile(), wanted = config->max_connections * DESCRIPTORS_PER_CONN + DESCRIPTORS_OTHER;
+    if (limit >= wanted) return;
+    size_t room = limit > DESCRIPTORS_OTHER ? (limit - DESCRIPTORS_OTHER) / DESCRIPTORS_PER_CONN : 0;
+    log_msg(LOG_LEVEL_WARN, "few_descriptors",
+            "max-connections = %zu needs %zu descriptors and the limit is %zu: it is lowered to %zu",
+            config->max_connections, wanted, limit, room > 0 ? room : 1);
+    config->max_connections = room > 0 ? room : 1;
+}
+
 /* Rights are given up first, then everything else that the worker will never need. */
 static int confine(const struct gateway_config *config, char *why, size_t cap)
 {
-    size_t limit = proc_raise_nofile(), wanted = config->max_connections * DESCRIPTORS_PER_CONN + DESCRIPTORS_OTHER;
-    if (limit < wanted)
-        log_msg(LOG_LEVEL_WARN, "few_descriptors", "max-connections = %zu may need %zu descriptors, the limit is %zu",
-                config->max_connections, wanted, limit);
     if (proc_drop_privileges(config->user, config->group, why, cap) < 0) return -1;
     if (!config->sandbox) return 0;
     bool landlock = false;
@@ -240,6 +248,7 @@ static void worker_close(struct worker *worker)
 int worker_main(const struct worker_start *start)
 {
     char why[512];
+    fit_descriptors(start->config);
     if (confine(start->config, why, sizeof(why)) < 0) {
         log_msg(LOG_LEVEL_ERROR, "worker_failed", "%s", why);
         close(start->channel);
