@@ -12,6 +12,7 @@ from harness.postern import Gateway
 from harness.tcp import connect, local_address, read_exactly, read_to_end
 from harness.upstream import Upstream
 from harness.wait import wait_until
+from harness.wait import wait_until
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -84,6 +85,7 @@ def test_a_server_that_ends_first(proxy):
             sock.sendall(b"later")
             sock.shutdown(socket.SHUT_WR)
             assert gateway.close_lines(peer=address)[0]["reason"] == "done"
+        wait_until(lambda: received, "the server has seen the end")
     assert received == [b"later"]
 
 
