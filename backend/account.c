@@ -78,9 +78,15 @@ static void hash(void *arg)
     scram_make_keys(job->password, job->account.keys);
 }
 
+/* A server that stops hashes and stores no more, and has no control socket any more on which to answer. */
 static void on_hashed(void *arg)
 {
-    store(arg);
+    struct account_job *job = arg;
+    if (backend_is_stopping(job->backend)) {
+        finish(job, "unavailable", "the server is stopping");
+    } else {
+        store(job);
+    }
 }
 
 /* What is wrong with the request: the code, and *text; NULL: nothing. */

@@ -73,7 +73,9 @@ void offload_free(struct offload **offload_place)
     for (unsigned i = 0; i < offload->started; i++)
         pthread_join(offload->threads[i], NULL);
     LIST_EACH (link, &offload->jobs) {
-        free(LIST_ENTRY(link, struct job, link));
+        struct job *job = LIST_ENTRY(link, struct job, link);
+        mailbox_post(job->reply_to, job->done, job->arg);
+        free(job);
     }
     pthread_cond_destroy(&offload->wake);
     pthread_mutex_destroy(&offload->lock);

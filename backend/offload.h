@@ -9,7 +9,8 @@ struct offload;
 
 /* offload_new - threads (>= 1) that are started when the first job comes. */
 struct offload *offload_new(unsigned threads);
-/* offload_free - end the threads after the jobs they have begun; jobs not begun are dropped. */
+/* offload_free - end the threads after the jobs they have begun.  Of a job not begun only done is called, so that its
+ * arg is not lost: by then nobody may want its result any more. */
 void offload_free(struct offload **offload);
 
 /* offload_post - run work(arg) on a thread, then done(arg) on the mailbox's.  Returns 0, or -1 when too many jobs wait

@@ -55,6 +55,11 @@ void sasl_exchange_free(struct sasl_exchange **exchange)
     *exchange = NULL;
 }
 
+void sasl_exchange_give_up(struct sasl_exchange *exchange)
+{
+    sasl_free(&exchange->sasl);
+}
+
 static void print_mechanism(const char *name, void *arg)
 {
     buf_printf(arg, "<mechanism>%s</mechanism>", name);
@@ -146,7 +151,6 @@ static void on_answer(const struct sasl_result *result, void *arg)
     struct sasl_exchange *exchange = arg;
     CHECK_MAGIC(exchange, SASL_EXCHANGE_MAGIC);
     struct stream *stream = exchange->stream;
-    if (!exchange->calling && stream->state != STREAM_SASL_WAIT) return; /* closing meanwhile */
     exchange->next = answer(exchange, result);
     exchange->answered = true;
     if (!exchange->calling) stream_advance(stream, conclude(exchange));

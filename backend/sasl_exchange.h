@@ -10,6 +10,9 @@
 struct sasl_exchange *sasl_exchange_new(struct stream *stream);
 void sasl_exchange_free(struct sasl_exchange **exchange);
 
+/* sasl_exchange_give_up - the stream is closing: an attempt under way is not answered any more. */
+void sasl_exchange_give_up(struct sasl_exchange *exchange);
+
 /* sasl_exchange_features - the mechanisms and channel bindings, for stream:features. */
 void sasl_exchange_features(struct sasl_exchange *exchange, struct buf *out);
 

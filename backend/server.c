@@ -162,6 +162,7 @@ static void tear_down(struct server *server)
     c2s_listen_free(&server->listeners);
     inlet_free(&server->inlet);
     control_free(&server->control);
+    atomic_store(&backend->stopping, true);
     offload_free(&backend->offload);
     store_close(&backend->store);
     if (backend->shards) {

@@ -77,6 +77,8 @@ static void go_to(struct stream *stream, enum stream_state next)
         deadline_arm(stream->shard->hurry, &stream->deadline);
     }
     if (next == STREAM_CLOSING && stream->session) session_leave(stream->session);
+    if (next == STREAM_CLOSING && stream->exchange) sasl_exchange_give_up(stream->exchange);
+    if (next == STREAM_BOUND) deadline_arm(stream->shard->idle, &stream->deadline);
     if (next == STREAM_ENDED) return;
     if (ROWS[next].input == HOLD) {
         io_pause(stream->io);
@@ -334,6 +336,7 @@ static void on_departure(void *arg)
 
 enum stream_state stream_settle(struct stream *stream)
 {
+    if (stream->state == STREAM_CLOSING) return STREAM_CLOSING; /* by what was just written to a slow reader */
     if (shard_of(stream->shard->backend, stream->bare->bare) == stream->shard) return join(stream);
     defer(stream, on_departure); /* not now: the caller is inside one of io's */
     return STREAM_MOVING;

@@ -59,7 +59,7 @@ static void wait_at_gate(void *arg)
     work(arg);
 }
 
-/* Jobs beyond the limit are refused, and those begun are finished before offload_free returns. */
+/* Jobs beyond the limit are refused, and those begun are finished before offload_free returns; all are answered. */
 static void test_limit_and_end(void **state)
 {
     struct offload *offload = offload_new(1);
@@ -77,6 +77,9 @@ static void test_limit_and_end(void **state)
     pthread_mutex_unlock(&gate);
     offload_free(&offload);
     assert_true(atomic_load(&worked) <= accepted);
+    wanted = accepted;
+    loop_run(loop);
+    assert_int_equal(answered, accepted);
 }
 
 static void test_unused(void **state)
