@@ -39,7 +39,9 @@ struct inlet {
     uid_t gateway_uid; /* may connect; ours when none is configured */
     struct event *event;
     struct list gates;
-    struct deadline_queue *retry;
+    struct deadline_queue *retry;    /* gates */
+    struct deadline_queue *reaccept; /* ourselves, when descriptors have run out */
+    struct deadline accept_retry;
     uint8_t message[PP2_MAX_BYTES];
 };
 
@@ -70,6 +72,15 @@ static bool speaks_tls(int fd)
     return recv(fd, &first, 1, MSG_PEEK | MSG_DONTWAIT) != 1 || first == 0x16;
 }
 
+/* Not a file, a pipe or a listening socket, which the loop cannot watch or nobody can write to. */
+static bool is_connection(int fd)
+{
+    int type = 0, listens = 0;
+    socklen_t len = sizeof(int);
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM &&
+           getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && !listens;
+}
+
 static void fault(struct inlet *inlet, const char *why)
 {
     counter_add(inlet->backend->counters, COUNTER_INLET_FAULTS, 1);
@@ -87,6 +98,11 @@ static void take(struct inlet *inlet, size_t len, int fd)
     }
     if (used < 0 || (size_t)used != len) {
         fault(inlet, used > 0 ? "bytes behind the header" : why);
+        close(fd);
+        return;
+    }
+    if (!is_connection(fd)) {
+        fault(inlet, "a descriptor that is no connection");
         close(fd);
         return;
     }
@@ -166,7 +182,13 @@ static void on_gateway(evutil_socket_t listener, short what, void *arg)
     struct inlet *inlet = arg;
     CHECK_MAGIC(inlet, INLET_MAGIC);
     const int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) return;
+    if (fd < 0) {
+        if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) return;
+        counter_add(inlet->backend->counters, COUNTER_ACCEPT_FAULTS, 1);
+        event_del(inlet->event);
+        deadline_arm(inlet->reaccept, &inlet->accept_retry);
+        return;
+    }
     if (!is_allowed(inlet, fd)) {
         counter_add(inlet->backend->counters, COUNTER_INLET_STRANGERS, 1);
         log_msg(LOG_LEVEL_WARN, "inlet_stranger", "a user who is not gateway-user connected");
@@ -180,6 +202,14 @@ static void on_gateway(evutil_socket_t listener, short what, void *arg)
     gate->event = event_new(event_get_base(inlet->event), fd, EV_READ | EV_PERSIST, on_message, gate);
     CHECK(gate->event && event_add(gate->event, NULL) == 0);
     list_append(&inlet->gates, &gate->link);
+}
+
+static void on_reaccept(struct deadline *deadline, void *arg)
+{
+    (void)deadline;
+    struct inlet *inlet = arg;
+    CHECK_MAGIC(inlet, INLET_MAGIC);
+    event_add(inlet->event, NULL);
 }
 
 static bool is_live(const struct sockaddr_un *un)
@@ -250,6 +280,7 @@ void inlet_start(struct inlet *inlet, struct backend *backend)
     struct loop *loop = backend->shards[0]->loop;
     inlet->backend = backend;
     inlet->retry = deadline_queue_new(loop, RETRY_MS, on_retry, inlet);
+    inlet->reaccept = deadline_queue_new(loop, RETRY_MS, on_reaccept, inlet);
     inlet->event = event_new(loop_base(loop), inlet->fd, EV_READ | EV_PERSIST, on_gateway, inlet);
     CHECK(inlet->event && event_add(inlet->event, NULL) == 0);
 }
@@ -265,6 +296,7 @@ void inlet_free(struct inlet **inlet)
     }
     if (i->event) event_free(i->event);
     deadline_queue_free(&i->retry);
+    deadline_queue_free(&i->reaccept);
     close(i->fd);
     (void)unlink(i->path);
     free(i->path);
