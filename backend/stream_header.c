@@ -45,6 +45,11 @@ const char *stream_header_check(struct stream *stream, const struct elem *header
     *text = NULL;
     if (strcmp(header->name, "stream") != 0) return "bad-format";
     if (strcmp(header->ns, NS_STREAM) != 0) return "invalid-namespace";
+    const char *content = xml_content_ns(stream->xml);
+    if (content && strcmp(content, NS_CLIENT) != 0 && strcmp(content, NS_STREAM) != 0) {
+        *text = "the stanzas' namespace is not jabber:client";
+        return "invalid-namespace";
+    }
     const char *lang = elem_get_ns(header, NS_XML, "lang");
     free(stream->lang);
     stream->lang = lang && is_language_tag(lang) ? mem_strdup(lang) : NULL;

@@ -51,6 +51,7 @@ struct xml {
     struct buf text;     /* of the open element, not yet a node */
     char *header;        /* the root's start tag as it came; NULL before it */
     size_t header_len;
+    const char *content_ns;                /* declared by it as the default; static */
     size_t unit_bytes;                     /* of the unit being read, so far */
     struct elem *unit;                     /* being built; NULL: none */
     struct elem *open;                     /* the element in it whose content is being read */
@@ -211,11 +212,21 @@ static void XMLCALL on_text(void *arg, const XML_Char *text, int len)
     buf_append(&xml->text, text, (size_t)len);
 }
 
+/* One that nobody asks for need not be kept. */
+static const char *known_content(const char *ns)
+{
+    static const char *const KNOWN[] = {NS_CLIENT, NS_SERVER, NS_STREAM};
+    for (size_t i = 0; i < ARRAY_LEN(KNOWN); i++) {
+        if (strcmp(ns, KNOWN[i]) == 0) return KNOWN[i];
+    }
+    return "";
+}
+
 static void XMLCALL on_namespace(void *arg, const XML_Char *prefix, const XML_Char *ns)
 {
-    (void)prefix;
-    (void)ns;
-    from_expat(arg)->declarations++;
+    struct xml *xml = from_expat(arg);
+    xml->declarations++;
+    if (xml->depth == 0 && !prefix) xml->content_ns = ns ? known_content(ns) : NULL;
 }
 
 static void XMLCALL on_declaration(void *arg, const XML_Char *version, const XML_Char *encoding, int standalone)
@@ -459,6 +470,11 @@ const char *xml_fault(const struct xml *xml, const char **text)
 {
     if (text) *text = xml->text_of_fault;
     return xml->condition;
+}
+
+const char *xml_content_ns(const struct xml *xml)
+{
+    return xml->content_ns;
 }
 
 int xml_idle(const struct xml *xml)

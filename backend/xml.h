@@ -50,6 +50,10 @@ MUSTCHECK enum xml_unit xml_next(struct xml *xml, const uint8_t **data, size_t *
  * "policy-violation", "unsupported-encoding", "bad-format") and a short static text for people; NULL: no fault. */
 const char *xml_fault(const struct xml *xml, const char **text);
 
+/* xml_content_ns - the namespace of the stanzas (RFC 6120 section 4.8.2), once the header is there: what it declares as
+ * the default.  NULL: nothing; "": none of jabber:client, jabber:server and the stream's own. */
+const char *xml_content_ns(const struct xml *xml);
+
 /* xml_idle - nothing is half read: between units. */
 int xml_idle(const struct xml *xml);
 

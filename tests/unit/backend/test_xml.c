@@ -148,6 +148,38 @@ static void namespaces_are_resolved(void **state)
     in_stream(&XML_LIMITS_AUTHENTICATED, "<a:b:c xmlns:a='u'/>", "!not-well-formed");
 }
 
+static void the_namespace_of_the_stanzas_is_told(void **state)
+{
+    static const struct {
+        const char *declared, *content;
+    } rows[] = {{"xmlns='jabber:client'", NS_CLIENT},
+                {"xmlns='jabber:server' xmlns:client='jabber:client'", NS_SERVER},
+                {"xmlns='jabber:whatever'", ""},
+                {"xmlns='" NS_STREAM "'", NS_STREAM},
+                {"xmlns=''", NULL},
+                {"xmlns:client='jabber:client'", NULL}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct xml *xml = xml_new(&XML_LIMITS_UNAUTHENTICATED);
+        char text[256];
+        snprintf(text, sizeof(text), "<s:stream xmlns:s='" NS_STREAM "' %s><s:a xmlns='jabber:server'/>",
+                 rows[i].declared);
+        const uint8_t *data = (const uint8_t *)text;
+        size_t len = strlen(text);
+        for (enum xml_unit wanted = XML_STREAM_START; wanted <= XML_STANZA; wanted++) {
+            struct elem *elem = NULL;
+            assert_int_equal(xml_next(xml, &data, &len, &elem), wanted);
+            elem_free(&elem);
+            const char *content = xml_content_ns(xml);
+            assert_true(content && rows[i].content ? strcmp(content, rows[i].content) == 0
+                                                   : content == rows[i].content);
+        }
+        xml_reset(xml);
+        assert_null(xml_content_ns(xml));
+        xml_free(&xml);
+    }
+}
+
 static void what_is_not_xml_is_refused_at_once(void **state)
 {
     (void)state;
@@ -430,6 +462,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stream_is_cut_into_units),
         cmocka_unit_test(namespaces_are_resolved),
+        cmocka_unit_test(the_namespace_of_the_stanzas_is_told),
         cmocka_unit_test(what_is_not_xml_is_refused_at_once),
         cmocka_unit_test(faults_inside_a_stream),
         cmocka_unit_test(what_xmpp_forbids_is_restricted),
