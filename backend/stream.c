@@ -47,6 +47,11 @@ const char *stream_state_name(const struct stream *stream)
     return ROWS[stream->state].name;
 }
 
+const char *stream_end_state_name(const struct stream *stream)
+{
+    return ROWS[stream->state == STREAM_CLOSING ? stream->ended_in : stream->state].name;
+}
+
 const char *stream_lang(const struct stream *stream)
 {
     return stream->lang;
@@ -70,6 +75,7 @@ static void go_to(struct stream *stream, enum stream_state next)
     if (stream->state == next) return;
     if (stream->state == STREAM_ENDED || (stream->state == STREAM_CLOSING && next != STREAM_ENDED)) return;
     stream_log_state(stream, ROWS[next].name);
+    if (stream->state != STREAM_CLOSING) stream->ended_in = stream->state;
     stream->state = next;
     if (!ROWS[next].hurried) {
         deadline_disarm(&stream->deadline);

@@ -61,8 +61,9 @@ struct stream_origin {
 struct stream {
     unsigned magic;
     enum stream_state state;
-    enum end_reason end; /* why it ends: from CLOSING on */
-    struct list link;    /* shard->streams */
+    enum end_reason end;        /* why it ends: from CLOSING on */
+    enum stream_state ended_in; /* the state before CLOSING */
+    struct list link;           /* shard->streams */
     struct shard *shard;
     int fd; /* io's, once there is one */
     struct io *io;
@@ -126,6 +127,8 @@ enum stream_state stream_settle(struct stream *stream);
 
 const char *stream_lang(const struct stream *stream);
 const char *stream_state_name(const struct stream *stream);
+/* stream_end_state_name - the state in which its end was decided. */
+const char *stream_end_state_name(const struct stream *stream);
 
 /* stream_on_hurry, stream_on_idle - auth-timeout is over; nothing came for STREAM_IDLE_MS: for the shard's deadline
  * queues. */

@@ -59,7 +59,7 @@ void stream_log_end(const struct stream *stream)
     log_str(&line, "reason", end_reason_name(stream->end));
     log_str(&line, "why", stream->why);
     who(&line, stream);
-    log_str(&line, "state", stream_state_name(stream));
+    log_str(&line, "state", stream_end_state_name(stream));
     log_uint(&line, "bytes_in", io_bytes_in(stream->io));
     log_uint(&line, "bytes_out", io_bytes_out(stream->io));
     log_int(&line, "ms", loop_now_ms(stream->shard->loop) - stream->begun_ms);
