@@ -5,7 +5,7 @@ import re
 from lint_common import ROOT, files
 
 # A function's body opens and closes with a brace in the first column.
-BODY = re.compile(r"^(?:[a-z_].*\b)?(\w+)\([^;{]*\)\n\{\n(.*?)^\}", re.M | re.S)
+BODY = re.compile(r"^(?:[a-z_][^\n]*\b)?(\w+)\([^;{]*\)\n\{\n(.*?)^\}", re.M | re.S)
 
 for path in files(".c", ".h", tests=True):
     text = (ROOT / path).read_text()

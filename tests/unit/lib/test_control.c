@@ -29,6 +29,7 @@ struct fixture {
     struct control_request *_Atomic held;
     int finished[2];
     int done;
+    int pair;        /* the client's end of a socket pair */
     char text[4096]; /* what the client saw */
 };
 
@@ -439,6 +440,44 @@ static void places_where_nobody_can_listen(void **state)
     assert_string_equal(why, "none/x: cannot listen there: No such file or directory");
 }
 
+static void client_calls_over_fd(struct fixture *f)
+{
+    json_t *args = json_pack("{s:s}", "name", "over a pair");
+    for (int i = 0; i < 2; i++) {
+        json_t *answer = control_call_fd(f->pair, "echo", args, why, sizeof why);
+        const char *name = json_string_value(json_object_get(json_object_get(answer, "result"), "name"));
+        snprintf(f->text + strlen(f->text), sizeof f->text - strlen(f->text), "%s\n", name ? name : why);
+        json_decref(answer);
+    }
+    json_decref(args);
+    close(f->pair);
+}
+
+/* The descriptor stays the caller's, and blocking or not makes no difference. */
+static void calls_over_a_connected_descriptor(void **state)
+{
+    struct fixture *f = *state;
+    int pair[2];
+    control_free(&f->control);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    f->control = control_serve_fd(f->loop, pair[0], COMMANDS, ARRAY_LEN(COMMANDS), f, NULL);
+    f->pair = pair[1];
+    run_client(f, client_calls_over_fd);
+    assert_string_equal(f->text, "over a pair\nover a pair\n");
+}
+
+static void a_call_over_a_closed_descriptor(void **state)
+{
+    (void)state;
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    close(pair[0]);
+    assert_null(control_call_fd(pair[1], "null", NULL, why, sizeof why));
+    assert_int_equal(errno, EPIPE);
+    assert_string_equal(why, "control connection: no answer: closed without an answer");
+    close(pair[1]);
+}
+
 static void calls_that_reach_nobody(void **state)
 {
     (void)state;
@@ -517,6 +556,8 @@ int main(void)
         TEST(a_live_socket_is_not_replaced),
         TEST(a_stale_socket_is_replaced),
         TEST(places_where_nobody_can_listen),
+        TEST(calls_over_a_connected_descriptor),
+        TEST(a_call_over_a_closed_descriptor),
         TEST(calls_that_reach_nobody),
         TEST(strangers_are_refused),
     };
