@@ -90,10 +90,11 @@ int proc_drop_privileges(const char *user, const char *group, char *why, size_t 
 {
     uid_t uid;
     gid_t gid;
-    if (user == NULL) return 0;
+    /* Whoever is not root may still have been started with capabilities, to bind a low port. */
+    if (user == NULL) return geteuid() == 0 ? 0 : drop_capabilities(why, cap);
     if (find_user(user, group, &uid, &gid, why, cap) < 0) return -1;
     if (geteuid() != 0) {
-        if (uid == geteuid() && uid == getuid()) return 0;
+        if (uid == geteuid() && uid == getuid()) return drop_capabilities(why, cap);
         snprintf(why, cap, "only root can become user \"%s\"", user);
         return -1;
     }

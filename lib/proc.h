@@ -8,7 +8,8 @@
 #include <sys/types.h>
 
 /* proc_drop_privileges - become user (and its groups; group overrides the primary one when not NULL) for ever, keeping
- * no capability.  A NULL user changes nothing; so does a process that is not root and already is that user.
+ * no capability.  A NULL user: stay who we are, and give up the capabilities unless that is root.  A process that is
+ * not root can only be that user already.
  * Returns 0, or -1 and a message in why. */
 MUSTCHECK int proc_drop_privileges(const char *user, const char *group, char *why, size_t cap);
 

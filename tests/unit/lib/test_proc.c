@@ -8,14 +8,17 @@
 #include <cmocka.h>
 
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -68,12 +71,29 @@ static int become_nobody_of_daemon(void)
     return getgid() == gr->gr_gid && getegid() == gr->gr_gid ? 0 : 2;
 }
 
+/* As a service manager starts a server that is not root and binds a low port. */
+static int nobody_with_capabilities(void)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3] = {0};
+    const struct passwd *pw = getpwnam("nobody");
+    if (pw == NULL || prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0) return 1;
+    if (setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0) return 2;
+    caps[0].effective = caps[0].permitted = caps[0].inheritable = 1U << CAP_NET_BIND_SERVICE;
+    if (syscall(SYS_capset, &head, caps) < 0) return 3;
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_BIND_SERVICE, 0, 0) < 0) return 4;
+    if (status_field("CapEff:") == 0) return 5;
+    if (proc_drop_privileges(NULL, NULL, why, sizeof why) < 0) return 6;
+    return status_field("CapPrm:") || status_field("CapEff:") || status_field("CapAmb:") ? 7 : 0;
+}
+
 static void privileges_are_dropped_for_ever(void **state)
 {
     (void)state;
     if (geteuid() != 0) skip();
     assert_int_equal(run_child(become_nobody), 0);
     assert_int_equal(run_child(become_nobody_of_daemon), 0);
+    assert_int_equal(run_child(nobody_with_capabilities), 0);
 }
 
 static void users_that_cannot_be_taken_on(void **state)
