@@ -284,6 +284,8 @@ void conn_drive(struct conn *conn, unsigned wake)
 void conn_close(struct conn *conn, enum close_reason reason)
 {
     CHECK_MAGIC(conn, CONN_MAGIC);
+    /* Neither side has ended it: what was cut off must not look complete. */
+    if (conn->server_side.fd >= 0) conn->reset = true;
     enter(conn, conn_ends(conn, reason));
     finish(conn);
 }

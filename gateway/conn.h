@@ -84,7 +84,7 @@ void conn_start(struct worker *worker, const struct listener_config *listener, i
 /* conn_drive - run steps until one stays; the connection may be gone afterwards (freed at the end of the turn). */
 void conn_drive(struct conn *conn, unsigned wake);
 
-/* conn_close - end a connection from outside its steps: the worker stops. */
+/* conn_close - end a connection from outside its steps: the worker stops.  A proxied one is reset. */
 void conn_close(struct conn *conn, enum close_reason reason);
 
 /* For steps. */
