@@ -76,8 +76,12 @@ static void on_hard_stop(evutil_socket_t fd, short what, void *arg)
 {
     struct master *master = arg;
     (void)fd, (void)what;
-    for (size_t i = 0; i < master->config->workers; i++)
-        if (master->workers[i].pid != 0) kill(master->workers[i].pid, SIGKILL);
+    for (size_t i = 0; i < master->config->workers; i++) {
+        const struct master_worker *worker = &master->workers[i];
+        if (worker->pid == 0) continue;
+        log_msg(LOG_LEVEL_WARN, "hard_stop", "worker %zu (pid %d) did not end in time", i, (int)worker->pid);
+        kill(worker->pid, SIGKILL);
+    }
 }
 
 static void close_channel(struct master_worker *worker)

@@ -23,7 +23,7 @@ RESET = struct.pack("ii", 1, 0)
 MIB = 1 << 20
 
 CONFIG = """
-drain-timeout = 2s
+drain-timeout = {drain}
 {extra}
 listener "public" {{ address = "127.0.0.1:{port}" }}
 upstream "server" {{ server = "{server}" connect-timeout = 20s }}
@@ -37,12 +37,12 @@ route "http" {{ protocol = "http" proxy = "server" }}
 class Front:
     """A gateway before a server that the test plays itself."""
 
-    def __init__(self, place, extra="", server=None, limit=None):
+    def __init__(self, place, extra="", server=None, limit=None, drain="2s"):
         self.place, self.port, self.server = place, reserve_port(), server or socket.create_server(("127.0.0.1", 0))
         self.server.settimeout(PATIENCE_S)
         name = self.server.getsockname()
         self.gateway = Gateway(place, CONFIG.format(
-            extra=extra, port=self.port, path=place.path,
+            extra=extra, drain=drain, port=self.port, path=place.path,
             server=f"unix:{name}" if isinstance(name, str) else "%s:%d" % name[:2]))
         if limit is not None:
             self.gateway.arguments = ["sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh", *self.gateway.arguments]
@@ -293,6 +293,28 @@ def test_draining_lets_connections_finish(front):
     assert read_to_end(client) == (b"", "end")
     client.close()
     assert one.gateway.popen.wait(PATIENCE_S) == 0
+
+
+@pytest.mark.release
+def test_what_draining_cuts_off_does_not_look_complete(front):
+    one = front(drain="100ms")
+    client, server = one.pair()
+    server.sendall(b"the first half")
+    assert read_exactly(client, 14) == b"the first half"
+    one.gateway.signal(signal.SIGTERM)
+    assert read_to_end(client) == (b"", "reset")
+    assert read_to_end(server) == (b"", "reset")
+    assert one.gateway.popen.wait(PATIENCE_S) == 0
+    assert one.gateway.log(event="close")[0]["reason"] == "drained"
+
+
+@pytest.mark.release
+def test_a_worker_that_hangs_does_not_keep_the_gateway_from_ending(front):
+    one = front(drain="100ms")
+    os.kill(one.workers()[0], signal.SIGSTOP)
+    one.gateway.signal(signal.SIGTERM)
+    assert one.gateway.popen.wait(PATIENCE_S) == 0
+    assert one.gateway.log(event="hard_stop")
 
 
 @pytest.mark.release
