@@ -9,6 +9,7 @@ const struct probe PROBES[] = {
     {"http", probe_http_look, "HTTP/1, by its request line."},
     {"http2", probe_http2_look, "HTTP/2 without TLS, by its preface."},
     {"xmpp", probe_xmpp_look, "XMPP without TLS, by its XML declaration or stream header."},
+    {"ssh", probe_ssh_look, "SSH, by the client's identification."},
 };
 const size_t PROBE_COUNT = ARRAY_LEN(PROBES);
 

@@ -17,4 +17,7 @@ enum probe_verdict probe_http2_look(struct sight *sight);
 /* XMPP over TCP.  Source: RFC 6120 sections 4.2 and 11.5. */
 enum probe_verdict probe_xmpp_look(struct sight *sight);
 
+/* SSH clients that speak first, by their identification.  Source: RFC 4253 sections 4.2 and 5.1. */
+enum probe_verdict probe_ssh_look(struct sight *sight);
+
 #endif

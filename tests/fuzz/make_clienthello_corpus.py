@@ -141,6 +141,8 @@ def samples():
     yield "text_xmpp", b"<?xml version='1.0'?><stream:stream to='example.test' xmlns='jabber:client'>"
     yield "text_xmpp_marked", b"\xef\xbb\xbf \n<stream:stream to='example.test'>"
     yield "text_ssh", b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"
+    yield "text_ssh_199", b"SSH-1.99-PuTTY_Release_0.78\r\n"
+    yield "text_ssh_1", b"SSH-1.5-1.2.27\n"
     yield "text_smtp", b"EHLO mail.example.test\r\n"
 
 

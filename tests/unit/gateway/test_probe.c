@@ -167,6 +167,31 @@ static void xmpp_takes_openings(void **state)
     assert_int_equal(PROBES[xmpp].look(&sight), PROBE_MATCH);
 }
 
+static void ssh_takes_identifications(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum probe_verdict verdict, final;
+    } ROWS[] = {
+        {"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", PROBE_MATCH, PROBE_MATCH},
+        {"SSH-2.0-", PROBE_MATCH, PROBE_MATCH},
+        {"SSH-1.99-x", PROBE_MATCH, PROBE_MATCH},
+        {"S", PROBE_MORE, PROBE_NO},
+        {"SSH-2.0", PROBE_MORE, PROBE_NO},
+        {"SSH-1.99", PROBE_MORE, PROBE_NO},
+        {"SSH-1.9-", PROBE_NO, PROBE_NO},
+        {"SSH-1.5-1.2.27\n", PROBE_NO, PROBE_NO},
+        {"SSH-2.00", PROBE_NO, PROBE_NO},
+        {"ssh-2.0-", PROBE_NO, PROBE_NO},
+        {"\nSSH-2.0-", PROBE_NO, PROBE_NO},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        assert_int_equal(look("ssh", ROWS[i].text, false), ROWS[i].verdict);
+        assert_int_equal(look("ssh", ROWS[i].text, true), ROWS[i].final);
+    }
+}
+
 static void tls_fills_the_sight(void **state)
 {
     (void)state;
@@ -230,10 +255,11 @@ static void protocols_exclude_each_other(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(probes_are_found_by_name), cmocka_unit_test(nothing_seen_is_more_until_final),
-        cmocka_unit_test(http_takes_request_lines), cmocka_unit_test(http_has_a_limit),
-        cmocka_unit_test(http2_takes_the_preface),  cmocka_unit_test(xmpp_takes_openings),
-        cmocka_unit_test(tls_fills_the_sight),      cmocka_unit_test(protocols_exclude_each_other),
+        cmocka_unit_test(probes_are_found_by_name),     cmocka_unit_test(nothing_seen_is_more_until_final),
+        cmocka_unit_test(http_takes_request_lines),     cmocka_unit_test(http_has_a_limit),
+        cmocka_unit_test(http2_takes_the_preface),      cmocka_unit_test(xmpp_takes_openings),
+        cmocka_unit_test(ssh_takes_identifications),    cmocka_unit_test(tls_fills_the_sight),
+        cmocka_unit_test(protocols_exclude_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -246,7 +246,7 @@ static void conditions_are_checked(void **state)
 {
     (void)state;
     refused("route \"a\" {\n listener = {\"public\", \"nowhere\"}\n proxy = \"web\" }\n", 8, "listener", "\"nowhere\"");
-    refused("route \"a\" { protocol = {\"ftp\"} proxy = \"web\" }\n", 7, "tls, http, http2, xmpp", "\"ftp\"");
+    refused("route \"a\" { protocol = {\"ftp\"} proxy = \"web\" }\n", 7, "tls, http, http2, xmpp, ssh", "\"ftp\"");
     refused("route \"a\" { sni = {\"a b\"} proxy = \"web\" }\n", 7, "host name", "\"a b\"");
     refused("route \"a\" { sni = {\"caf\xc3\xa9.test\"} proxy = \"web\" }\n", 7, "xn--", "sni");
     refused("route \"a\" { sni = {\"192.0.2.1\"} proxy = \"web\" }\n", 7, "IP address", "192.0.2.1");

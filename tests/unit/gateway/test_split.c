@@ -27,7 +27,7 @@ static const char *const ROUTES[] = {
     "route \"r4\" { on-timeout = true proxy = \"u\" }\n",
     "route \"r1\" { proxy = \"u\" }\n",
     "route \"r1\" { listener = {\"a\"} protocol = {\"http2\"} proxy = \"u\" }\n"
-    "route \"r2\" { protocol = {\"http\"} proxy = \"u\" }\n"
+    "route \"r2\" { protocol = {\"http\", \"ssh\"} proxy = \"u\" }\n"
     "route \"r3\" { protocol = {\"tls\", \"xmpp\"} refuse = \"reset\" }\n",
     "",
 };
