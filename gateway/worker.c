@@ -22,8 +22,8 @@
 enum {
     WORKER_MAGIC = 0x574f524b,
     NAP_MS = 50,              /* a pause before asking the kernel again for what it will not tell by an event */
-    DESCRIPTORS_PER_CONN = 2, /* client and server; pipes come and go */
-    DESCRIPTORS_OTHER = 64,
+    DESCRIPTORS_PER_CONN = 2, /* client and server */
+    DESCRIPTORS_OTHER = 128,  /* listeners, backends, idle pipes; without a descriptor for a pipe bytes are copied */
 };
 
 static void on_deadline(struct deadline *d, void *arg)

@@ -196,7 +196,7 @@ def test_one_connection_too_many_is_closed(front):
 @pytest.mark.release
 def test_few_descriptors_mean_few_connections(front):
     """Those beyond are closed and counted, rather than left waiting in the kernel's queue."""
-    one = front(limit=84)
+    one = front(limit=148)
     held = [one.pair() for _ in range(10)]
     for _ in range(20):
         with connect(one.port) as refused:
