@@ -367,7 +367,7 @@ int master_run(struct gateway_config *config)
     master->started_ms = loop_now_ms(master->loop);
     if (master_open(master, why, sizeof(why)) < 0) {
         fprintf(stderr, "postern-gateway: %s\n", why);
-        log_msg(LOG_LEVEL_ERROR, "start_failed", "%s", why);
+        if (log_descriptor() != STDERR_FILENO) log_msg(LOG_LEVEL_ERROR, "start_failed", "%s", why);
         master_free(&master);
         return EXIT_FAILURE;
     }
