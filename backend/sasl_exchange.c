@@ -101,6 +101,12 @@ static void write_data(struct stream *stream, const char *name, const uint8_t *d
     stream_write_buf(stream, &out);
 }
 
+static enum stream_state one_more_failure(struct sasl_exchange *exchange)
+{
+    if (++exchange->failures < FAILURES_MAX) return STREAM_SASL;
+    return stream_fail(exchange->stream, END_AUTH_FAILED, "policy-violation", "too many failed attempts");
+}
+
 static enum stream_state failed(struct sasl_exchange *exchange, const char *condition)
 {
     struct stream *stream = exchange->stream;
@@ -110,8 +116,7 @@ static enum stream_state failed(struct sasl_exchange *exchange, const char *cond
     buf_printf(&out, "<failure xmlns='" NS_SASL "'><%s/></failure>", condition);
     stream_write_buf(stream, &out);
     shard_count(stream->shard, COUNTER_AUTH_FAILURES);
-    if (++exchange->failures < FAILURES_MAX) return STREAM_SASL;
-    return stream_fail(stream, END_AUTH_FAILED, "policy-violation", "too many failed attempts");
+    return one_more_failure(exchange);
 }
 
 static enum stream_state answer(struct sasl_exchange *exchange, const struct sasl_result *result)
@@ -199,7 +204,11 @@ static enum stream_state step(struct sasl_exchange *exchange, const struct elem 
     const uint8_t *data = NULL;
     size_t len = 0;
     exchange->over = exchange->answered = false;
-    if (is_auth) sasl_free(&exchange->sasl); /* a client may begin anew at any time */
+    if (is_auth && exchange->sasl) {
+        /* A client may begin anew at any time, but not for ever: each attempt asks the store. */
+        sasl_free(&exchange->sasl);
+        if (one_more_failure(exchange) == STREAM_CLOSING) return STREAM_CLOSING;
+    }
     if (!decode(elem, &data, &len)) return failed(exchange, "incorrect-encoding");
     if (!is_auth && !exchange->sasl) return failed(exchange, "malformed-request");
     exchange->calling = true;

@@ -102,6 +102,17 @@ def test_a_stream_of_another_kind(alone, namespace):
     server.backend.wait_log(event="stream_end", reason="bad_header")
 
 
+def test_authentication_begun_again_and_again(alone):
+    """Each attempt asks the store, so those given up count like those that failed."""
+    server = alone(users=())
+    first = base64.b64encode(b"n,,n=user0,r=abc").decode()
+    with server.client() as client:
+        client.send(HEADER + f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>{first}</auth>" * 9)
+        text = client.receive_all()[0].decode()
+    assert text.count("<challenge") == 5 and "<policy-violation" in text
+    server.backend.wait_log(event="stream_end", reason="auth_failed", state="sasl")
+
+
 class Admin(threading.Thread):
     """Makes accounts, one after another, as long as the server answers; knows which ones it was promised."""
 
