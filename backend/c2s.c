@@ -112,7 +112,9 @@ enum stream_state c2s_stanza(struct stream *stream, struct elem *elem)
 {
     const struct session_fault fault = session_receive(stream->session, elem);
     if (fault.condition) return stream_fail(stream, END_BAD_STANZA, fault.condition, fault.text);
-    return STREAM_BOUND;
+    if (!stream->session->ahead) return STREAM_BOUND;
+    shard_count(stream->shard, COUNTER_PAUSES);
+    return STREAM_PAUSED;
 }
 
 /* RFC 3921 section 3: nothing to do, for the session began with the resource. */

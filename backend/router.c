@@ -8,6 +8,8 @@
 #include "backend/stanza_error.h"
 #include "backend/user.h"
 
+enum { BACKLOG_MAX_BYTES = 4 * 1024 * 1024 };
+
 static void drop(struct shard *shard, struct stanza *stanza)
 {
     shard_count(shard, COUNTER_STANZAS_DROPPED);
@@ -93,7 +95,15 @@ static void deliver_here(struct shard *shard, struct stanza *stanza)
 static void on_arrival(void *arg)
 {
     struct stanza *stanza = arg;
-    deliver_here(stanza->bound_for, stanza);
+    struct shard *owner = stanza->bound_for;
+    atomic_fetch_sub(&owner->backlog_bytes, arena_bytes(stanza->elem->arena));
+    deliver_here(owner, stanza);
+}
+
+bool router_is_behind(const struct shard *here, const char *bare)
+{
+    const struct shard *owner = shard_of(here->backend, bare);
+    return owner != here && atomic_load(&owner->backlog_bytes) > BACKLOG_MAX_BYTES;
 }
 
 void router_deliver(struct shard *here, struct stanza *stanza)
@@ -114,6 +124,7 @@ void router_deliver(struct shard *here, struct stanza *stanza)
         drop(here, stanza); /* the other shard may have read its mailbox for the last time */
     } else {
         stanza->bound_for = owner;
+        atomic_fetch_add(&owner->backlog_bytes, arena_bytes(stanza->elem->arena));
         mailbox_post(owner->mailbox, on_arrival, stanza);
     }
 }

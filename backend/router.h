@@ -4,6 +4,8 @@
 
 #include "backend/stanza.h"
 
+#include <stdbool.h>
+
 struct shard;
 
 /* router_deliver - bring a stanza (taken; both addresses set) from its sender's shard to where its "to" lives: a
@@ -11,5 +13,9 @@ struct shard;
  * or dropped, as RFC 6121 section 8.5 says.  Order is kept for each pair of addresses: the way of a pair is always the
  * same, and mailboxes keep order.  A stanza to a host is handled on the sender's shard: a host has no state. */
 void router_deliver(struct shard *here, struct stanza *stanza);
+
+/* router_is_behind - whether so much waits for the shard of a bare address already that who sends to it must pause: a
+ * mailbox has no end. */
+bool router_is_behind(const struct shard *here, const char *bare);
 
 #endif

@@ -22,6 +22,7 @@ struct session {
     int64_t since_ms;
     bool available; /* has sent initial presence */
     int priority;   /* of its presence: -128 to 127 */
+    bool ahead;     /* the last stanza went to somebody who has too many waiting */
 };
 
 enum { SESSION_MAX_RESOURCES = 50 }; /* of one user */

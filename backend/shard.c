@@ -23,6 +23,7 @@ static struct shard *shard_new(struct backend *backend, unsigned index)
     shard->users = map_new();
     shard->hurry = deadline_queue_new(shard->loop, backend->config->auth_timeout_ms, stream_on_hurry, shard);
     shard->idle = deadline_queue_new(shard->loop, STREAM_IDLE_MS, stream_on_idle, shard);
+    shard->pause = deadline_queue_new(shard->loop, STREAM_PAUSE_MS, stream_on_pause_over, shard);
     /* an exchange that is under way when an account changes is over by then: a moved stream has its time twice */
     shard->forget = deadline_queue_new(shard->loop, 2 * backend->config->auth_timeout_ms, user_on_forget, shard);
     return shard;
@@ -144,6 +145,7 @@ static void shard_free(struct shard **shard)
     *shard = NULL;
     deadline_queue_free(&s->hurry);
     deadline_queue_free(&s->idle);
+    deadline_queue_free(&s->pause);
     deadline_queue_free(&s->forget);
     deadline_queue_free(&s->stop);
     map_each(s->users, forget_user, NULL);

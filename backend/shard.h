@@ -12,13 +12,14 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-/* All members but backend, index, loop and mailbox are touched by the shard's own thread only. */
+/* All members but backend, index, loop, mailbox and backlog_bytes are touched by the shard's own thread only. */
 struct shard {
     unsigned magic;
     unsigned index;
     struct backend *backend;
     struct loop *loop;
     struct mailbox *mailbox;
+    _Atomic size_t backlog_bytes; /* of the stanzas in the mailbox */
     pthread_t thread;
     bool has_thread;
     bool stopping;
@@ -26,6 +27,7 @@ struct shard {
     struct map *users;             /* by bare JID; struct user */
     struct deadline_queue *hurry;  /* streams that are not bound yet: auth-timeout */
     struct deadline_queue *idle;   /* bound streams from which something came lately */
+    struct deadline_queue *pause;  /* streams that are ahead of those they send to */
     struct deadline_queue *forget; /* users whose cut-off is over */
     struct deadline_queue *stop;   /* shard 0: how long an orderly stop may take */
     struct deadline stop_limit;

@@ -32,7 +32,8 @@ static const struct stream_row ROWS[] = {
     [STREAM_PLAIN] = {"plain", c2s_before_tls, TAKE, true}, [STREAM_SASL] = {"sasl", sasl_exchange_step, TAKE, true},
     [STREAM_SASL_WAIT] = {"sasl_wait", NULL, HOLD, true},   [STREAM_MOVING] = {"moving", NULL, HOLD, true},
     [STREAM_BINDING] = {"binding", c2s_bind, TAKE, true},   [STREAM_BOUND] = {"bound", c2s_stanza, TAKE, false},
-    [STREAM_CLOSING] = {"closing", NULL, DROP, false},      [STREAM_ENDED] = {"ended", NULL, DROP, false},
+    [STREAM_PAUSED] = {"paused", NULL, HOLD, false},        [STREAM_CLOSING] = {"closing", NULL, DROP, false},
+    [STREAM_ENDED] = {"ended", NULL, DROP, false},
 };
 
 static struct stream *stream_of(void *arg)
@@ -85,6 +86,7 @@ static void go_to(struct stream *stream, enum stream_state next)
     if (next == STREAM_CLOSING && stream->session) session_leave(stream->session);
     if (next == STREAM_CLOSING && stream->exchange) sasl_exchange_give_up(stream->exchange);
     if (next == STREAM_BOUND) deadline_arm(stream->shard->idle, &stream->deadline);
+    if (next == STREAM_PAUSED) deadline_arm(stream->shard->pause, &stream->deadline);
     if (next == STREAM_ENDED) return;
     if (ROWS[next].input == HOLD) {
         io_pause(stream->io);
@@ -286,6 +288,12 @@ void stream_on_hurry(struct deadline *deadline, void *shard)
     (void)shard;
     struct stream *stream = stream_of(CONTAINER_OF(deadline, struct stream, deadline));
     stream_fail(stream, END_AUTH_TIMEOUT, "connection-timeout", "no resource was bound in time");
+}
+
+void stream_on_pause_over(struct deadline *deadline, void *shard)
+{
+    (void)shard;
+    stream_advance(stream_of(CONTAINER_OF(deadline, struct stream, deadline)), STREAM_BOUND);
 }
 
 void stream_on_idle(struct deadline *deadline, void *shard)

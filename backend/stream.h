@@ -29,6 +29,7 @@ enum {
     STREAM_ID_BYTES = 16,              /* random bytes; twice as many characters */
     STREAM_LINGER_MS = 3000,           /* for the client's end after ours */
     STREAM_IDLE_MS = 10000,            /* then an idle session gives back what can be made anew */
+    STREAM_PAUSE_MS = 10,              /* for those it sends to, to catch up */
     STREAM_OUTPUT_MAX_BYTES = 2097152, /* queued for a client that does not read */
     STREAM_CONNECTION_ID_BYTES = 64,   /* with its NUL */
     STREAM_MECHANISM_BYTES = 24,       /* likewise */
@@ -43,6 +44,7 @@ enum stream_state {
     STREAM_MOVING,    /* on the way to the user's shard: input is held back */
     STREAM_BINDING,   /* authenticated; resource binding is expected */
     STREAM_BOUND,     /* stanzas */
+    STREAM_PAUSED,    /* likewise, but those it sends to have too much to do: input is held back for a moment */
     STREAM_CLOSING,   /* our direction has ended or is about to: input is dropped */
     STREAM_ENDED,
 };
@@ -69,7 +71,7 @@ struct stream {
     struct io *io;
     struct xml *xml;
     struct buf held;
-    struct deadline deadline; /* of auth-timeout; once bound, of idleness */
+    struct deadline deadline; /* of auth-timeout; once bound, of idleness or a pause */
     struct loop_deferred deferred;
     bool header_sent, secure;
     const struct host *host;        /* by stream header; before it by SNI, or the first one */
@@ -130,9 +132,10 @@ const char *stream_state_name(const struct stream *stream);
 /* stream_end_state_name - the state in which its end was decided. */
 const char *stream_end_state_name(const struct stream *stream);
 
-/* stream_on_hurry, stream_on_idle - auth-timeout is over; nothing came for STREAM_IDLE_MS: for the shard's deadline
- * queues. */
+/* stream_on_hurry, stream_on_pause_over, stream_on_idle - auth-timeout is over; a pause is; nothing came for
+ * STREAM_IDLE_MS: for the shard's deadline queues. */
 void stream_on_hurry(struct deadline *deadline, void *shard);
+void stream_on_pause_over(struct deadline *deadline, void *shard);
 void stream_on_idle(struct deadline *deadline, void *shard);
 
 #endif
