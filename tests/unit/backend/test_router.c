@@ -5,6 +5,7 @@
 #include "backend/dispatch.h"
 #include "backend/host.h"
 #include "backend/ns.h"
+#include "backend/router.h"
 #include "backend/session.h"
 #include "backend/shard.h"
 #include "backend/stream.h"
@@ -76,6 +77,12 @@ void stream_on_hurry(struct deadline *deadline, void *shard)
 }
 
 void stream_on_idle(struct deadline *deadline, void *shard)
+{
+    (void)deadline;
+    (void)shard;
+}
+
+void stream_on_pause_over(struct deadline *deadline, void *shard)
 {
     (void)deadline;
     (void)shard;
@@ -261,6 +268,37 @@ static void order_is_kept(void **state)
 }
 
 /* RFC 6121 section 8.5.2.1.1 */
+/* What is sent faster than the other shard takes it is not lost; the sender is told to pause, until it was taken. */
+static void a_shard_that_is_behind(void **state)
+{
+    struct client romeo, juliet;
+    static char text[4096 + 128];
+    unsigned sent = 0;
+    (void)state;
+    bind_as(&romeo, "romeo@example.test", "a");
+    bind_as(&juliet, other_shard_user(), "b");
+    const char *bare = juliet.stream.session->jid->bare;
+    const struct shard *here = shard_of(&backend, "romeo@example.test");
+    const int len = snprintf(text, sizeof(text), "<message to='%s/b'><body>", bare);
+    memset(text + len, 'x', 4096);
+    strcpy(text + len + 4096, "</body></message>");
+    const uint64_t before = counter_get(backend.counters, COUNTER_STANZAS_OUT);
+    while (!romeo.stream.session->ahead) {
+        assert_null(session_receive(romeo.stream.session, parse(text)).condition);
+        assert_in_range(++sent, 1, 2000);
+    }
+    assert_in_range(sent, 500, 2000);
+    assert_true(router_is_behind(here, bare));
+    assert_false(router_is_behind(here, "romeo@example.test"));
+    settle();
+    assert_false(router_is_behind(here, bare));
+    assert_int_equal(counter_get(backend.counters, COUNTER_STANZAS_OUT), before + sent);
+    assert_null(say(&romeo, "<message to='romeo@example.test/a'/>"));
+    assert_false(romeo.stream.session->ahead);
+    leave(&romeo);
+    leave(&juliet);
+}
+
 static void message_to_bare_goes_to_the_most_available(void **state)
 {
     struct client romeo, high, same, low, negative, absent;
@@ -469,6 +507,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(message_between_shards),
         cmocka_unit_test(order_is_kept),
+        cmocka_unit_test(a_shard_that_is_behind),
         cmocka_unit_test(message_to_bare_goes_to_the_most_available),
         cmocka_unit_test(full_address),
         cmocka_unit_test(faults_of_stanzas_are_answered),
