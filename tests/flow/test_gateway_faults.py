@@ -296,19 +296,6 @@ def test_draining_lets_connections_finish(front):
 
 
 @pytest.mark.release
-def test_what_draining_cuts_off_does_not_look_complete(front):
-    one = front(drain="100ms")
-    client, server = one.pair()
-    server.sendall(b"the first half")
-    assert read_exactly(client, 14) == b"the first half"
-    one.gateway.signal(signal.SIGTERM)
-    assert read_to_end(client) == (b"", "reset")
-    assert read_to_end(server) == (b"", "reset")
-    assert one.gateway.popen.wait(PATIENCE_S) == 0
-    assert one.gateway.log(event="close")[0]["reason"] == "drained"
-
-
-@pytest.mark.release
 def test_a_worker_that_hangs_does_not_keep_the_gateway_from_ending(front):
     one = front(drain="100ms")
     os.kill(one.workers()[0], signal.SIGSTOP)
