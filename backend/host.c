@@ -1,12 +1,14 @@
 #include "backend/host.h"
 
 #include "backend/jid.h"
+#include "lib/log.h"
 #include "lib/map.h"
 #include "lib/mem.h"
 #include "lib/option.h"
 #include "lib/tls.h"
 
 #include <ctype.h>
+#include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unicode/uidna.h>
@@ -114,6 +116,17 @@ static struct tls_choice choose(const char *sni, void *arg)
     return (struct tls_choice){.ctx = hosts_by_server_name(arg, sni)->tls, .alpn = "xmpp-client"};
 }
 
+/* Most clients would refuse it, but not those of whoever tries the server out. */
+static void check_name(const struct host *host)
+{
+    char ascii[SERVER_NAME_BYTES], text[512];
+    const char *name = to_ascii(host->domain, ascii) ? ascii : host->domain;
+    X509 *leaf = SSL_CTX_get0_certificate(host->tls);
+    if (!leaf || X509_check_host(leaf, name, 0, 0, NULL) == 1) return;
+    (void)option_error(host->section, "certificate", text, sizeof(text), "the certificate is not for %s", name);
+    log_msg(LOG_LEVEL_WARN, "certificate", "%s", text);
+}
+
 int hosts_load_certificates(struct hosts *hosts, char *error, size_t cap)
 {
     char why[512];
@@ -122,7 +135,12 @@ int hosts_load_certificates(struct hosts *hosts, char *error, size_t cap)
         const char *key = option_str(host->section, "key");
         const enum tls_profile profile = option_enum(host->section, "tls-profile") == 1 ? TLS_MODERN : TLS_INTERMEDIATE;
         host->tls = tls_server_ctx(option_str(host->section, "certificate"), key, profile, why, sizeof(why));
-        if (!host->tls) return option_error(host->section, "certificate", error, cap, "%s", why);
+        if (host->tls) {
+            check_name(host);
+            continue;
+        }
+        const bool of_key = strncmp(why, key, strlen(key)) == 0; /* the text begins with the file at fault */
+        return option_error(host->section, of_key ? "key" : "certificate", error, cap, "%s", why);
     }
     tls_set_chooser(hosts->list[0].tls, choose, hosts);
     return 0;

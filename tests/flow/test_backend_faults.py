@@ -13,7 +13,7 @@ import pytest
 
 from harness.place import Place
 from harness.ports import reserve_port
-from harness.postern import Backend
+from harness.postern import Backend, run
 from harness.rawxmpp import RawClient
 from harness.site import BACKEND, DOMAIN, XMPPS
 from harness.wait import wait_until
@@ -67,6 +67,23 @@ def alone():
     yield make
     for one in made:
         one.stop()
+
+
+def test_what_is_wrong_with_a_certificate_is_told_before_anything_starts(place):
+    cert, key = place.certificate("ours", [DOMAIN])
+    foreign_cert, foreign_key = place.certificate("foreign", ["foreign.test"])
+    path = place.path / "backend.conf"
+    for certificate, private, status, text in (
+            (cert, key, 0, ""),
+            (place.path / "none", key, 2, f"{path}:3: host \"{DOMAIN}\": certificate: {place.path}/none: No such file"),
+            (cert, place.path / "none", 2, f"{path}:4: host \"{DOMAIN}\": key: {place.path}/none: No such file"),
+            (cert, foreign_key, 2, f"{path}:4: host \"{DOMAIN}\": key: {foreign_key}: not the key of"),
+            (foreign_cert, foreign_key, 0, f"the certificate is not for {DOMAIN}")):
+        place.write(path.name, f'{place.user_line() or chr(10)}host "{DOMAIN}" {{\n'
+                               f'certificate = "{certificate}"\nkey = "{private}"\n}}\n')
+        done = run("postern-backend", "-t", "-c", path)
+        assert done.returncode == status, done.stderr
+        assert text in done.stderr.replace("\\", "") and bool(text) == bool(done.stderr)
 
 
 def plain(user):
