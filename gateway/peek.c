@@ -26,7 +26,8 @@ enum peek_look peek_look(int fd, void *buffer, size_t cap, size_t seen, size_t *
     if (n == 0) return PEEK_ENDED;
     if (n < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? PEEK_SAME : PEEK_BROKEN;
     if (*len > seen) return PEEK_GREW;
-    struct pollfd state = {.fd = fd, .events = POLLRDHUP};
+    /* Peeking stops at an urgent byte that has others before it, and nothing but consuming them would go on. */
+    struct pollfd state = {.fd = fd, .events = POLLRDHUP | POLLPRI};
     if (poll(&state, 1, 0) <= 0) return PEEK_SAME;
     return (state.revents & POLLERR) ? PEEK_BROKEN : PEEK_ENDED;
 }

@@ -8,7 +8,7 @@
 enum peek_look {
     PEEK_GREW,  /* more bytes than before */
     PEEK_SAME,  /* no more than before, and more may come: nothing now, or the kernel is short of memory */
-    PEEK_ENDED, /* no more than before, and none will come: end of file */
+    PEEK_ENDED, /* no more than before, and none will come: end of file, or an urgent byte hides what follows */
     PEEK_BROKEN /* the connection failed */
 };
 

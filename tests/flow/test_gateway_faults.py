@@ -136,6 +136,18 @@ def test_urgent_bytes_stay_in_the_stream(front):
 
 
 @pytest.mark.release
+def test_an_urgent_byte_in_the_hello_decides(front):
+    """What is behind it cannot be seen without taking what is before it: it is TLS of an unknown name, at once."""
+    one = front(extra="peek-timeout = 10m")
+    hello = client_hello("a.example", ["xmpp-client"])
+    client = connect(one.port)
+    client.sendall(hello[:50])
+    client.send(hello[50:51], socket.MSG_OOB)
+    client.sendall(hello[51:])
+    assert read_exactly(one.accept(), len(hello)) == hello
+
+
+@pytest.mark.release
 @pytest.mark.parametrize("towards", ["client", "server"])
 def test_a_reader_that_stops_holds_the_writer_back(front, towards):
     one = front()

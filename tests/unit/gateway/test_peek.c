@@ -154,6 +154,23 @@ static void test_urgent_byte_is_a_byte(void **state)
     assert_false(readable(pair, 0));
 }
 
+/* The kernel says "readable", but shows nothing behind the mark. */
+static void test_urgent_byte_behind_others_ends_the_look(void **state)
+{
+    const struct pair *pair = *state;
+    char buffer[64];
+    size_t len = 0;
+    send_text(pair, "GET");
+    assert_int_equal(send(pair->client, "!", 1, MSG_OOB), 1);
+    send_text(pair, " /");
+    peek_wait_beyond(pair->server, 3);
+    assert_true(readable(pair, WAIT_MS));
+    assert_int_equal(peek_look(pair->server, buffer, sizeof(buffer), 0, &len), PEEK_GREW);
+    assert_int_equal(len, 3);
+    assert_int_equal(peek_look(pair->server, buffer, sizeof(buffer), 3, &len), PEEK_ENDED);
+    assert_int_equal(len, 3);
+}
+
 static void test_limit_bounds_the_look(void **state)
 {
     const struct pair *pair = *state;
@@ -174,6 +191,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_end_without_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reset_is_seen, setup, teardown),
         cmocka_unit_test_setup_teardown(test_urgent_byte_is_a_byte, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_urgent_byte_behind_others_ends_the_look, setup, teardown),
         cmocka_unit_test_setup_teardown(test_limit_bounds_the_look, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
