@@ -2,6 +2,7 @@
 
 #include "gateway/action_handoff.h"
 #include "gateway/action_proxy.h"
+#include "gateway/action_refuse.h"
 #include "gateway/peek.h"
 #include "gateway/upstream.h"
 #include "gateway/worker.h"
@@ -61,6 +62,8 @@ static const struct state_row STATES[CONN_STATE_COUNT] = {
     [CONN_HANDOFF_WAIT] = {"handoff_wait", action_handoff_step, handoff_queue},
     [CONN_RELAY] = {"relay", action_proxy_step_relay, idle_queue},
     [CONN_HALF_CLOSED] = {"half_closed", action_proxy_step_half_closed, half_closed_queue},
+    /* Who had peek-timeout to ask has as long again to take the answer. */
+    [CONN_REFUSE] = {"refuse", action_refuse_step, peek_queue},
     [CONN_END] = {"end", NULL, NULL},
 };
 

@@ -26,6 +26,7 @@ enum conn_state {
     CONN_HANDOFF_WAIT, /* the backend was not ready for the socket */
     CONN_RELAY,        /* both directions are open */
     CONN_HALF_CLOSED,  /* one direction has ended */
+    CONN_REFUSE,       /* the refusal is on its way */
     CONN_END,          /* no step: the driver closes and frees; conn->reason says why */
     CONN_STATE_COUNT
 };

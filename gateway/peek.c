@@ -55,6 +55,7 @@ static enum conn_state decide(struct conn *conn, struct sight *sight)
 {
     struct route *route = NULL;
     enum route_verdict verdict = route_find(conn->worker->config->routes, sight, conn->listener->name, &route);
+    if (verdict == ROUTE_FOUND && action_refuse_waits(route, sight)) verdict = ROUTE_MORE;
     if (verdict == ROUTE_MORE) {
         conn->seen = (uint32_t)sight->len;
         peek_wait_beyond(conn->client.fd, conn->seen);

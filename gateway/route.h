@@ -14,21 +14,23 @@
 
 enum route_action { ROUTE_PROXY, ROUTE_HANDOFF, ROUTE_REFUSE };
 
+struct refusal;
+
 struct route {
     const char *name; /* the section's title; borrowed from the file */
     int line;         /* where the section starts: the rule in the log */
     enum route_action action;
-    const char *target; /* title of the upstream or backend section; NULL for refuse */
-    bool reset;         /* refuse by a reset, not in order */
-    size_t index;       /* place in the table */
-    void *user;         /* for the action, set by the worker */
+    const char *target;            /* title of the upstream or backend section; NULL for refuse */
+    const struct refusal *refusal; /* how to refuse; NULL for the other actions */
+    size_t index;                  /* place in the table */
+    void *user;                    /* for the action, set by the worker */
 };
 
 struct route_table;
 
 /* route_table_new - build the table from the "route" sections of a file.  NULL and a message in error (file, line, what
  * was expected): no action or two, an unknown protocol, listener, upstream or backend, a malformed name, SNI or ALPN
- * conditions on another protocol than tls, a row that can never be reached. */
+ * conditions on another protocol than tls, a refusal in words of another protocol, a row that can never be reached. */
 MUSTCHECK struct route_table *route_table_new(const struct option_file *file, char *error, size_t cap);
 void route_table_free(struct route_table **table);
 

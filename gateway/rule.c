@@ -1,5 +1,6 @@
 #include "gateway/rule.h"
 
+#include "gateway/refusal.h"
 #include "gateway/server_name.h"
 #include "lib/mem.h"
 
@@ -116,7 +117,8 @@ static int read_action(struct rule *rule, const struct option_file *file, const 
         rule->route.action = ACTIONS[i].action;
         const char *value = option_str(section, option);
         if (ACTIONS[i].target == NULL) {
-            rule->route.reset = strcmp(value, "reset") == 0;
+            rule->route.refusal = refusal_find(value);
+            CHECK(rule->route.refusal != NULL);
             continue;
         }
         if (option_find(file, ACTIONS[i].target, value) == NULL)
@@ -128,12 +130,32 @@ static int read_action(struct rule *rule, const struct option_file *file, const 
     return option_error(section, NULL, error, cap, "expected an action: proxy, handoff or refuse");
 }
 
+/* A refusal in words that none of the route's clients, or not all of them, would understand. */
+static int check_refusal(const struct rule *rule, const struct option_section *section, char *error, size_t cap)
+{
+    const struct refusal *refusal = rule->route.refusal;
+    if (refusal == NULL || refusal->protocol == NULL) return 0;
+    if (rule->on_timeout)
+        return option_error(
+            section, "refuse", error, cap,
+            "expected close or reset beside on-timeout: %s is for %s, and a silent client speaks nothing",
+            refusal->name, refusal->protocol);
+    for (size_t i = 0; i < PROBE_COUNT; i++) {
+        if ((rule->protocols & UINT32_C(1) << i) == 0 || strcmp(PROBES[i].name, refusal->protocol) == 0) continue;
+        return option_error(section, "refuse", error, cap,
+                            "expected a refusal for %s, which this route matches: %s is for %s only", PROBES[i].name,
+                            refusal->name, refusal->protocol);
+    }
+    return 0;
+}
+
 int rule_read(struct rule *rule, const struct option_file *file, const struct option_section *section, char *error,
               size_t cap)
 {
     *rule = (struct rule){.route = {.name = option_title(section), .line = option_line(section)}};
     if (read_conditions(rule, file, section, error, cap) < 0) return -1;
-    return read_action(rule, file, section, error, cap);
+    if (read_action(rule, file, section, error, cap) < 0) return -1;
+    return check_refusal(rule, section, error, cap);
 }
 
 void rule_clear(struct rule *rule)

@@ -1,6 +1,7 @@
 #include "gateway/route.h"
 
 #include "gateway/gateway_options.h"
+#include "gateway/refusal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -119,10 +120,27 @@ static void rows_are_read(void **state)
     assert_int_equal(two->index, 1);
     assert_int_equal(three->action, ROUTE_REFUSE);
     assert_null(three->target);
-    assert_true(three->reset);
+    assert_string_equal(three->refusal->name, "reset");
     assert_int_equal(four->action, ROUTE_REFUSE);
-    assert_false(four->reset);
+    assert_string_equal(four->refusal->name, "close");
     unload(&l);
+}
+
+static void words_fit_the_route(void **state)
+{
+    (void)state;
+    struct loaded l = load_good("route \"name\" { sni = {\"a.test\"} refuse = tls-unrecognized-name }\n"
+                                "route \"plain\" { protocol = {\"http\"} refuse = https-redirect }\n"
+                                "route \"chat\" { protocol = {\"xmpp\"} refuse = xmpp-error }\n"
+                                "route \"rest\" { refuse = tls-no-application-protocol }\n");
+    assert_string_equal(route_at(l.table, 0)->refusal->name, "tls-unrecognized-name");
+    assert_string_equal(route_at(l.table, 3)->refusal->name, "tls-no-application-protocol");
+    unload(&l);
+    refused("\nroute \"a\" {\n protocol = {\"http\"}\n refuse = tls-unrecognized-name }\n", 10, "http", "tls only");
+    refused("route \"a\" { protocol = {\"http\", \"http2\"} refuse = http-400 }\n", 7, "http2", "http only");
+    refused("route \"a\" { alpn = {\"h2\"}\n refuse = xmpp-error }\n", 8, "tls", "xmpp only");
+    refused("route \"a\" { on-timeout = true refuse = xmpp-error }\n", 7, "close or reset", "xmpp");
+    refused("route \"a\" { refuse = politely }\n", 7, "refuse", "https-redirect");
 }
 
 static void an_empty_table_finds_nothing(void **state)
@@ -308,6 +326,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_read),
+        cmocka_unit_test(words_fit_the_route),
         cmocka_unit_test(an_empty_table_finds_nothing),
         cmocka_unit_test(names_decide),
         cmocka_unit_test(protocols_decide),
