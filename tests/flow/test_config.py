@@ -18,6 +18,9 @@ GATEWAY = [
     ("listener \"a\" { address = \"127.0.0.1:1\" }\nroute \"r\" { proxy = \"nowhere\" }\n", 2, ["nowhere"]),
     ("listener \"a\" { address = \"127.0.0.1:1\" }\nroute \"r\" { protocol = \"gopher\" refuse = close }\n", 2,
      ["gopher", "tls"]),
+    ("listener \"a\" { address = \"127.0.0.1:1\" }\nroute \"r\" { refuse = politely }\n", 2, ["refuse", "https-redirect"]),
+    ("listener \"a\" { address = \"127.0.0.1:1\" }\nroute \"r\" {\nprotocol = \"http\"\nrefuse = tls-unrecognized-name }\n", 4,
+     ["refuse", "http", "tls only"]),
     ("listener \"a\" { address = \"127.0.0.1:1\"\n", None, []),
 ]
 
