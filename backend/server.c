@@ -55,7 +55,8 @@ static int confine(struct server *server, bool once)
         .paths = paths, .path_count = count, .may_start_threads = true, .may_write_files = true};
     bool landlock = false;
     const int result = sandbox_enter(&rules, &landlock, server->why, sizeof(server->why));
-    if (result == 0 && !landlock) log_msg(LOG_LEVEL_INFO, "sandbox", "this kernel has no Landlock");
+    if (result == 0 && !landlock)
+        log_msg(LOG_LEVEL_INFO, "sandbox", "Landlock is not in force: this kernel or this build is without");
     free(folder);
     return result;
 }
@@ -199,7 +200,7 @@ int server_run(const struct backend_config *config, struct hosts *hosts)
         fprintf(stderr, "postern-backend: %s\n", server.why);
     }
     tear_down(&server);
-    if (started == 0) log_msg(LOG_LEVEL_INFO, "stopped", "bye");
+    if (started == 0) log_msg(LOG_LEVEL_INFO, "stopped", "every stream is closed, the store is committed");
     return started == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -26,6 +26,8 @@ backend "xmpp" {{ inlet = "{inlet}" }}
 route "xmpp-alpn" {{ alpn = {{"xmpp-client", "xmpp-server"}} handoff = "xmpp" }}
 route "xmpp-sni" {{ sni = {{"{xmpps}"}} handoff = "xmpp" }}
 route "xmpp-plain" {{ protocol = "xmpp" handoff = "xmpp" }}
+route "browsers" {{ alpn = {{"h2", "http/1.1"}} proxy = "website" }}
+route "xmpp-without-alpn" {{ sni = "{domain}" handoff = "xmpp" }}
 route "website" {{ protocol = "tls" proxy = "website" }}
 route "website-plain" {{ protocol = {{"http", "http2"}} proxy = "website-plain" }}
 """
@@ -44,7 +46,7 @@ class Site:
             cert=self.cert, key=self.key))
         self.gateway = Gateway(self.place, GATEWAY.format(
             extra=gateway_extra, port=self.port, https=self.nginx.port, http=self.nginx.plain_port,
-            inlet=self.backend.inlet, xmpps=XMPPS))
+            inlet=self.backend.inlet, domain=DOMAIN, xmpps=XMPPS))
 
     def start(self):
         self.nginx.start()
