@@ -21,7 +21,7 @@ def test_curl_reaches_nginx_which_logs_the_true_address(site):
     client, _, sni, _, _ = site.nginx.wait_request(before + 1)
     assert (client, sni) == (f"127.0.0.1:{port}", WEBSITE)
     line = site.gateway.close_lines(peer=f"127.0.0.1:{port}")[0]
-    assert (line["route"], line["sni"], line["reason"]) == ("website", WEBSITE, "done")
+    assert (line["route"], line["sni"], line["reason"]) == ("browsers", WEBSITE, "done")
     assert int(line["bytes_in"]) > 0 and int(line["bytes_out"]) > 1000
     assert "http/1.1" in line["alpn"]
 
