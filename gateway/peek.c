@@ -39,9 +39,10 @@ void peek_wait_beyond(int fd, size_t seen)
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
 }
 
-/* The name of the first protocol that matches, for the log. */
+/* The name of the pattern by which the route was found, or of the first protocol that matches, for the log. */
 static const char *protocol_of(const struct sight *sight)
 {
+    if (sight->pattern != NULL) return sight->pattern;
     if (sight->hello_done || sight->hello_partial) return "tls";
     if (sight->len == 0) return NULL;
     struct sight copy = *sight;
@@ -55,6 +56,7 @@ static enum conn_state decide(struct conn *conn, struct sight *sight)
 {
     struct route *route = NULL;
     enum route_verdict verdict = route_find(conn->worker->config->routes, sight, conn->listener->name, &route);
+    if (sight->pattern_limits > 0) conn_count(conn, COUNTER_PATTERN_LIMITS, sight->pattern_limits);
     if (verdict == ROUTE_FOUND && action_refuse_waits(route, sight)) verdict = ROUTE_MORE;
     if (verdict == ROUTE_MORE) {
         conn->seen = (uint32_t)sight->len;

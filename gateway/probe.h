@@ -21,6 +21,8 @@ struct sight {
     bool final;          /* no more bytes will be looked at (deadline, end of file, limit): "more" becomes a verdict */
     bool hello_done;     /* hello is filled */
     bool hello_partial;  /* final, and a ClientHello began: it is TLS with unknown names */
+    unsigned pattern_limits; /* searches for a pattern that came to a limit */
+    const char *pattern;     /* name of the last pattern that matched; borrowed from the route table; NULL: none */
     struct clienthello hello;
 };
 
@@ -31,7 +33,7 @@ struct probe {
     const char *help;
 };
 
-enum { PROBE_MAX = 32 }; /* sets of probes are bit masks */
+enum { PROBE_MAX = 64 }; /* probes and patterns: sets of them are bit masks */
 
 extern const struct probe PROBES[];
 extern const size_t PROBE_COUNT;

@@ -8,6 +8,7 @@
 struct route_table {
     size_t count;
     struct rule *rules; /* in file order */
+    struct pattern_set *patterns;
 };
 
 static size_t count_sections(const struct option_file *file)
@@ -35,7 +36,7 @@ static int fill(struct route_table *table, const struct option_file *file, char 
          s = option_next(file, "route", s)) {
         struct rule *rule = &table->rules[table->count];
         size_t index = table->count++;
-        if (rule_read(rule, file, s, error, cap) < 0) return -1;
+        if (rule_read(rule, file, s, table->patterns, error, cap) < 0) return -1;
         rule->route.index = index;
         const struct rule *cover = find_cover(table);
         if (cover != NULL)
@@ -50,9 +51,10 @@ static int fill(struct route_table *table, const struct option_file *file, char 
 struct route_table *route_table_new(const struct option_file *file, char *error, size_t cap)
 {
     struct route_table *table = MEM_NEW(struct route_table);
+    table->patterns = pattern_set_new(file, error, cap);
     size_t count = count_sections(file);
     if (count > 0) table->rules = mem_alloc(count * sizeof(*table->rules));
-    if (fill(table, file, error, cap) < 0) route_table_free(&table);
+    if (table->patterns == NULL || fill(table, file, error, cap) < 0) route_table_free(&table);
     return table;
 }
 
@@ -61,6 +63,7 @@ void route_table_free(struct route_table **table)
     if (*table == NULL) return;
     for (size_t i = 0; i < (*table)->count; i++)
         rule_clear(&(*table)->rules[i]);
+    pattern_set_free(&(*table)->patterns);
     free((*table)->rules);
     free(*table);
     *table = NULL;
@@ -81,7 +84,7 @@ enum route_verdict route_find(struct route_table *table, struct sight *sight, co
 {
     if (sight->len == 0 && !sight->final) return ROUTE_MORE;
 
-    struct look look = {.sight = sight, .listener = listener};
+    struct look look = {.sight = sight, .listener = listener, .patterns = table->patterns};
     for (size_t i = 0; i < table->count; i++) {
         switch (rule_holds(&table->rules[i], &look)) {
         case PROBE_MATCH:

@@ -28,9 +28,10 @@ struct route {
 
 struct route_table;
 
-/* route_table_new - build the table from the "route" sections of a file.  NULL and a message in error (file, line, what
- * was expected): no action or two, an unknown protocol, listener, upstream or backend, a malformed name, SNI or ALPN
- * conditions on another protocol than tls, a refusal in words of another protocol, a row that can never be reached. */
+/* route_table_new - build the table from the "route" and "pattern" sections of a file.  NULL and a message in error
+ * (file, line, what was expected): no action or two, an unknown protocol, listener, upstream or backend, a malformed
+ * name, SNI or ALPN conditions on another protocol than tls, a refusal in words of another protocol, a row that can
+ * never be reached, a faulty pattern. */
 MUSTCHECK struct route_table *route_table_new(const struct option_file *file, char *error, size_t cap);
 void route_table_free(struct route_table **table);
 

@@ -56,30 +56,44 @@ static int read_names(struct names *names, const struct option_file *file, const
     return 0;
 }
 
-static int read_protocols(struct rule *rule, const struct option_section *section, char *error, size_t cap)
+/* The name of a bit in rule->protocols. */
+static const char *protocol_name(const struct pattern_set *patterns, size_t index)
+{
+    return index < PROBE_COUNT ? PROBES[index].name : pattern_name(patterns, index - PROBE_COUNT);
+}
+
+/* The names of all probes and patterns, as a list in known (cap bytes). */
+static void list_protocols(const struct pattern_set *patterns, char *known, size_t cap)
+{
+    known[0] = '\0';
+    for (size_t i = 0; i < PROBE_COUNT + pattern_count(patterns); i++) {
+        strncat(known, i == 0 ? "" : ", ", cap - strlen(known) - 1);
+        strncat(known, protocol_name(patterns, i), cap - strlen(known) - 1);
+    }
+}
+
+static int read_protocols(struct rule *rule, const struct option_section *section, const struct pattern_set *patterns,
+                          char *error, size_t cap)
 {
     size_t count = option_count(section, "protocol");
     for (size_t i = 0; i < count; i++) {
         const char *text = option_item(section, "protocol", i);
-        int found = probe_find(text);
-        if (found < 0) {
-            char known[256] = "";
-            for (size_t p = 0; p < PROBE_COUNT; p++) {
-                strncat(known, p == 0 ? "" : ", ", sizeof(known) - strlen(known) - 1);
-                strncat(known, PROBES[p].name, sizeof(known) - strlen(known) - 1);
-            }
+        int found = probe_find(text), pattern = pattern_find(patterns, text);
+        if (found < 0 && pattern < 0) {
+            char known[512];
+            list_protocols(patterns, known, sizeof(known));
             return option_error(section, "protocol", error, cap, "expected one of %s, not \"%s\"", known, text);
         }
-        rule->protocols |= UINT32_C(1) << found;
+        rule->protocols |= UINT64_C(1) << (found >= 0 ? (size_t)found : PROBE_COUNT + (size_t)pattern);
     }
     return 0;
 }
 
 static int read_conditions(struct rule *rule, const struct option_file *file, const struct option_section *section,
-                           char *error, size_t cap)
+                           const struct pattern_set *patterns, char *error, size_t cap)
 {
     if (read_names(&rule->listeners, file, section, "listener", check_listener, error, cap) < 0) return -1;
-    if (read_protocols(rule, section, error, cap) < 0) return -1;
+    if (read_protocols(rule, section, patterns, error, cap) < 0) return -1;
     if (read_names(&rule->sni, file, section, "sni", check_sni, error, cap) < 0) return -1;
     if (read_names(&rule->alpn, file, section, "alpn", check_alpn, error, cap) < 0) return -1;
 
@@ -92,8 +106,8 @@ static int read_conditions(struct rule *rule, const struct option_file *file, co
 
     int tls = probe_find("tls");
     CHECK(tls >= 0);
-    if (rule->protocols == 0) rule->protocols = UINT32_C(1) << tls;
-    if (rule->protocols == UINT32_C(1) << tls) return 0;
+    if (rule->protocols == 0) rule->protocols = UINT64_C(1) << tls;
+    if (rule->protocols == UINT64_C(1) << tls) return 0;
     return option_error(section, "protocol", error, cap, "expected \"tls\" alone beside sni or alpn");
 }
 
@@ -131,7 +145,8 @@ static int read_action(struct rule *rule, const struct option_file *file, const 
 }
 
 /* A refusal in words that none of the route's clients, or not all of them, would understand. */
-static int check_refusal(const struct rule *rule, const struct option_section *section, char *error, size_t cap)
+static int check_refusal(const struct rule *rule, const struct option_section *section,
+                         const struct pattern_set *patterns, char *error, size_t cap)
 {
     const struct refusal *refusal = rule->route.refusal;
     if (refusal == NULL || refusal->protocol == NULL) return 0;
@@ -140,22 +155,23 @@ static int check_refusal(const struct rule *rule, const struct option_section *s
             section, "refuse", error, cap,
             "expected close or reset beside on-timeout: %s is for %s, and a silent client speaks nothing",
             refusal->name, refusal->protocol);
-    for (size_t i = 0; i < PROBE_COUNT; i++) {
-        if ((rule->protocols & UINT32_C(1) << i) == 0 || strcmp(PROBES[i].name, refusal->protocol) == 0) continue;
+    for (size_t i = 0; rule->protocols >> i != 0; i++) {
+        const char *name = protocol_name(patterns, i);
+        if ((rule->protocols & UINT64_C(1) << i) == 0 || strcmp(name, refusal->protocol) == 0) continue;
         return option_error(section, "refuse", error, cap,
-                            "expected a refusal for %s, which this route matches: %s is for %s only", PROBES[i].name,
+                            "expected a refusal for %s, which this route matches: %s is for %s only", name,
                             refusal->name, refusal->protocol);
     }
     return 0;
 }
 
-int rule_read(struct rule *rule, const struct option_file *file, const struct option_section *section, char *error,
-              size_t cap)
+int rule_read(struct rule *rule, const struct option_file *file, const struct option_section *section,
+              const struct pattern_set *patterns, char *error, size_t cap)
 {
     *rule = (struct rule){.route = {.name = option_title(section), .line = option_line(section)}};
-    if (read_conditions(rule, file, section, error, cap) < 0) return -1;
+    if (read_conditions(rule, file, section, patterns, error, cap) < 0) return -1;
     if (read_action(rule, file, section, error, cap) < 0) return -1;
-    return check_refusal(rule, section, error, cap);
+    return check_refusal(rule, section, patterns, error, cap);
 }
 
 void rule_clear(struct rule *rule)
@@ -189,23 +205,26 @@ static bool offers_any(const struct names *names, const struct clienthello *hell
     return false;
 }
 
-static enum probe_verdict ask(struct look *look, size_t probe)
+static enum probe_verdict ask(struct look *look, size_t index)
 {
-    uint32_t bit = UINT32_C(1) << probe;
+    uint64_t bit = UINT64_C(1) << index;
     if ((look->asked & bit) == 0) {
         look->asked |= bit;
-        look->verdicts[probe] = PROBES[probe].look(look->sight);
-        CHECK(look->verdicts[probe] != PROBE_MORE || !look->sight->final);
+        look->verdicts[index] = index < PROBE_COUNT ? PROBES[index].look(look->sight)
+                                                    : pattern_look(look->patterns, index - PROBE_COUNT, look->sight);
+        CHECK(look->verdicts[index] != PROBE_MORE || !look->sight->final);
     }
-    return look->verdicts[probe];
+    if (index >= PROBE_COUNT && look->verdicts[index] == PROBE_MATCH)
+        look->sight->pattern = pattern_name(look->patterns, index - PROBE_COUNT);
+    return look->verdicts[index];
 }
 
 /* Whether one of the protocols is what is seen. */
-static enum probe_verdict ask_any(struct look *look, uint32_t protocols)
+static enum probe_verdict ask_any(struct look *look, uint64_t protocols)
 {
     enum probe_verdict verdict = PROBE_NO;
-    for (size_t i = 0; i < PROBE_COUNT; i++) {
-        if ((protocols & UINT32_C(1) << i) == 0) continue;
+    for (size_t i = 0; protocols >> i != 0; i++) {
+        if ((protocols & UINT64_C(1) << i) == 0) continue;
         enum probe_verdict one = ask(look, i);
         if (one == PROBE_MATCH) return PROBE_MATCH;
         if (one == PROBE_MORE) verdict = PROBE_MORE;

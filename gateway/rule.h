@@ -2,6 +2,7 @@
 #ifndef POSTERN_GATEWAY_RULE_H
 #define POSTERN_GATEWAY_RULE_H
 
+#include "gateway/pattern.h"
 #include "gateway/route.h"
 
 #include <stdbool.h>
@@ -17,23 +18,24 @@ struct names {
 struct rule {
     struct route route;
     struct names listeners;
-    uint32_t protocols; /* bit i: PROBES[i] */
+    uint64_t protocols; /* bit i: PROBES[i], and behind them the patterns */
     struct names sni;   /* cleaned patterns */
     struct names alpn;
     bool on_timeout;
 };
 
-/* One decision: what is seen of a connection, with each probe's verdict once it has been asked for. */
+/* One decision: what is seen of a connection, with each probe's and pattern's verdict once it has been asked for. */
 struct look {
     struct sight *sight;
     const char *listener;
-    uint32_t asked;
+    struct pattern_set *patterns;
+    uint64_t asked;
     enum probe_verdict verdicts[PROBE_MAX];
 };
 
 /* rule_read - fill rule from a section.  Returns 0, or -1 with a message in error; rule_clear frees it either way. */
 MUSTCHECK int rule_read(struct rule *rule, const struct option_file *file, const struct option_section *section,
-                        char *error, size_t cap);
+                        const struct pattern_set *patterns, char *error, size_t cap);
 void rule_clear(struct rule *rule);
 
 /* rule_holds - whether all conditions hold.  Never PROBE_MORE when the sight is final. */

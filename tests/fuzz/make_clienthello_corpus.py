@@ -143,6 +143,29 @@ def samples():
     yield "text_ssh", b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"
     yield "text_ssh_199", b"SSH-1.99-PuTTY_Release_0.78\r\n"
     yield "text_ssh_1", b"SSH-1.5-1.2.27\n"
+    # First packets of other protocols.  Captured: OpenVPN 2.6 (plain, tls-auth, tls-crypt), curl 7.88, psql 15.
+    yield "first_openvpn", bytes.fromhex("000e38be04b569bd30b23b0000000000")
+    yield "first_openvpn_tls_auth", bytes.fromhex(
+        "002a389eb505b82c137c7a24af67e9c9d2d39aac409cdca4ac6920c8d3c3d6000000016b00d1e8000000"
+        "0000")
+    yield "first_openvpn_tls_crypt", bytes.fromhex(
+        "003638c0153b34d0d8eed1000000016b00d1e8fdbb15b429ec439c3339c4a8d212ea7a2dc5a3289c1d7a"
+        "a62b92fd6706cb5b0e527b4b9294")
+    yield "first_openvpn_tls_crypt_v2", bytes.fromhex("01615007539b6a5a4449b10f0000016b00d1e847296ccdab") + pattern(331)
+    yield "first_socks5", bytes.fromhex("05020001")
+    yield "first_socks5_password", bytes.fromhex("0503000102")
+    yield "first_mqtt", bytes.fromhex("101800044d5154540402003c000c6375726c6338383261396232")
+    yield "first_mqtt_5", bytes.fromhex("108d0100044d5154540502003c00000080") + pattern(128)
+    yield "first_mqtt_31", bytes.fromhex("100f00064d51497364700302003c000161")
+    yield "first_postgresql_tls", bytes.fromhex("0000000804d2162f")
+    yield "first_postgresql_gssapi", bytes.fromhex("0000000804d21630")
+    yield "first_postgresql_cancel", bytes.fromhex("0000001004d2162e0000303912345678")
+    yield "first_postgresql_start", (
+        bytes.fromhex("0000003100030000") + b"user\0u\0database\0d\0application_name\0psql\0\0")
+    # [MS-RDPBCGR] section 4.1.1, with and without the cookie
+    yield "first_rdp", (
+        bytes.fromhex("0300002c27e00000000000") + b"Cookie: mstshash=eltons\r\n" + bytes.fromhex("0100080000000000"))
+    yield "first_rdp_bare", bytes.fromhex("030000130ee000000000000100080003000000")
     yield "text_smtp", b"EHLO mail.example.test\r\n"
 
 

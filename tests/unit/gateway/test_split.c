@@ -29,6 +29,15 @@ static const char *const ROUTES[] = {
     "route \"r1\" { listener = {\"a\"} protocol = {\"http2\"} proxy = \"u\" }\n"
     "route \"r2\" { protocol = {\"http\", \"ssh\"} proxy = \"u\" }\n"
     "route \"r3\" { protocol = {\"tls\", \"xmpp\"} refuse = \"reset\" }\n",
+    "pattern \"look\" { regex = '^<(?!html)' }\n"
+    "pattern \"end\" { regex = '^GET[^\\n]*\\n$' }\n"
+    "pattern \"first\" { regex = '^(?:\\x00[\\x0e-\\xff]\\x38|\\x05|\\x10[\\x80-\\xff]{0,3}.|\\x16\\x03[^\\x03])' }\n"
+    "pattern \"far\" { regex = '[\\x00-\\xff]{200,}?\\x00\\x23' }\n"
+    "pattern \"steps\" { regex = '^(?:[SG]|[A-Z]|.)+!' }\n"
+    "route \"r1\" { protocol = {\"look\", \"end\", \"first\"} proxy = \"u\" }\n"
+    "route \"r2\" { protocol = {\"steps\", \"ssh\"} proxy = \"u\" }\n"
+    "route \"r3\" { protocol = \"far\" proxy = \"u\" }\n"
+    "route \"r4\" { protocol = \"tls\" proxy = \"u\" }\n",
     "",
 };
 
