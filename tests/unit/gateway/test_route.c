@@ -139,6 +139,10 @@ static void words_fit_the_route(void **state)
     refused("\nroute \"a\" {\n protocol = {\"http\"}\n refuse = tls-unrecognized-name }\n", 10, "http", "tls only");
     refused("route \"a\" { protocol = {\"http\", \"http2\"} refuse = http-400 }\n", 7, "http2", "http only");
     refused("route \"a\" { alpn = {\"h2\"}\n refuse = xmpp-error }\n", 8, "tls", "xmpp only");
+    refused("pattern \"odd\" { regex = 'x' }\nroute \"a\" { protocol = {\"http\", \"odd\"}\n refuse = http-400 }\n", 9,
+            "odd", "http only");
+    refused("pattern \"odd\" { regex = 'x' }\nroute \"a\" { protocol = {\"even\"} proxy = \"web\" }\n", 8, "ssh, odd",
+            "\"even\"");
     refused("route \"a\" { on-timeout = true refuse = xmpp-error }\n", 7, "close or reset", "xmpp");
     refused("route \"a\" { refuse = politely }\n", 7, "refuse", "https-redirect");
 }
