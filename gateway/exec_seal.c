@@ -9,15 +9,20 @@
 
 enum { MAPS_LINE_BYTES = 512 };
 
-/* Read a line of /proc/self/maps: whether it is anonymous memory with these rights.  Source: proc(5). */
+/* Whether a line of /proc/self/maps is anonymous memory with these rights: no offset, device, inode or name.  Source:
+ * proc(5). */
 static bool is_anonymous(const char *line, const char *rights, uintptr_t *start, uintptr_t *end)
 {
-    char found[5];
-    unsigned long inode = 1;
-    int name = 0;
-    if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s %*x %*x:%*x %lu %n", start, end, found, &inode, &name) < 4)
-        return false;
-    return strcmp(found, rights) == 0 && inode == 0 && name > 0 && line[name] == '\0';
+    static const char NOTHING[] = " 00000000 00:00 0 ";
+    char *at = NULL;
+    *start = (uintptr_t)strtoumax(line, &at, 16);
+    if (*at != '-') return false;
+    *end = (uintptr_t)strtoumax(at + 1, &at, 16);
+    if (*at != ' ' || strncmp(at + 1, rights, strlen(rights)) != 0) return false;
+    at += 1 + strlen(rights);
+    if (strncmp(at, NOTHING, strlen(NOTHING)) != 0) return false;
+    at += strlen(NOTHING);
+    return at[strspn(at, " \n")] == '\0';
 }
 
 static int change(const char *from, int to)
