@@ -10,12 +10,8 @@ import pytest
 from harness.client import Client
 from harness.postern import run
 from harness.site import DOMAIN, PASSWORDS, WEBSITE, XMPPS
+from harness.tcp import listens
 from harness.wait import wait_until
-
-
-def _listens(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.mark.release
@@ -32,7 +28,7 @@ def test_sessions_outlive_the_gateway(own_site, how):
             await juliet.chat(romeo, "before")
             getattr(site.gateway, how)()
             await romeo.chat(juliet, "without a gateway")
-            wait_until(lambda: not _listens(site.port), "nobody listens")  # workers follow a killed master
+            wait_until(lambda: not listens(site.port), "nobody listens")  # workers follow a killed master
             site.gateway.start()
             await juliet.chat(romeo, "with a new one")
             page = await asyncio.to_thread(site.curl, f"https://{WEBSITE}/")

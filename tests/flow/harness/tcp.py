@@ -48,3 +48,9 @@ def client_hello(sni=None, alpn=()):
     except ssl.SSLWantReadError:
         pass
     return outgoing.read()
+
+
+def listens(port):
+    """Whether somebody takes connections on this port of 127.0.0.1."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
