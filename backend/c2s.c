@@ -97,8 +97,9 @@ enum stream_state c2s_bind(struct stream *stream, struct elem *elem)
     if (!request || request->kind != STANZA_IQ || request->type != STANZA_SET) return c2s_misplaced(stream, elem);
     const struct elem *resource = elem_child(bind, NS_BIND, "resource");
     int error = STANZA_ERROR_BAD_REQUEST;
-    stream->session =
-        session_bind(stream->user, stream, stream->bare, resource ? elem_text(resource, NULL) : NULL, &error);
+    if (elem_get(request->elem, "id")) /* RFC 6120 section 8.1.3: required */
+        stream->session =
+            session_bind(stream->user, stream, stream->bare, resource ? elem_text(resource, NULL) : NULL, &error);
     if (stream->session) {
         bind_granted(stream, request);
     } else {

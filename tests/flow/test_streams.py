@@ -216,3 +216,11 @@ def test_a_bad_message_at_the_inlet_closes_its_socket(site, message, copies):
             pass
     with connect(site) as raw:  # and nothing else has happened
         raw.open(DOMAIN)
+
+
+def test_a_bind_without_an_id_is_refused_and_may_be_tried_again(site):
+    with connect(site) as raw:
+        raw.send(HEADER + auth("user0") + HEADER + bind("r").replace(" id='bind'", ""))
+        receive_until(raw, b"<iq [^>]*type='error'.*<bad-request ")
+        raw.send(bind("r"))
+        receive_until(raw, b"<jid>[^<]*</jid></bind></iq>")
