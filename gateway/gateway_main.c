@@ -1,4 +1,5 @@
 #include "gateway/close_reason.h"
+#include "gateway/explain.h"
 #include "gateway/gateway_config.h"
 #include "gateway/gateway_options.h"
 #include "gateway/master.h"
@@ -17,27 +18,73 @@ static const char USAGE[] =
     "  -c FILE     configuration (" DEFAULT_CONFIG ")\n"
     "  -t          check the configuration and exit\n"
     "  -V          print the version\n"
+    "  --explain   say which route a connection takes, and why:\n"
+    "    --sni NAME, --alpn NAME,NAME  a TLS client that asks for these\n"
+    "    --hex HEX | --bytes FILE      a client that begins with these bytes\n"
+    "    --silent                      a client that says nothing\n"
+    "    --listener NAME               where it connects; the first listener when not given\n"
     "  --print OPTION  print the value of an option outside of all sections, and exit\n"
     "  --options   print the reference of the configuration's options (Markdown)\n"
     "  --counters  print the reference of the counters (Markdown)\n"
     "  -h          print this help\n"
-    "Exit status: 0 in order, 1 could not start, 2 the configuration or command line is wrong.\n";
+    "Exit status: 0 in order, 1 could not start (--explain: no route), 2 the configuration or command line is wrong.\n";
 
 struct arguments {
     const char *config;
     const char *print;
     bool check_only;
+    bool explain, explain_details;
+    struct explain_request request;
 };
+
+enum {
+    ARG_OPTIONS = 256,
+    ARG_COUNTERS,
+    ARG_PRINT,
+    ARG_EXPLAIN,
+    ARG_LISTENER,
+    ARG_SNI,
+    ARG_ALPN,
+    ARG_HEX,
+    ARG_BYTES,
+    ARG_SILENT,
+};
+
+/* Returns whether it was one of those of --explain. */
+static bool read_explain(int argument, struct arguments *arguments)
+{
+    struct explain_request *request = &arguments->request;
+    if (argument < ARG_EXPLAIN || argument > ARG_SILENT) return false;
+    arguments->explain_details |= argument != ARG_EXPLAIN;
+    if (argument == ARG_EXPLAIN) arguments->explain = true;
+    if (argument == ARG_LISTENER) request->listener = optarg;
+    if (argument == ARG_SNI) request->sni = optarg;
+    if (argument == ARG_ALPN) request->alpn = optarg;
+    if (argument == ARG_HEX) request->hex = optarg;
+    if (argument == ARG_BYTES) request->file = optarg;
+    if (argument == ARG_SILENT) request->silent = true;
+    return true;
+}
 
 /* Returns -1 to go on, else the exit status. */
 static int read_arguments(int argc, char **argv, struct arguments *arguments)
 {
-    enum { ARG_OPTIONS = 256, ARG_COUNTERS, ARG_PRINT };
     static const struct option longs[] = {
-        {"config", required_argument, NULL, 'c'},      {"test", no_argument, NULL, 't'},
-        {"version", no_argument, NULL, 'V'},           {"help", no_argument, NULL, 'h'},
-        {"print", required_argument, NULL, ARG_PRINT}, {"options", no_argument, NULL, ARG_OPTIONS},
-        {"counters", no_argument, NULL, ARG_COUNTERS}, {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'},
+        {"test", no_argument, NULL, 't'},
+        {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},
+        {"print", required_argument, NULL, ARG_PRINT},
+        {"options", no_argument, NULL, ARG_OPTIONS},
+        {"counters", no_argument, NULL, ARG_COUNTERS},
+        {"explain", no_argument, NULL, ARG_EXPLAIN},
+        {"listener", required_argument, NULL, ARG_LISTENER},
+        {"sni", required_argument, NULL, ARG_SNI},
+        {"alpn", required_argument, NULL, ARG_ALPN},
+        {"hex", required_argument, NULL, ARG_HEX},
+        {"bytes", required_argument, NULL, ARG_BYTES},
+        {"silent", no_argument, NULL, ARG_SILENT},
+        {NULL, 0, NULL, 0},
     };
     int c;
     while ((c = getopt_long(argc, argv, "c:tVh", longs, NULL)) != -1) {
@@ -64,12 +111,16 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
             counter_print_rows(CLOSE_REASON_ROWS, CLOSE_REASON_ROW_COUNT, stdout);
             return EXIT_SUCCESS;
         default:
+            if (read_explain(c, arguments)) break;
             fputs(USAGE, stderr);
             return EXIT_USAGE;
         }
     }
-    if (optind == argc) return -1;
-    fprintf(stderr, "postern-gateway: unexpected argument %s\n%s", argv[optind], USAGE);
+    if (optind == argc && (arguments->explain || !arguments->explain_details)) return -1;
+    if (optind < argc)
+        fprintf(stderr, "postern-gateway: unexpected argument %s\n%s", argv[optind], USAGE);
+    else
+        fprintf(stderr, "postern-gateway: that argument belongs to --explain\n%s", USAGE);
     return EXIT_USAGE;
 }
 
@@ -85,6 +136,14 @@ static int print_option(const struct arguments *arguments)
     return result == 0 ? EXIT_SUCCESS : EXIT_USAGE;
 }
 
+static int explain(const struct arguments *arguments, const struct gateway_config *config)
+{
+    char error[512];
+    int result = explain_run(&arguments->request, config, stdout, error, sizeof(error));
+    if (result < 0) fprintf(stderr, "postern-gateway: %s\n", error);
+    return result < 0 ? EXIT_USAGE : result;
+}
+
 int main(int argc, char **argv)
 {
     struct arguments arguments = {.config = DEFAULT_CONFIG};
@@ -97,10 +156,12 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", error);
         return EXIT_USAGE;
     }
-    if (arguments.check_only)
-        printf("%s is good\n", arguments.config);
+    if (arguments.explain)
+        status = explain(&arguments, config);
+    else if (arguments.check_only)
+        status = printf("%s is good\n", arguments.config) > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     else
         status = master_run(config);
     gateway_config_free(&config);
-    return arguments.check_only ? EXIT_SUCCESS : status;
+    return status;
 }

@@ -40,9 +40,23 @@ struct route *route_at(struct route_table *table, size_t index);
 
 enum route_verdict { ROUTE_MORE, ROUTE_FOUND, ROUTE_NONE };
 
+/* The conditions of a row, in the order in which they are looked at. */
+enum route_condition { ROUTE_ON_TIMEOUT, ROUTE_LISTENER, ROUTE_PROTOCOL, ROUTE_SNI, ROUTE_ALPN };
+
+/* route_trace_fn - is told of each condition that is looked at; an unset one holds, and the first that does not hold is
+ * the row's last. */
+struct rule;
+struct look;
+typedef void route_trace_fn(void *arg, const struct rule *rule, const struct look *look, enum route_condition condition,
+                            enum probe_verdict verdict);
+
 /* route_find - decide by what is seen on a connection to listener (its title).  ROUTE_FOUND: *out is the row.
  * Never ROUTE_MORE when sight->final.  Fills sight by running probes, each at most once a call. */
 MUSTCHECK enum route_verdict route_find(struct route_table *table, struct sight *sight, const char *listener,
                                         struct route **out);
+
+/* route_find_traced - the same, and tell trace how it went. */
+MUSTCHECK enum route_verdict route_find_traced(struct route_table *table, struct sight *sight, const char *listener,
+                                               struct route **out, route_trace_fn *trace, void *trace_arg);
 
 #endif

@@ -56,8 +56,7 @@ static int read_names(struct names *names, const struct option_file *file, const
     return 0;
 }
 
-/* The name of a bit in rule->protocols. */
-static const char *protocol_name(const struct pattern_set *patterns, size_t index)
+const char *rule_protocol_name(const struct pattern_set *patterns, size_t index)
 {
     return index < PROBE_COUNT ? PROBES[index].name : pattern_name(patterns, index - PROBE_COUNT);
 }
@@ -68,7 +67,7 @@ static void list_protocols(const struct pattern_set *patterns, char *known, size
     known[0] = '\0';
     for (size_t i = 0; i < PROBE_COUNT + pattern_count(patterns); i++) {
         strncat(known, i == 0 ? "" : ", ", cap - strlen(known) - 1);
-        strncat(known, protocol_name(patterns, i), cap - strlen(known) - 1);
+        strncat(known, rule_protocol_name(patterns, i), cap - strlen(known) - 1);
     }
 }
 
@@ -156,7 +155,7 @@ static int check_refusal(const struct rule *rule, const struct option_section *s
             "expected close or reset beside on-timeout: %s is for %s, and a silent client speaks nothing",
             refusal->name, refusal->protocol);
     for (size_t i = 0; rule->protocols >> i != 0; i++) {
-        const char *name = protocol_name(patterns, i);
+        const char *name = rule_protocol_name(patterns, i);
         if ((rule->protocols & UINT64_C(1) << i) == 0 || strcmp(name, refusal->protocol) == 0) continue;
         return option_error(section, "refuse", error, cap,
                             "expected a refusal for %s, which this route matches: %s is for %s only", name,
@@ -232,22 +231,40 @@ static enum probe_verdict ask_any(struct look *look, uint64_t protocols)
     return verdict;
 }
 
-enum probe_verdict rule_holds(const struct rule *rule, struct look *look)
+static enum probe_verdict verdict_of(bool holds)
+{
+    return holds ? PROBE_MATCH : PROBE_NO;
+}
+
+/* An unset condition holds. */
+static enum probe_verdict condition_holds(const struct rule *rule, struct look *look, enum route_condition condition)
 {
     const struct sight *sight = look->sight;
-    bool silent = sight->len == 0 && sight->final;
-    if (rule->on_timeout != silent) return PROBE_NO;
-    if (rule->listeners.count > 0 && !has_name(&rule->listeners, look->listener)) return PROBE_NO;
-    if (rule->protocols != 0) {
-        enum probe_verdict protocol = ask_any(look, rule->protocols);
-        if (protocol != PROBE_MATCH) return protocol;
-    }
-    if (rule->sni.count == 0 && rule->alpn.count == 0) return PROBE_MATCH;
-
     /* A hello that stopped half way has no names to hold a condition. */
-    if (!sight->hello_done) return PROBE_NO;
-    if (rule->sni.count > 0 && !(sight->hello.has_sni && has_sni(&rule->sni, sight->hello.sni))) return PROBE_NO;
-    return rule->alpn.count == 0 || offers_any(&rule->alpn, &sight->hello) ? PROBE_MATCH : PROBE_NO;
+    const struct clienthello *hello = sight->hello_done ? &sight->hello : NULL;
+    switch (condition) {
+    case ROUTE_ON_TIMEOUT:
+        return verdict_of(rule->on_timeout == (sight->len == 0 && sight->final));
+    case ROUTE_LISTENER:
+        return verdict_of(rule->listeners.count == 0 || has_name(&rule->listeners, look->listener));
+    case ROUTE_PROTOCOL:
+        return rule->protocols == 0 ? PROBE_MATCH : ask_any(look, rule->protocols);
+    case ROUTE_SNI:
+        return verdict_of(rule->sni.count == 0 || (hello != NULL && hello->has_sni && has_sni(&rule->sni, hello->sni)));
+    case ROUTE_ALPN:
+        return verdict_of(rule->alpn.count == 0 || (hello != NULL && offers_any(&rule->alpn, hello)));
+    }
+    return PROBE_NO;
+}
+
+enum probe_verdict rule_holds(const struct rule *rule, struct look *look)
+{
+    for (enum route_condition c = ROUTE_ON_TIMEOUT; c <= ROUTE_ALPN; c++) {
+        enum probe_verdict verdict = condition_holds(rule, look, c);
+        if (look->trace != NULL) look->trace(look->trace_arg, rule, look, c, verdict);
+        if (verdict != PROBE_MATCH) return verdict;
+    }
+    return PROBE_MATCH;
 }
 
 /* Whether each name of narrow is taken by wide; unset is everything. */

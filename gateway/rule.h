@@ -31,6 +31,8 @@ struct look {
     struct pattern_set *patterns;
     uint64_t asked;
     enum probe_verdict verdicts[PROBE_MAX];
+    route_trace_fn *trace; /* NULL: none */
+    void *trace_arg;
 };
 
 /* rule_read - fill rule from a section.  Returns 0, or -1 with a message in error; rule_clear frees it either way. */
@@ -40,6 +42,9 @@ void rule_clear(struct rule *rule);
 
 /* rule_holds - whether all conditions hold.  Never PROBE_MORE when the sight is final. */
 MUSTCHECK enum probe_verdict rule_holds(const struct rule *rule, struct look *look);
+
+/* rule_protocol_name - the name that a bit of protocols stands for. */
+const char *rule_protocol_name(const struct pattern_set *patterns, size_t index);
 
 /* rule_covers - whether wide holds for every connection that narrow holds for. */
 bool rule_covers(const struct rule *wide, const struct rule *narrow);

@@ -1,0 +1,250 @@
+#include "gateway/explain.h"
+
+#include "gateway/refusal.h"
+#include "gateway/rule.h"
+#include "gateway/server_name.h"
+#include "lib/mem.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    NAMES_SHOWN = 6, /* of a list */
+    BYTES_SHOWN = 16,
+};
+
+static const char *const CONDITIONS[] = {
+    [ROUTE_ON_TIMEOUT] = "on-timeout",
+    [ROUTE_LISTENER] = "listener",
+    [ROUTE_PROTOCOL] = "protocol",
+    [ROUTE_SNI] = "sni",
+    [ROUTE_ALPN] = "alpn",
+};
+
+static void print_names(FILE *out, const struct names *names)
+{
+    for (size_t i = 0; i < names->count && i < NAMES_SHOWN; i++)
+        fprintf(out, "%s%s", i == 0 ? "" : ", ", names->items[i]);
+    if (names->count > NAMES_SHOWN) fprintf(out, " and %zu more", names->count - NAMES_SHOWN);
+}
+
+/* The names of those protocols of the rule that have this verdict. */
+static void print_protocols(FILE *out, const struct rule *rule, const struct look *look, enum probe_verdict verdict)
+{
+    const char *comma = "";
+    for (size_t i = 0; rule->protocols >> i != 0; i++) {
+        uint64_t bit = UINT64_C(1) << i;
+        if ((rule->protocols & look->asked & bit) == 0 || look->verdicts[i] != verdict) continue;
+        fprintf(out, "%s%s", comma, rule_protocol_name(look->patterns, i));
+        comma = ", ";
+    }
+}
+
+static void why_on_timeout(FILE *out, const struct rule *rule, const struct look *look, enum probe_verdict verdict)
+{
+    (void)look;
+    if (verdict == PROBE_MATCH)
+        fputs("the client is silent", out);
+    else
+        fputs(rule->on_timeout ? "the client is not silent" : "the client is silent, which is for on-timeout = true",
+              out);
+}
+
+static void why_listener(FILE *out, const struct rule *rule, const struct look *look, enum probe_verdict verdict)
+{
+    fprintf(out, verdict == PROBE_MATCH ? "%s" : "%s is not ", look->listener);
+    if (verdict != PROBE_MATCH) print_names(out, &rule->listeners);
+}
+
+static void why_protocol(FILE *out, const struct rule *rule, const struct look *look, enum probe_verdict verdict)
+{
+    if (verdict == PROBE_MORE) fputs("could become ", out);
+    if (verdict == PROBE_NO) fputs("is not ", out);
+    print_protocols(out, rule, look, verdict);
+}
+
+static void why_sni(FILE *out, const struct rule *rule, const struct look *look, enum probe_verdict verdict)
+{
+    const struct sight *sight = look->sight;
+    if (!sight->hello_done) {
+        fputs("the ClientHello is not complete", out);
+    } else if (!sight->hello.has_sni) {
+        fputs("the client sends no name; wanted: ", out);
+        print_names(out, &rule->sni);
+    } else if (verdict == PROBE_MATCH) {
+        fputs(sight->hello.sni, out);
+    } else {
+        fprintf(out, "%s is not ", sight->hello.sni);
+        print_names(out, &rule->sni);
+    }
+}
+
+static void why_alpn(FILE *out, const struct rule *rule, const struct look *look, enum probe_verdict verdict)
+{
+    const struct clienthello *hello = &look->sight->hello;
+    char offer[4 * CLIENTHELLO_ALPN_MAX_BYTES + 1];
+    if (!look->sight->hello_done) {
+        fputs("the ClientHello is not complete", out);
+        return;
+    }
+    fprintf(out, "offered: %s", hello->has_alpn ? clienthello_alpn_text(hello, offer, sizeof(offer)) : "nothing");
+    fputs(verdict == PROBE_MATCH ? "; one of: " : "; wanted: ", out);
+    print_names(out, &rule->alpn);
+}
+
+static void (*const WHYS[])(FILE *out, const struct rule *rule, const struct look *look, enum probe_verdict verdict) = {
+    [ROUTE_ON_TIMEOUT] = why_on_timeout,
+    [ROUTE_LISTENER] = why_listener,
+    [ROUTE_PROTOCOL] = why_protocol,
+    [ROUTE_SNI] = why_sni,
+    [ROUTE_ALPN] = why_alpn,
+};
+
+static bool is_set(const struct rule *rule, enum route_condition condition)
+{
+    switch (condition) {
+    case ROUTE_ON_TIMEOUT:
+        return rule->on_timeout;
+    case ROUTE_LISTENER:
+        return rule->listeners.count > 0;
+    case ROUTE_PROTOCOL:
+        return rule->protocols != 0;
+    case ROUTE_SNI:
+        return rule->sni.count > 0;
+    case ROUTE_ALPN:
+        return rule->alpn.count > 0;
+    }
+    return false;
+}
+
+static void print_rest(FILE *out, const struct rule *rule, enum route_condition last)
+{
+    const char *before = "    (not looked at: ";
+    for (enum route_condition c = last + 1; c <= ROUTE_ALPN; c++) {
+        if (!is_set(rule, c)) continue;
+        fprintf(out, "%s%s", before, CONDITIONS[c]);
+        before = ", ";
+    }
+    if (before[0] == ',') fputs(")\n", out);
+}
+
+/* A line for each condition that was looked at, and one for those that were not because of it. */
+static void trace(void *arg, const struct rule *rule, const struct look *look, enum route_condition condition,
+                  enum probe_verdict verdict)
+{
+    static const char *const HOLDS[] = {[PROBE_NO] = "NO", [PROBE_MORE] = "?", [PROBE_MATCH] = "yes"};
+    FILE *out = arg;
+    if (condition == ROUTE_ON_TIMEOUT) fprintf(out, "  route \"%s\" (line %d)\n", rule->route.name, rule->route.line);
+    if (is_set(rule, condition) || verdict != PROBE_MATCH) {
+        fprintf(out, "    %-10s  %-3s  ", CONDITIONS[condition], HOLDS[verdict]);
+        WHYS[condition](out, rule, look, verdict);
+        fputc('\n', out);
+    }
+    if (verdict != PROBE_MATCH) print_rest(out, rule, condition);
+}
+
+/* What the built-in probes make of the bytes. */
+static const char *protocol_of(struct sight *sight)
+{
+    for (size_t i = 0; i < PROBE_COUNT; i++)
+        if (PROBES[i].look(sight) == PROBE_MATCH) return PROBES[i].name;
+    return NULL;
+}
+
+static void print_seen(FILE *out, const struct sight *seen, const char *listener)
+{
+    struct sight sight = {.data = seen->data, .len = seen->len, .final = true};
+    const struct clienthello *hello = &sight.hello;
+    char alpn[4 * CLIENTHELLO_ALPN_MAX_BYTES + 1];
+    fprintf(out, "Seen on listener \"%s\": ", listener);
+    if (sight.len == 0) {
+        fputs("nothing until peek-timeout\n\n", out);
+        return;
+    }
+    fprintf(out, "%zu byte%s", sight.len, sight.len == 1 ? "" : "s");
+    const char *protocol = protocol_of(&sight);
+    if (sight.hello_done) {
+        fprintf(out, ", tls\n  sni   %s%s\n", hello->has_sni ? hello->sni : "none",
+                hello->has_ech ? " (the outer name: the true one may be encrypted)" : "");
+        fprintf(out, "  alpn  %s\n\n", hello->has_alpn ? clienthello_alpn_text(hello, alpn, sizeof(alpn)) : "none");
+        return;
+    }
+    if (sight.hello_partial)
+        fputs(", the beginning of a ClientHello", out);
+    else
+        fprintf(out, ", %s",
+                protocol != NULL ? protocol : "not, or not yet, a protocol that the gateway knows by itself");
+    fputs("\n  hex  ", out);
+    for (size_t i = 0; i < sight.len && i < BYTES_SHOWN; i++)
+        fprintf(out, " %02x", sight.data[i]);
+    fputs(sight.len > BYTES_SHOWN ? " ...\n\n" : "\n\n", out);
+}
+
+static void print_servers(FILE *out, const struct upstream_config *upstream)
+{
+    char text[ENDPOINT_TEXT_BYTES];
+    for (size_t i = 0; i < upstream->server_count; i++)
+        fprintf(out, "%s%s", i == 0 ? " at " : ", ",
+                endpoint_format(gateway_config_server(upstream, i), text, sizeof(text)));
+}
+
+static void print_action(FILE *out, const struct gateway_config *config, const struct route *route)
+{
+    fprintf(out, "\nTaken: route \"%s\" (line %d): ", route->name, route->line);
+    switch (route->action) {
+    case ROUTE_PROXY:
+        fprintf(out, "proxy to upstream \"%s\"", route->target);
+        print_servers(out, &config->upstreams[gateway_config_upstream(config, route->target)]);
+        break;
+    case ROUTE_HANDOFF:
+        fprintf(out, "hand off to backend \"%s\" at %s", route->target,
+                config->backends[gateway_config_backend(config, route->target)].inlet.un.sun_path);
+        break;
+    case ROUTE_REFUSE:
+        fprintf(out, "refuse (%s)", route->refusal->name);
+        break;
+    }
+    fputc('\n', out);
+}
+
+static enum route_verdict find(struct sight *sight, const struct gateway_config *config, const char *listener,
+                               struct route **route, FILE *out)
+{
+    enum route_verdict verdict = route_find_traced(config->routes, sight, listener, route, trace, out);
+    if (sight->pattern_limits > 0) fputs("  A pattern took too many steps, which is no match.\n", out);
+    return verdict;
+}
+
+int explain_run(const struct explain_request *request, const struct gateway_config *config, FILE *out, char *error,
+                size_t cap)
+{
+    const char *listener = request->listener != NULL ? request->listener : config->listeners[0].name;
+    if (option_find(config->file, "listener", listener) == NULL) {
+        snprintf(error, cap, "--listener: expected the title of a listener section, not \"%s\"", listener);
+        return -1;
+    }
+    uint8_t *bytes = mem_alloc(config->peek_limit_bytes);
+    struct sight sight = {.data = bytes};
+    int result = explain_input(request, bytes, config->peek_limit_bytes, &sight.len, error, cap);
+    if (result == 0) {
+        struct route *route = NULL;
+        sight.final = request->silent || sight.len == config->peek_limit_bytes;
+        print_seen(out, &sight, listener);
+        enum route_verdict verdict = find(&sight, config, listener, &route, out);
+        if (verdict == ROUTE_MORE) {
+            fputs(
+                "\nUndecided: the gateway waits for more.  If the client ends or sends nothing until peek-timeout:\n\n",
+                out);
+            sight.final = true;
+            verdict = find(&sight, config, listener, &route, out);
+        }
+        if (verdict == ROUTE_FOUND)
+            print_action(out, config, route);
+        else
+            fputs("\nTaken: no route; the connection is closed.\n", out);
+        result = verdict == ROUTE_FOUND ? 0 : 1;
+    }
+    free(bytes);
+    return result;
+}

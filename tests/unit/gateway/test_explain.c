@@ -1,0 +1,164 @@
+#include "gateway/explain.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char CONFIG[] =
+    "user = \"nobody\"\n"
+    "listener \"public\" { address = \"127.0.0.1:1\" }\n"
+    "listener \"inner\" { address = \"127.0.0.1:2\" }\n"
+    "upstream \"web\" { server = {\"127.0.0.1:3\", \"unix:/run/web\"} }\n"
+    "backend \"chat\" { inlet = \"/run/inlet\" }\n"
+    "pattern \"odd\" { regex = '^\\x01\\x02' }\n"
+    "pattern \"steps\" { regex = '^(?:a|aa|aaa)+b' }\n"
+    "route \"chat\" { sni = {\"chat.example.test\", \"*.chat.example.test\"} handoff = \"chat\" }\n"
+    "route \"inner\" { listener = \"inner\" alpn = {\"h2\"} proxy = \"web\" }\n"
+    "route \"many\" { sni = {\"a.test\", \"b.test\", \"c.test\", \"d.test\", \"e.test\", \"f.test\", "
+    "\"g.test\", \"h.test\"} alpn = \"x\" proxy = \"web\" }\n"
+    "route \"tls\" { protocol = \"tls\" proxy = \"web\" }\n"
+    "route \"odd\" { protocol = {\"odd\", \"steps\", \"xmpp\"} refuse = reset }\n"
+    "route \"silent\" { on-timeout = true proxy = \"web\" }\n";
+
+static struct gateway_config *config;
+
+static int setup(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/test_explain.XXXXXX", error[512] = "";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_true(dprintf(fd, "%s", CONFIG) > 0);
+    close(fd);
+    config = gateway_config_load(path, error, sizeof(error));
+    unlink(path);
+    assert_string_equal(error, "");
+    assert_non_null(config);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    gateway_config_free(&config);
+    return 0;
+}
+
+/* The result must be wanted, and the text (or the error, for -1) must have the parts in this order. */
+static void explains(const struct explain_request request, int wanted, const char *const *parts)
+{
+    char *text = NULL, error[512] = "";
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    int result = explain_run(&request, config, out, error, sizeof(error));
+    fclose(out);
+    print_message("%s%s\n", text, error);
+    assert_int_equal(result, wanted);
+    const char *at = wanted < 0 ? error : text;
+    for (; *parts != NULL; parts++) {
+        const char *found = strstr(at, *parts);
+        if (found == NULL) fail_msg("missing: %s", *parts);
+        at = found + strlen(*parts);
+    }
+    if (wanted < 0) assert_int_equal(len, 0);
+    free(text);
+}
+
+#define EXPLAINS(wanted, request, ...)                                                                                 \
+    explains((struct explain_request)request, wanted, (const char *const[]){__VA_ARGS__, NULL})
+#define REQUEST(...)                                                                                                   \
+    {                                                                                                                  \
+        __VA_ARGS__                                                                                                    \
+    }
+
+static void names_are_explained(void **state)
+{
+    (void)state;
+    EXPLAINS(0, REQUEST(.sni = "a.CHAT.example.test", .alpn = "h2,http/1.1"), "listener \"public\"", "tls\n",
+             "sni   a.chat.example.test\n", "alpn  h2,http/1.1\n", "route \"chat\" (line 8)", "protocol    yes  tls\n",
+             "sni         yes  a.chat.example.test\n", "Taken: route \"chat\" (line 8)",
+             "backend \"chat\" at /run/inlet");
+    EXPLAINS(0, REQUEST(.sni = "www.example.test", .alpn = "h2", .listener = "inner"),
+             "sni         NO   www.example.test is not chat.example.test, *.chat.example.test\n",
+             "listener    yes  inner", "alpn        yes  offered: h2; one of: h2",
+             "upstream \"web\" at 127.0.0.1:3, unix:/run/web");
+    EXPLAINS(0, REQUEST(.sni = "www.example.test"), "alpn  none",
+             "listener    NO   public is not inner\n    (not looked at: protocol, alpn)\n",
+             "is not a.test, b.test, c.test, d.test, e.test, f.test and 2 more\n    (not looked at: alpn)\n",
+             "Taken: route \"tls\" (line 11)");
+    EXPLAINS(0, REQUEST(.alpn = "x"), "sni   none", "NO   the client sends no name; wanted: chat.example.test",
+             "route \"tls\"");
+    EXPLAINS(0, REQUEST(.sni = "a.test"), "alpn        NO   offered: nothing; wanted: x", "Taken: route \"tls\"");
+}
+
+static void bytes_are_explained(void **state)
+{
+    (void)state;
+    EXPLAINS(0, REQUEST(.hex = "01:02 Ff"), "3 bytes, not", "hex   01 02 ff\n", "NO   is not tls",
+             "protocol    yes  odd\n", "Taken: route \"odd\" (line 12): refuse (reset)");
+    EXPLAINS(1, REQUEST(.hex = "01"), "1 byte,", "protocol    ?    could become odd\n", "Undecided", "route \"chat\"",
+             "protocol    NO   is not xmpp, odd, steps\n", "on-timeout  NO   the client is not silent",
+             "Taken: no route");
+    EXPLAINS(0, REQUEST(.hex = "16030102000100"), "beginning of a ClientHello", "?    could become tls", "Undecided",
+             "sni         NO   the ClientHello is not complete", "Taken: route \"tls\"");
+    EXPLAINS(
+        1, REQUEST(.hex = "616161616161616161616161616161616161616161616161616161616161616161616161616161616161616163"),
+        " 61 ...\n", "too many steps", "no route");
+    EXPLAINS(0, REQUEST(.silent = true), "nothing until peek-timeout", "NO   the client is silent, which is for",
+             "(not looked at: protocol, sni)", "on-timeout  yes  the client is silent", "Taken: route \"silent\"");
+
+    char path[] = "/tmp/test_explain.XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    EXPLAINS(-1, REQUEST(.file = path), "no byte");
+    assert_int_equal(write(fd, "\1\2\0", 3), 3);
+    EXPLAINS(0, REQUEST(.file = path), "hex   01 02 00", "Taken: route \"odd\"");
+    /* Beyond peek-limit nothing is looked at, and the decision is forced. */
+    uint8_t many[20000] = {' '};
+    memset(many, 'x', sizeof(many));
+    assert_int_equal(pwrite(fd, many, sizeof(many), 3), sizeof(many));
+    EXPLAINS(0, REQUEST(.file = path), "16384 bytes", "Taken: route \"odd\"");
+    close(fd);
+    unlink(path);
+}
+
+static void wrong_requests_are_refused(void **state)
+{
+    (void)state;
+    EXPLAINS(-1, REQUEST(.listener = "inner"), "one of --sni");
+    EXPLAINS(-1, REQUEST(.sni = "a.test", .silent = true), "one of --sni");
+    EXPLAINS(-1, REQUEST(.hex = "00", .file = "x"), "one of --sni");
+    EXPLAINS(-1, REQUEST(.listener = "nowhere", .silent = true), "--listener", "\"nowhere\"");
+    EXPLAINS(-1, REQUEST(.hex = "0"), "--hex", "\"0\"");
+    EXPLAINS(-1, REQUEST(.hex = "00 1g"), "--hex", "\"1g\"");
+    EXPLAINS(-1, REQUEST(.hex = " "), "no byte");
+    EXPLAINS(-1, REQUEST(.file = "/nonexistent/x"), "--bytes: /nonexistent/x: No such file");
+    EXPLAINS(-1, REQUEST(.file = "/tmp"), "--bytes: /tmp: ");
+    EXPLAINS(-1, REQUEST(.sni = ""), "--sni");
+    EXPLAINS(-1, REQUEST(.alpn = ""), "--alpn");
+    EXPLAINS(-1, REQUEST(.alpn = "h2,"), "--alpn");
+    EXPLAINS(-1, REQUEST(.alpn = "h2,,x"), "--alpn");
+    char longest[600];
+    memset(longest, 'a', sizeof(longest));
+    longest[256] = '\0';
+    EXPLAINS(-1, REQUEST(.alpn = longest), "--alpn");
+    EXPLAINS(-1, REQUEST(.sni = longest), "--sni");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_are_explained),
+        cmocka_unit_test(bytes_are_explained),
+        cmocka_unit_test(wrong_requests_are_refused),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
