@@ -23,7 +23,7 @@ if(POSTERN_SANITIZE)
     add_link_options(-fsanitize=${POSTERN_SANITIZE})
     add_compile_definitions(POSTERN_SANITIZED=1)
 else()
-    # FORTIFY needs the optimizer and hides errors from the sanitizers.
-    add_compile_options($<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE>
-                        $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)
+    # FORTIFY needs the optimizer, also in debug builds, and hides errors from the sanitizers.
+    set(CMAKE_C_FLAGS_DEBUG "-Og -g")
+    add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
 endif()

@@ -85,7 +85,8 @@ static bool clean_authority(struct http_text text, char out[AUTHORITY_BYTES])
     if (text.len == 0) return false;
     bool good = text.data[0] == '[' ? read_ipv6(text, out, &len) : read_host(text, out, &len);
     if (!good || !read_port((struct http_text){text.data + len, text.len - len}, &port)) return false;
-    if (port != 0) snprintf(out + strlen(out), sizeof(":65535"), ":%u", port);
+    const size_t host_len = strlen(out);
+    if (port != 0) snprintf(out + host_len, AUTHORITY_BYTES - host_len, ":%u", port);
     return true;
 }
 
