@@ -33,7 +33,7 @@ static void print_names(FILE *out, const struct names *names)
 static void print_protocols(FILE *out, const struct rule *rule, const struct look *look, enum probe_verdict verdict)
 {
     const char *comma = "";
-    for (size_t i = 0; rule->protocols >> i != 0; i++) {
+    for (size_t i = 0; i < PROBE_MAX && rule->protocols >> i != 0; i++) {
         uint64_t bit = UINT64_C(1) << i;
         if ((rule->protocols & look->asked & bit) == 0 || look->verdicts[i] != verdict) continue;
         fprintf(out, "%s%s", comma, rule_protocol_name(look->patterns, i));

@@ -154,7 +154,7 @@ static int check_refusal(const struct rule *rule, const struct option_section *s
             section, "refuse", error, cap,
             "expected close or reset beside on-timeout: %s is for %s, and a silent client speaks nothing",
             refusal->name, refusal->protocol);
-    for (size_t i = 0; rule->protocols >> i != 0; i++) {
+    for (size_t i = 0; i < PROBE_MAX && rule->protocols >> i != 0; i++) {
         const char *name = rule_protocol_name(patterns, i);
         if ((rule->protocols & UINT64_C(1) << i) == 0 || strcmp(name, refusal->protocol) == 0) continue;
         return option_error(section, "refuse", error, cap,
@@ -222,7 +222,7 @@ static enum probe_verdict ask(struct look *look, size_t index)
 static enum probe_verdict ask_any(struct look *look, uint64_t protocols)
 {
     enum probe_verdict verdict = PROBE_NO;
-    for (size_t i = 0; protocols >> i != 0; i++) {
+    for (size_t i = 0; i < PROBE_MAX && protocols >> i != 0; i++) {
         if ((protocols & UINT64_C(1) << i) == 0) continue;
         enum probe_verdict one = ask(look, i);
         if (one == PROBE_MATCH) return PROBE_MATCH;

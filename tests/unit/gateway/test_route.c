@@ -326,6 +326,27 @@ static void unreachable_rows_are_refused(void **state)
     covers_not("on-timeout = true", "");
 }
 
+/* A set of protocols has a bit for each, to the last one. */
+static void as_many_patterns_as_fit(void **state)
+{
+    (void)state;
+    char text[8192] = "";
+    const size_t last = PROBE_MAX - PROBE_COUNT - 1;
+    for (size_t i = 0; i <= last; i++)
+        snprintf(text + strlen(text), sizeof(text) - strlen(text), "pattern \"p%zu\" { regex = 'p%02zu' }\n", i, i);
+    const size_t patterns_len = strlen(text);
+    snprintf(text + patterns_len, sizeof(text) - patterns_len,
+             "route \"last\" { protocol = \"p%zu\" proxy = \"web\" }\nroute \"rest\" { refuse = close }\n", last);
+    struct loaded l = load_good(text);
+    assert_string_equal(find_text(&l, "p58"), "last");
+    assert_string_equal(find_text(&l, "p5"), "more");
+    assert_string_equal(find_text(&l, "p57"), "rest");
+    unload(&l);
+    snprintf(text + patterns_len, sizeof(text) - patterns_len,
+             "route \"last\" { protocol = \"p%zu\" refuse = http-400 }\n", last);
+    refused(text, 7 + (int)last + 1, "http-400", "p58");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +362,7 @@ int main(void)
         cmocka_unit_test(actions_are_checked),
         cmocka_unit_test(conditions_are_checked),
         cmocka_unit_test(unreachable_rows_are_refused),
+        cmocka_unit_test(as_many_patterns_as_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
