@@ -56,6 +56,7 @@ struct conn {
     uint8_t state;   /* enum conn_state */
     uint8_t reason;  /* enum close_reason, in CONN_END */
     bool reset;      /* end by a reset, not in order */
+    uint8_t looks;   /* that wanted more bytes, in CONN_PEEK; counted until they become rare */
     uint32_t seen;   /* bytes peeked so far */
     uint32_t server; /* index of the upstream's server */
     struct worker *worker;

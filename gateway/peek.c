@@ -10,6 +10,10 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+/* So often a connection is looked at as soon as something comes.  Each look is at all of its bytes, with every probe
+ * and pattern: who sends them one by one waits for the next look, and does not choose how much work that makes. */
+enum { EAGER_LOOKS = 16 };
+
 static enum conn_state (*const ACTIONS[])(struct conn *conn, const struct sight *sight) = {
     [ROUTE_PROXY] = action_proxy_start,
     [ROUTE_HANDOFF] = action_handoff_start,
@@ -52,18 +56,32 @@ static const char *protocol_of(const struct sight *sight)
     return NULL;
 }
 
+static void nap(struct conn *conn)
+{
+    conn_watch_client(conn, 0);
+    deadline_arm(conn->worker->nap_queue, &conn->nap);
+}
+
+static enum conn_state wait_for_more(struct conn *conn, size_t seen)
+{
+    conn->seen = (uint32_t)seen;
+    peek_wait_beyond(conn->client.fd, conn->seen);
+    if (conn->looks == EAGER_LOOKS) {
+        nap(conn);
+    } else {
+        conn->looks++;
+        conn_watch_client(conn, EV_READ);
+    }
+    return CONN_PEEK;
+}
+
 static enum conn_state decide(struct conn *conn, struct sight *sight)
 {
     struct route *route = NULL;
     enum route_verdict verdict = route_find(conn->worker->config->routes, sight, conn->listener->name, &route);
     if (sight->pattern_limits > 0) conn_count(conn, COUNTER_PATTERN_LIMITS, sight->pattern_limits);
     if (verdict == ROUTE_FOUND && action_refuse_waits(route, sight)) verdict = ROUTE_MORE;
-    if (verdict == ROUTE_MORE) {
-        conn->seen = (uint32_t)sight->len;
-        peek_wait_beyond(conn->client.fd, conn->seen);
-        conn_watch_client(conn, EV_READ);
-        return CONN_PEEK;
-    }
+    if (verdict == ROUTE_MORE) return wait_for_more(conn, sight->len);
     conn->protocol = protocol_of(sight);
     conn_remember(conn, sight);
     if (conn->seen > 0) peek_wait_beyond(conn->client.fd, 0);
@@ -88,9 +106,10 @@ enum conn_state peek_step(struct conn *conn, unsigned wake)
     if (look == PEEK_ENDED && len == 0) return conn_ends(conn, CLOSE_PEEK_EOF);
     if (look == PEEK_SAME && !deadline) {
         /* Woken without growth: the kernel is short of memory and would wake us again at once, so pause. */
-        bool pressed = (wake & CONN_WAKE_CLIENT_READ) && len > 0;
-        conn_watch_client(conn, pressed ? 0 : EV_READ);
-        if (pressed) deadline_arm(worker->nap_queue, &conn->nap);
+        if ((wake & CONN_WAKE_CLIENT_READ) && len > 0)
+            nap(conn);
+        else
+            conn_watch_client(conn, EV_READ);
         return CONN_PEEK;
     }
     struct sight sight = {

@@ -4,6 +4,7 @@ import pathlib
 import re
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -113,6 +114,32 @@ def test_too_many_steps_are_no_match_and_counted(patterns):
     assert patterns.close_of(b"aaab")["route"] == "steps"
     assert patterns.gateway.stats()[""]["pattern_limits"] == before + 3
     assert len(patterns.gateway.log(event="pattern_limit")) == 1
+
+
+@pytest.mark.release
+def test_who_sends_byte_by_byte_is_looked_at_now_and_then(place):
+    """Each look costs all the steps of the first pattern, while the second one wants more."""
+    port, count = reserve_port(), 500
+    gateway = Gateway(place, f"""
+listener "public" {{ address = "127.0.0.1:{port}" }}
+pattern "steps" {{ regex = '^(?:a|aa|aaa)+b' }}
+pattern "long" {{ regex = '^[a-z]{{{len(STEPS) + count}}}' }}
+route "steps" {{ protocol = "steps" refuse = close }}
+route "long" {{ protocol = "long" refuse = reset }}
+""")
+    gateway.start()
+    with connect(port) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        begin = time.monotonic()
+        sock.sendall(STEPS)
+        for _ in range(count):
+            time.sleep(0.001)  # or the kernel puts them together, and there is nothing to see
+            sock.sendall(b"c")
+        assert read_to_end(sock) == (b"", "reset")
+        naps = (time.monotonic() - begin) / 0.05
+    assert gateway.close_lines()[0]["route"] == "long"
+    assert gateway.stats()[""]["pattern_limits"] <= 16 + naps + 2
+    gateway.stop()
 
 
 @pytest.mark.release
