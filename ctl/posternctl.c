@@ -26,7 +26,11 @@ static enum command_status run(struct command_line *line)
     size_t used;
     const struct command *command = command_find(line->args, line->arg_count, &used);
     if (!command) {
-        if (line->arg_count) fprintf(stderr, "posternctl: there is no command \"%s\"\n\n", line->args[0]);
+        if (line->arg_count) {
+            const char *second = line->arg_count > 1 ? line->args[1] : "";
+            fprintf(stderr, "posternctl: there is no command \"%s%s%s\"\n\n", line->args[0], *second ? " " : "",
+                    second);
+        }
         usage(stderr);
         return COMMAND_USAGE;
     }
@@ -37,7 +41,7 @@ static enum command_status run(struct command_line *line)
         return COMMAND_USAGE;
     }
     if (line->arg_count < command->args_min || line->arg_count > command->args_max) {
-        fprintf(stderr, "usage: posternctl %s %s\n", command->name, command->args);
+        fprintf(stderr, "usage: posternctl %s%s%s\n", command->name, *command->args ? " " : "", command->args);
         return COMMAND_USAGE;
     }
     return command->run(line);

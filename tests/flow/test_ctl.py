@@ -80,6 +80,7 @@ def test_refusals(site):
     assert f"x@{DOMAIN}" not in ctl("users")
     for wrong in (("nonsense",), (), ("adduser",), ("users", "a", "b"), ("gateway",)):
         ctl(*wrong, status=2)
+    assert '"gateway nonsense"' in ctl("gateway", "nonsense", status=2)
 
 
 def test_passwords_of_all_kinds(site):
