@@ -3,6 +3,7 @@
 #include "backend/backend_options.h"
 #include "lib/mem.h"
 
+#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,30 @@
 static int check_required(const struct option_section *s, const char *option, char *error, size_t cap)
 {
     if (option_is_set(s, option)) return 0;
-    return option_error(s, NULL, error, cap, "%s is required", option);
+    return option_error(s, option, error, cap, "required, but not given");
+}
+
+/* No two listeners can have one address; "*:5222" takes the port of every address. */
+static int check_address_free(const struct option_file *file, const struct option_section *mine, size_t index,
+                              char *error, size_t cap)
+{
+    const struct endpoint *wanted = option_endpoint(mine, "address", index);
+    const struct option_section *s = NULL;
+    if (wanted->sa.sa_family == AF_UNIX)
+        return option_error(mine, "address", error, cap, "expected an IP address and port, not a Unix socket");
+    while ((s = option_next(file, "listener", s)) != NULL) {
+        const size_t end = s == mine ? index : option_count(s, "address");
+        for (size_t i = 0; i < end; i++) {
+            const struct endpoint *taken = option_endpoint(s, "address", i);
+            if (!addr_overlaps(&taken->ip, &wanted->ip)) continue;
+            char text[ENDPOINT_TEXT_BYTES], by[ENDPOINT_TEXT_BYTES];
+            return option_error(mine, "address", error, cap, "%s is already used by %s of listener \"%s\"",
+                                endpoint_format(wanted, text, sizeof(text)), endpoint_format(taken, by, sizeof(by)),
+                                option_title(s));
+        }
+        if (s == mine) return 0;
+    }
+    return 0;
 }
 
 static int check_sections(const struct option_file *file, char *error, size_t cap)
@@ -24,9 +48,13 @@ static int check_sections(const struct option_file *file, char *error, size_t ca
         hosts++;
         if (check_required(s, "certificate", error, cap) != 0 || check_required(s, "key", error, cap) != 0) return -1;
     }
-    if (hosts == 0) return option_error(option_top(file), NULL, error, cap, "at least one host section is required");
-    while ((s = option_next(file, "listener", s)) != NULL)
+    if (hosts == 0)
+        return option_error(option_top(file), NULL, error, cap, "expected at least one section host \"DOMAIN\" { … }");
+    while ((s = option_next(file, "listener", s)) != NULL) {
         if (check_required(s, "address", error, cap) != 0) return -1;
+        for (size_t i = 0; i < option_count(s, "address"); i++)
+            if (check_address_free(file, s, i, error, cap) != 0) return -1;
+    }
     return 0;
 }
 
@@ -38,7 +66,9 @@ static int check_users(const struct option_section *top, char *error, size_t cap
         if (name && !getpwnam(name)) return option_error(top, NAMES[i], error, cap, "no user is named \"%s\"", name);
     }
     if (geteuid() == 0 && !option_str(top, "user"))
-        return option_error(top, NULL, error, cap, "user is required when started as root");
+        return option_error(top, "user", error, cap, "expected the name of a user: required when started as root");
+    const char *group = option_str(top, "group");
+    if (group && !getgrnam(group)) return option_error(top, "group", error, cap, "no group is named \"%s\"", group);
     return 0;
 }
 

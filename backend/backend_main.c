@@ -33,9 +33,9 @@ struct arguments {
     bool test, once;
 };
 
-static int usage_error(const char *text)
+static int usage_error(void)
 {
-    fprintf(stderr, "postern-backend: %s\n%s", text, USAGE);
+    fputs(USAGE, stderr);
     return EXIT_CONFIGURATION;
 }
 
@@ -70,6 +70,8 @@ static int run(const struct arguments *arguments)
         status = server_run_once(config, hosts, STDIN_FILENO);
     } else if (!arguments->test) {
         status = server_run(config, hosts);
+    } else {
+        printf("%s is good\n", arguments->file);
     }
     hosts_free(&hosts);
     backend_config_free(&config);
@@ -114,12 +116,16 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
         case COUNTERS:
             counter_print_rows(BACKEND_COUNTER_ROWS, BACKEND_COUNTERS, stdout);
             return EXIT_SUCCESS;
-        default:
-            return usage_error("unknown argument");
+        default: /* getopt has said what is wrong */
+            return usage_error();
         }
     }
-    if (optind < argc) return usage_error("unknown argument");
-    return arguments->file ? -1 : usage_error("-c FILE is required");
+    if (optind == argc && arguments->file) return -1;
+    if (optind < argc)
+        fprintf(stderr, "postern-backend: unexpected argument %s\n", argv[optind]);
+    else
+        fprintf(stderr, "postern-backend: -c FILE is required\n");
+    return usage_error();
 }
 
 int main(int argc, char **argv)

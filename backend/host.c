@@ -66,7 +66,8 @@ static int add(struct hosts *hosts, struct host *host, char *error, size_t cap)
     const char *why = NULL;
     const char *title = option_title(host->section);
     if (jid_prepare_domain(title, domain, &why) != 0)
-        return option_error(host->section, NULL, error, cap, "\"%s\" is no domain: %s", title, why);
+        return option_error(host->section, NULL, error, cap,
+                            "expected a domain such as \"example.com\" as the title: %s", why);
     host->domain = mem_strdup(domain);
     if (map_get_str(hosts->by_domain, domain))
         return option_error(host->section, NULL, error, cap, "the domain \"%s\" has a section already", domain);

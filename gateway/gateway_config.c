@@ -63,7 +63,8 @@ static int check_user(const struct gateway_config *config, char *error, size_t c
     return 0;
 }
 
-/* The same address twice would make the kernel spread clients over two listeners at random. */
+/* The same address twice would make the kernel spread clients over two listeners at random; "*:443" takes the port of
+ * every address. */
 static int check_address_unique(const struct gateway_config *config, size_t upto, size_t address, char *error,
                                 size_t cap)
 {
@@ -73,10 +74,12 @@ static int check_address_unique(const struct gateway_config *config, size_t upto
         const struct listener_config *other = &config->listeners[l];
         size_t end = l == upto ? address : other->address_count;
         for (size_t a = 0; a < end; a++) {
-            if (!addr_equal(&gateway_config_address(other, a)->ip, &wanted->ip)) continue;
-            char text[ENDPOINT_TEXT_BYTES];
-            return option_error(mine->section, "address", error, cap, "%s is already used by listener \"%s\"",
-                                endpoint_format(wanted, text, sizeof(text)), other->name);
+            const struct endpoint *taken = gateway_config_address(other, a);
+            if (!addr_overlaps(&taken->ip, &wanted->ip)) continue;
+            char text[ENDPOINT_TEXT_BYTES], by[ENDPOINT_TEXT_BYTES];
+            return option_error(mine->section, "address", error, cap, "%s is already used by %s of listener \"%s\"",
+                                endpoint_format(wanted, text, sizeof(text)), endpoint_format(taken, by, sizeof(by)),
+                                other->name);
         }
     }
     return 0;
@@ -108,6 +111,22 @@ static int read_listeners(struct gateway_config *config, char *error, size_t cap
     return 0;
 }
 
+static int check_socket_path(const struct option_section *s, const char *option, char *error, size_t cap)
+{
+    const char *path = option_str(s, option);
+    const size_t max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+    if (path == NULL || strlen(path) <= max) return 0;
+    return option_error(s, option, error, cap, "expected a path of at most %zu bytes, not %s", max, path);
+}
+
+/* To a client, port 0 is no port. */
+static int check_server_port(const struct upstream_config *upstream, size_t server, char *error, size_t cap)
+{
+    const struct endpoint *at = gateway_config_server(upstream, server);
+    if (at->sa.sa_family == AF_UNIX || addr_port(&at->ip) != 0) return 0;
+    return option_error(upstream->section, "server", error, cap, "expected a port from 1 to 65535, not 0");
+}
+
 static int read_upstreams(struct gateway_config *config, char *error, size_t cap)
 {
     config->upstream_count = count_sections(config->file, "upstream");
@@ -124,6 +143,8 @@ static int read_upstreams(struct gateway_config *config, char *error, size_t cap
         if (upstream->server_count == 0)
             return option_error(s, "server", error, cap,
                                 "expected at least one server such as \"127.0.0.1:8443\" or \"unix:/path\"");
+        for (size_t a = 0; a < upstream->server_count; a++)
+            if (check_server_port(upstream, a, error, cap) < 0) return -1;
     }
     return 0;
 }
@@ -141,9 +162,7 @@ static int read_backends(struct gateway_config *config, char *error, size_t cap)
         const char *path = option_str(s, "inlet");
         if (path == NULL)
             return option_error(s, "inlet", error, cap, "expected the path of the backend's inlet socket");
-        if (strlen(path) >= sizeof(backend->inlet.un.sun_path))
-            return option_error(s, "inlet", error, cap, "expected a path of less than %zu bytes",
-                                sizeof(backend->inlet.un.sun_path));
+        if (check_socket_path(s, "inlet", error, cap) < 0) return -1;
         backend->inlet.un.sun_family = AF_UNIX;
         memcpy(backend->inlet.un.sun_path, path, strlen(path) + 1);
         backend->inlet.len = (socklen_t)sizeof(backend->inlet.un);
@@ -174,7 +193,8 @@ struct gateway_config *gateway_config_load(const char *path, char *error, size_t
     struct gateway_config *config = MEM_NEW(struct gateway_config);
     config->file = file;
     read_top(config);
-    if (read_listeners(config, error, cap) < 0 || read_upstreams(config, error, cap) < 0 ||
+    if (check_socket_path(option_top(file), "control-socket", error, cap) < 0 ||
+        read_listeners(config, error, cap) < 0 || read_upstreams(config, error, cap) < 0 ||
         read_backends(config, error, cap) < 0 || read_routes(config, error, cap) < 0 ||
         check_user(config, error, cap) < 0)
         gateway_config_free(&config);

@@ -74,6 +74,18 @@ bool addr_is_loopback(const struct addr *a)
     return a->sa.sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr);
 }
 
+static bool is_every(const struct addr *a)
+{
+    if (a->sa.sa_family == AF_INET) return a->in.sin_addr.s_addr == htonl(INADDR_ANY);
+    return a->sa.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr);
+}
+
+bool addr_overlaps(const struct addr *a, const struct addr *b)
+{
+    if (a->sa.sa_family != b->sa.sa_family || addr_port(a) != addr_port(b) || addr_port(a) == 0) return false;
+    return addr_equal(a, b) || is_every(a) || is_every(b);
+}
+
 static char *addr_format_masked(const struct addr *a, char *out, size_t cap)
 {
     struct addr net = *a;

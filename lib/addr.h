@@ -48,6 +48,9 @@ uint16_t addr_port(const struct addr *a);
 bool addr_equal(const struct addr *a, const struct addr *b);
 bool addr_is_loopback(const struct addr *a);
 
+/* addr_overlaps - whether one program cannot listen on both: the same port of the same address, or of every address. */
+bool addr_overlaps(const struct addr *a, const struct addr *b);
+
 /* addr_format - "192.0.2.1:443", "[2001:db8::1]:443" or "unknown"; returns out (>= ADDR_TEXT_BYTES bytes). */
 char *addr_format(const struct addr *a, enum addr_mode mode, char *out, size_t cap);
 

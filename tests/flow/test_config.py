@@ -24,12 +24,21 @@ GATEWAY = [
     ("listener \"a\" { address = \"127.0.0.1:1\"\n", None, []),
 ]
 
+HOST = "host \"example.test\" { certificate = \"no-certificate.pem\" key = \"no-key.pem\" }\n"
+
 BACKEND = [
     ("shards = 0\n", 1, ["shards", "1", "64"]),
     ("store = \"mysql\"\n", 1, ["store", "sqlite"]),
     ("\n\nhost \"example.test\" { }\n", 3, ["certificate"]),
     ("listener \"c2s\" { address = \"nowhere\" }\n", 1, ["address"]),
     ("auth-timeout = 1\n", 1, ["auth-timeout", "unit"]),
+    ("group = \"no-such-group\"\n" + HOST, 1, ["group", "no-such-group"]),
+    ("listener \"a\" { address = \"*:1\" }\nlistener \"b\" { address = {\"*:2\", \"127.0.0.1:1\"} }\n" + HOST, 2,
+     ["127.0.0.1:1", "*:1", "listener \"a\""]),
+    ("listener \"a\" { address = \"unix:/x\" }\n" + HOST, 1, ["address", "Unix"]),
+    ("shards = 1\n", None, ["host", "expected"]),
+    ("host \"a b\" { certificate = \"x\" key = \"y\" }\n", 1, ["a b", "expected", "domain"]),
+    (HOST, 1, ["certificate", "no-certificate.pem"]),
 ]
 
 
@@ -65,7 +74,9 @@ def test_a_file_that_is_not_there(place, program):
 def test_command_line(program):
     version = run(program, "-V")
     assert version.returncode == 0 and version.stdout.startswith(program + " ")
-    assert run(program, "--nonsense").returncode == 2
+    for wrong in ("--nonsense", "unwanted-word"):
+        done = run(program, wrong)
+        assert done.returncode == 2 and wrong in done.stderr.splitlines()[0]
 
 
 def test_a_right_configuration_passes_the_check(own_site):
@@ -73,6 +84,7 @@ def test_a_right_configuration_passes_the_check(own_site):
     for server in (site.gateway, site.backend):
         done = run(server.program, "-t", "-c", server.config)
         assert done.returncode == 0, done.stderr
+        assert done.stdout == f"{server.config} is good\n"
 
 
 def test_the_examples_pass_the_check_and_fit_together(own_site):

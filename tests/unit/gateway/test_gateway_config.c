@@ -60,6 +60,10 @@ struct wrong {
     const char *text, *where, *what;
 };
 
+/* 107 bytes, so that it is one too long behind a slash. */
+#define NAME_20   "abcdefghijklmnopqrst"
+#define LONG_NAME NAME_20 NAME_20 NAME_20 NAME_20 NAME_20 "uvwxyz0"
+
 /* Each is wrong in one point; where is "LINE:". */
 static const struct wrong WRONG[] = {
     {"user = \"nobody\"\nroute \"r\" { refuse = close }\n", "", "listener"},
@@ -68,6 +72,11 @@ static const struct wrong WRONG[] = {
     {"listener \"l\" { address = \"*:1\" }\nlistener \"m\" {\naddress = {\"*:2\", \"*:1\"} }\n",
      ":3:", "listener \"l\""},
     {"listener \"l\" { address = {\"*:1\", \"*:1\"} }\n", ":1:", "already used"},
+    {"listener \"l\" { address = {\"127.0.0.1:1\", \"*:1\"} }\n", ":1:", "*:1 is already used by 127.0.0.1:1"},
+    {"listener \"l\" { address = \"*:1\" }\nupstream \"u\" { server = \"127.0.0.1:0\" }\n", ":2:", "from 1 to 65535"},
+    {"control-socket = \"/" LONG_NAME "\"\n", ":1:", "at most 107 bytes"},
+    {"listener \"l\" { address = \"*:1\" }\nbackend \"b\" { inlet = \"/" LONG_NAME "\" }\n",
+     ":2:", "at most 107 bytes"},
     {"listener \"l\" { address = \"*:1\" }\n\nupstream \"u\" { }\n", ":3:", "at least one server"},
     {"listener \"l\" { address = \"*:1\" }\nbackend \"b\" { }\n", ":2:", "inlet"},
     {"listener \"l\" { address = \"*:1\" }\n", "", "route"},

@@ -68,6 +68,33 @@ static void test_parse_makes_socket_addresses(void **state)
     assert_string_equal(e.un.sun_path, "/a");
 }
 
+static void test_overlaps(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *a, *b;
+        bool overlap;
+    } rows[] = {
+        {"127.0.0.1:1", "127.0.0.1:1", true},
+        {"127.0.0.1:1", "127.0.0.1:2", false},
+        {"127.0.0.1:1", "127.0.0.2:1", false},
+        {"*:1", "127.0.0.1:1", true},
+        {"*:1", "127.0.0.1:2", false},
+        {"[*]:1", "[::1]:1", true},
+        {"[::1]:1", "[::2]:1", false},
+        {"*:1", "[*]:1", false},
+        {"*:0", "*:0", false},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct endpoint a, b;
+        const char *why = NULL;
+        assert_int_equal(endpoint_parse(rows[i].a, &a, &why), 0);
+        assert_int_equal(endpoint_parse(rows[i].b, &b, &why), 0);
+        if (addr_overlaps(&a.ip, &b.ip) != rows[i].overlap || addr_overlaps(&b.ip, &a.ip) != rows[i].overlap)
+            fail_msg("%s and %s", rows[i].a, rows[i].b);
+    }
+}
+
 static void test_parse_refuses(void **state)
 {
     (void)state;
@@ -200,6 +227,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse_and_format),
         cmocka_unit_test(test_parse_makes_socket_addresses),
+        cmocka_unit_test(test_overlaps),
         cmocka_unit_test(test_parse_refuses),
         cmocka_unit_test(test_unix_path_length),
         cmocka_unit_test(test_modes),
