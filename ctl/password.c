@@ -23,6 +23,10 @@ static int read_line(char out[PASSWORD_MAX_BYTES + 1])
             errno = E2BIG;
             return -1;
         }
+        if (c == '\0') { /* the password would silently end here */
+            errno = EILSEQ;
+            return -1;
+        }
         out[len++] = c;
     }
     if (len > 0 && out[len - 1] == '\r') len--;
@@ -39,6 +43,7 @@ static int complain(const char *text)
 static int check(int result, const char *password)
 {
     if (result < 0 && errno == E2BIG) return complain("a password has at most 1023 bytes");
+    if (result < 0 && errno == EILSEQ) return complain("a password cannot hold the byte 0");
     if (result < 0) return complain("no password could be read from standard input");
     if (password[0] == '\0') return complain("the password is empty");
     return 0;

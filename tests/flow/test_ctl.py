@@ -74,7 +74,7 @@ def test_refusals(site):
     for jid in (f"a b@{DOMAIN}", "@", DOMAIN, "x@elsewhere.test", f"x@{DOMAIN}/resource"):
         text = ctl("adduser", jid, stdin=secret + "\n", status=1)
         assert text.startswith("posternctl: ") and secret not in text
-    for stdin in ("", "\n", "x" * 2000 + "\n"):
+    for stdin in ("", "\n", "x" * 2000 + "\n", "abc\0def\n"):
         ctl("adduser", f"x@{DOMAIN}", stdin=stdin, status=2)
     assert "command line" in ctl("adduser", f"x@{DOMAIN}", secret, status=2)
     assert f"x@{DOMAIN}" not in ctl("users")
