@@ -14,7 +14,7 @@ enum { EXIT_USAGE = 2 };
 #define DEFAULT_CONFIG POSTERN_CONFIG_DIR "/gateway.conf"
 
 static const char USAGE[] =
-    "usage: postern-gateway [-c FILE] [-t]\n"
+    "usage: postern-gateway [-c FILE] [-t | --print OPTION]\n"
     "  -c FILE     configuration (" DEFAULT_CONFIG ")\n"
     "  -t          check the configuration and exit\n"
     "  -V          print the version\n"
