@@ -58,6 +58,16 @@ static int check_sections(const struct option_file *file, char *error, size_t ca
     return 0;
 }
 
+/* Both sockets stand there, and this is the longer name. */
+static int check_run_dir(const struct option_section *top, char *error, size_t cap)
+{
+    char why[512];
+    char *path = backend_config_path(option_str(top, "run-dir"), "control.sock", why, sizeof(why));
+    if (!path) return option_error(top, "run-dir", error, cap, "expected a shorter path: %s", why);
+    free(path);
+    return 0;
+}
+
 static int check_users(const struct option_section *top, char *error, size_t cap)
 {
     static const char *const NAMES[] = {"user", "gateway-user"};
@@ -98,7 +108,8 @@ struct backend_config *backend_config_load(const char *path, char *error, size_t
 {
     struct option_file *file = option_load(path, BACKEND_OPTIONS, BACKEND_OPTION_COUNT, error, cap);
     if (!file) return NULL;
-    if (check_sections(file, error, cap) != 0 || check_users(option_top(file), error, cap) != 0) {
+    if (check_run_dir(option_top(file), error, cap) != 0 || check_sections(file, error, cap) != 0 ||
+        check_users(option_top(file), error, cap) != 0) {
         option_file_free(&file);
         return NULL;
     }

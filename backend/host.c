@@ -9,6 +9,8 @@
 
 #include <ctype.h>
 #include <openssl/x509v3.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unicode/uidna.h>
@@ -117,15 +119,27 @@ static struct tls_choice choose(const char *sni, void *arg)
     return (struct tls_choice){.ctx = hosts_by_server_name(arg, sni)->tls, .alpn = "xmpp-client"};
 }
 
-/* Most clients would refuse it, but not those of whoever tries the server out. */
-static void check_name(const struct host *host)
+static PRINTF_LIKE(2, 3) void warn(const struct host *host, const char *fmt, ...)
 {
-    char ascii[SERVER_NAME_BYTES], text[512];
+    char what[SERVER_NAME_BYTES + 64], text[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(what, sizeof(what), fmt, args);
+    va_end(args);
+    (void)option_error(host->section, "certificate", text, sizeof(text), "%s", what);
+    log_msg(LOG_LEVEL_WARN, "certificate", "%s", text);
+}
+
+/* Most clients would refuse it, but not those of whoever tries the server out. */
+static void check_leaf(const struct host *host)
+{
+    char ascii[SERVER_NAME_BYTES];
     const char *name = to_ascii(host->domain, ascii) ? ascii : host->domain;
     X509 *leaf = SSL_CTX_get0_certificate(host->tls);
-    if (!leaf || X509_check_host(leaf, name, 0, 0, NULL) == 1) return;
-    (void)option_error(host->section, "certificate", text, sizeof(text), "the certificate is not for %s", name);
-    log_msg(LOG_LEVEL_WARN, "certificate", "%s", text);
+    if (!leaf) return;
+    if (X509_check_host(leaf, name, 0, 0, NULL) != 1) warn(host, "the certificate is not for %s", name);
+    if (X509_cmp_current_time(X509_get0_notAfter(leaf)) < 0) warn(host, "the certificate has expired");
+    if (X509_cmp_current_time(X509_get0_notBefore(leaf)) > 0) warn(host, "the certificate is not valid yet");
 }
 
 int hosts_load_certificates(struct hosts *hosts, char *error, size_t cap)
@@ -137,7 +151,7 @@ int hosts_load_certificates(struct hosts *hosts, char *error, size_t cap)
         const enum tls_profile profile = option_enum(host->section, "tls-profile") == 1 ? TLS_MODERN : TLS_INTERMEDIATE;
         host->tls = tls_server_ctx(option_str(host->section, "certificate"), key, profile, why, sizeof(why));
         if (host->tls) {
-            check_name(host);
+            check_leaf(host);
             continue;
         }
         const bool of_key = strncmp(why, key, strlen(key)) == 0; /* the text begins with the file at fault */

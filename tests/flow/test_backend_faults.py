@@ -2,6 +2,7 @@
 
 import array
 import base64
+import datetime
 import json
 import os
 import signal
@@ -10,6 +11,9 @@ import struct
 import threading
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from harness.place import Place
 from harness.ports import reserve_port
@@ -69,15 +73,29 @@ def alone():
         one.stop()
 
 
+def sign_for(cert, key, first, last):
+    """The certificate again, valid from one year to another."""
+    old, private = x509.load_pem_x509_certificate(cert.read_bytes()), load_pem_private_key(key.read_bytes(), None)
+    new = x509.CertificateBuilder(old.issuer, old.subject, old.public_key(), old.serial_number,
+                                  datetime.datetime(first, 1, 1), datetime.datetime(last, 1, 1), list(old.extensions))
+    cert.write_bytes(new.sign(private, hashes.SHA256()).public_bytes(Encoding.PEM))
+
+
 def test_what_is_wrong_with_a_certificate_is_told_before_anything_starts(place):
     cert, key = place.certificate("ours", [DOMAIN])
     foreign_cert, foreign_key = place.certificate("foreign", ["foreign.test"])
+    late_cert, late_key = place.certificate("late", [DOMAIN])
+    sign_for(late_cert, late_key, 2020, 2021)
+    early_cert, early_key = place.certificate("early", [DOMAIN])
+    sign_for(early_cert, early_key, 2900, 2901)
     path = place.path / "backend.conf"
     for certificate, private, status, text in (
             (cert, key, 0, ""),
             (place.path / "none", key, 2, f"{path}:3: host \"{DOMAIN}\": certificate: {place.path}/none: No such file"),
             (cert, place.path / "none", 2, f"{path}:4: host \"{DOMAIN}\": key: {place.path}/none: No such file"),
             (cert, foreign_key, 2, f"{path}:4: host \"{DOMAIN}\": key: {foreign_key}: not the key of"),
+            (late_cert, late_key, 0, f"{path}:3: host \"{DOMAIN}\": certificate: the certificate has expired"),
+            (early_cert, early_key, 0, "the certificate is not valid yet"),
             (foreign_cert, foreign_key, 0, f"the certificate is not for {DOMAIN}")):
         place.write(path.name, f'{place.user_line() or chr(10)}host "{DOMAIN}" {{\n'
                                f'certificate = "{certificate}"\nkey = "{private}"\n}}\n')

@@ -37,6 +37,7 @@ BACKEND = [
     ("listener \"a\" { address = \"*:1\" }\nlistener \"b\" { address = {\"*:2\", \"127.0.0.1:1\"} }\n" + HOST, 2,
      ["127.0.0.1:1", "*:1", "listener \"a\""]),
     ("listener \"a\" { address = \"unix:/x\" }\n" + HOST, 1, ["address", "Unix"]),
+    ("run-dir = \"/" + 95 * "r" + "\"\n" + HOST, 1, ["run-dir", "shorter"]),
     ("shards = 1\n", None, ["host", "expected"]),
     ("host \"a b\" { certificate = \"x\" key = \"y\" }\n", 1, ["a b", "expected", "domain"]),
     (HOST, 1, ["certificate", "no-certificate.pem"]),
