@@ -1,5 +1,9 @@
 #include "ctl/report.h"
 
+#include <stdbool.h>
+
+enum { NESTING_MAX = 4 };
+
 void report_json(json_t *value, FILE *out)
 {
     if (!value || json_dumpf(value, out, JSON_INDENT(2) | JSON_ENCODE_ANY) != 0) fputs("null", out);
@@ -90,30 +94,39 @@ static void put_list(json_t *list, FILE *out)
     }
 }
 
-/* An answer's objects nest a few levels; deeper ones are written as JSON by put_scalar. */
-static void put_object(json_t *object, const char *prefix, unsigned depth, FILE *out)
+/* An answer nests a few levels; deeper ones are written as JSON by put_scalar.  Counters that stand at 0 are left out:
+ * --json has them all. */
+static void put_nested(json_t *value, const char *path, unsigned depth, FILE *out)
 {
     const char *name;
-    json_t *value;
-    json_object_foreach(object, name, value)
-    {
-        char path[256];
-        snprintf(path, sizeof path, "%s%s%s", prefix, *prefix && *name ? "." : "", name);
-        if (json_is_object(value) && depth > 0) {
-            put_object(value, path, depth - 1, out);
-        } else {
-            put_text(path, out);
-            fputs(": ", out);
-            put_scalar(value, out);
-            fputc('\n', out);
+    json_t *member;
+    size_t i;
+    char below[256];
+    if (json_is_object(value) && depth > 0) {
+        json_object_foreach(value, name, member)
+        {
+            snprintf(below, sizeof below, "%s%s%s", path, *path && *name ? "." : "", name);
+            const bool zero = json_is_integer(member) && json_integer_value(member) == 0;
+            if (depth == NESTING_MAX || !zero) put_nested(member, below, depth - 1, out);
         }
+    } else if (json_is_array(value) && json_is_object(json_array_get(value, 0)) && depth > 0) {
+        json_array_foreach(value, i, member)
+        {
+            snprintf(below, sizeof below, "%s.%zu", path, i);
+            put_nested(member, below, depth - 1, out);
+        }
+    } else {
+        put_text(path, out);
+        fputs(": ", out);
+        put_scalar(value, out);
+        fputc('\n', out);
     }
 }
 
 void report_text(json_t *value, FILE *out)
 {
     if (json_is_object(value)) {
-        put_object(value, "", 3, out);
+        put_nested(value, "", NESTING_MAX, out);
     } else if (json_is_array(value)) {
         put_list(value, out);
     } else {

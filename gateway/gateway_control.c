@@ -34,9 +34,9 @@ static void command_status(struct control_request *request, void *arg)
         json_array_append_new(workers, json_pack("{s:i, s:b, s:i}", "pid", (int)worker->pid, "ready", worker->ready,
                                                  "deaths", (int)worker->deaths));
     }
-    json_int_t uptime_ms = loop_now_ms(master->loop) - master->started_ms;
+    json_int_t uptime_s = (loop_now_ms(master->loop) - master->started_ms) / 1000;
     control_reply(request, json_pack("{s:s, s:i, s:I, s:b, s:o}", "version", POSTERN_VERSION, "pid", (int)getpid(),
-                                     "uptime_ms", uptime_ms, "ready", master->ready, "workers", workers));
+                                     "uptime_s", uptime_s, "ready", master->ready, "workers", workers));
 }
 
 static const struct control_command COMMANDS[] = {

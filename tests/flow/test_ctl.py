@@ -127,7 +127,9 @@ def test_status_and_sessions(site):
         sessions = json.loads(site.backend.ctl("--json", "sessions"))
         assert [one["jid"] for one in sessions] == [f"juliet@{DOMAIN}/balcony"]
         assert f"juliet@{DOMAIN}/balcony" in site.backend.ctl("sessions")
-        assert f"pid: {site.backend.pid}" in site.backend.ctl("status")
+        text = site.backend.ctl("status")
+        assert f"pid: {site.backend.pid}" in text and "counters.bound: 1\n" in text
+        assert status["counters"]["end_conflict"] == 0 and "end_conflict" not in text
 
 
 def test_a_server_that_is_not_there(own_site):
