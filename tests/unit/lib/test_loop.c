@@ -383,15 +383,20 @@ static void test_fn_frees_the_queue(void **state)
     assert_false(list_linked(&members[1].deadline.link));
 }
 
+static int64_t clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 static void note_now(void *arg)
 {
     int64_t *now_ms = arg;
-    struct timespec begin, now;
     now_ms[0] = loop_now_ms(loop);
-    clock_gettime(CLOCK_MONOTONIC, &begin);
-    do
-        clock_gettime(CLOCK_MONOTONIC, &now);
-    while ((now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1000000 < 5);
+    int64_t begin_ns = clock_ns();
+    while (clock_ns() - begin_ns < 5000000)
+        ;
     now_ms[1] = loop_now_ms(loop);
     loop_stop(loop);
 }
