@@ -32,6 +32,8 @@ http {{
 
 
 class Nginx(Process):
+    with_children = True
+
     def __init__(self, place, cert, key):
         self.place, self.port, self.plain_port = place, reserve_port(), reserve_port()
         self.www = place.path / "www"

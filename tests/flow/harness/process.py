@@ -43,6 +43,8 @@ def parse_line(line):
 
 
 class Process:
+    with_children = False  # whether kill() kills what it has started, too
+
     def __init__(self, name, arguments, log_path, cwd=None):
         self.name, self.arguments, self.log_path, self.cwd = name, [str(a) for a in arguments], log_path, cwd
         self.output_path = log_path  # standard output and error; the log itself may go elsewhere
@@ -53,7 +55,7 @@ class Process:
     def start(self):
         with open(self.output_path, "ab") as log:
             self.popen = subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                          cwd=self.cwd)
+                                          cwd=self.cwd, start_new_session=self.with_children)
         return self
 
     @property
@@ -95,8 +97,14 @@ class Process:
         assert status == expect, f"{self.name} ended with status {status}"
 
     def kill(self):
+        if self.with_children and self.popen is not None:
+            try:
+                os.killpg(self.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # all have ended
         if self.running():
             self.signal(signal.SIGKILL)
+        if self.popen is not None:
             self.popen.wait(60)
 
     def check_clean(self):
