@@ -65,6 +65,16 @@ static void name_origin(struct stream_origin *origin, const struct pp2 *pp)
     if (len == 0) admission_name(origin);
 }
 
+/* The gateway's view of the server name counts for the log only, and only until the handshake has told it. */
+static const char *sni_of(const struct pp2 *pp, char out[256])
+{
+    const struct pp2_tlv *authority = pp2_find(pp, PP2_TLV_AUTHORITY);
+    if (!authority || authority->len > 255) return NULL;
+    memcpy(out, authority->value, authority->len);
+    out[authority->len] = '\0';
+    return out;
+}
+
 /* TLS, unless the client has begun to speak otherwise; a silent one is waited for by the handshake. */
 static bool speaks_tls(int fd)
 {
@@ -111,7 +121,8 @@ static void take(struct inlet *inlet, size_t len, int fd)
         return;
     }
     evutil_make_socket_nonblocking(fd);
-    struct stream_origin origin = {.fd = fd, .peer = pp.src, .direct_tls = speaks_tls(fd)};
+    char sni[256];
+    struct stream_origin origin = {.fd = fd, .peer = pp.src, .direct_tls = speaks_tls(fd), .sni = sni_of(&pp, sni)};
     name_origin(&origin, &pp);
     counter_add(inlet->backend->counters, COUNTER_INLET_MESSAGES, 1);
     admission_take(inlet->backend, &origin);

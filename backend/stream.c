@@ -263,6 +263,7 @@ static void on_secure(void *arg)
 {
     struct stream *stream = stream_of(arg);
     stream->secure = true;
+    free(stream->sni);
     stream->exchange = sasl_exchange_new(stream);
     stream->sni = mem_strdup(SSL_get_servername(io_ssl(stream->io), TLSEXT_NAMETYPE_host_name));
     stream->host = hosts_by_server_name(stream->shard->backend->hosts, stream->sni);
@@ -379,6 +380,7 @@ void stream_begin(struct shard *shard, const struct stream_origin *origin)
     stream->host = hosts_by_server_name(shard->backend->hosts, NULL);
     stream->fd = origin->fd;
     stream->peer = origin->peer;
+    stream->sni = mem_strdup(origin->sni);
     memcpy(stream->id, origin->id, sizeof(stream->id));
     mailbox_post(shard->mailbox, on_begin, stream);
 }

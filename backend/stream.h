@@ -55,6 +55,7 @@ struct stream_origin {
     bool direct_tls;
     struct addr peer;
     char id[STREAM_CONNECTION_ID_BYTES]; /* names the connection in the logs of gateway and backend */
+    const char *sni;                     /* what a gateway has seen (borrowed); NULL: nothing */
 };
 
 /* Touched only on its shard; between io_detach and io_attach only by the move.  Invariants: user != NULL from arrival

@@ -204,6 +204,13 @@ def test_a_socket_from_the_inlet_has_the_address_and_id_of_its_message(site):
         site.backend.wait_log(event="stream_bound", conn="gw-7", peer="203.0.113.9:4711")
 
 
+def test_a_handshake_that_fails_is_logged_with_the_name_that_the_gateway_saw(site):
+    with hand_over(site, pp2([(5, b"gw-8"), (2, b"old.example.test")])):
+        pass  # gone before TLS: only the message tells the name
+    line = site.backend.wait_log(event="stream_end", conn="gw-8")
+    assert (line["sni"], line["state"]) == ("old.example.test", "securing")
+
+
 @pytest.mark.parametrize("message, copies", [
     (b"hello", 1), (pp2([(5, b"x")])[:-1], 1), (pp2() + b"z", 1), (pp2(), 2)],
     ids=["garbage", "cut short", "bytes behind", "two sockets"])
