@@ -100,31 +100,29 @@ static void on_arrival(void *arg)
     deliver_here(owner, stanza);
 }
 
-bool router_is_behind(const struct shard *here, const char *bare)
-{
-    const struct shard *owner = shard_of(here->backend, bare);
-    return owner != here && atomic_load(&owner->backlog_bytes) > BACKLOG_MAX_BYTES;
-}
-
-void router_deliver(struct shard *here, struct stanza *stanza)
+bool router_deliver(struct shard *here, struct stanza *stanza)
 {
     CHECK(stanza->from && stanza->to);
     if (!hosts_find(here->backend->hosts, stanza->to->domain)) {
         stanza_error_bounce(here, stanza, STANZA_ERROR_REMOTE_SERVER_NOT_FOUND);
-        return;
+        return true;
     }
     if (!stanza->to->local) {
         dispatch_stanza(here, stanza, DISPATCH_HOST);
-        return;
+        return true;
     }
     struct shard *owner = shard_of(here->backend, stanza->to->bare);
     if (owner == here) {
         deliver_here(here, stanza);
-    } else if (backend_is_stopping(here->backend)) {
-        drop(here, stanza); /* the other shard may have read its mailbox for the last time */
-    } else {
-        stanza->bound_for = owner;
-        atomic_fetch_add(&owner->backlog_bytes, arena_bytes(stanza->elem->arena));
-        mailbox_post(owner->mailbox, on_arrival, stanza);
+        return true;
     }
+    if (backend_is_stopping(here->backend)) {
+        drop(here, stanza); /* the other shard may have read its mailbox for the last time */
+        return true;
+    }
+    const size_t bytes = arena_bytes(stanza->elem->arena);
+    const size_t waiting = atomic_fetch_add(&owner->backlog_bytes, bytes);
+    stanza->bound_for = owner;
+    mailbox_post(owner->mailbox, on_arrival, stanza);
+    return waiting + bytes <= BACKLOG_MAX_BYTES;
 }

@@ -143,8 +143,7 @@ static void route(struct session *session, struct stanza *stanza)
         /* RFC 6120 section 8.1.5: the stream's language is that of a stanza which names none */
         const char *lang = stream_lang(session->stream);
         if (lang && !elem_get_ns(stanza->elem, NS_XML, "lang")) elem_set_ns(stanza->elem, NS_XML, "lang", lang);
-        session->ahead = router_is_behind(shard, stanza->to->bare);
-        router_deliver(shard, stanza);
+        session->ahead = !router_deliver(shard, stanza);
     }
 }
 

@@ -21,11 +21,12 @@ static struct stanza *routed;
 static unsigned session_calls;
 
 /* Stand-ins: the router, and the handlers that belong to streams. */
-void router_deliver(struct shard *here, struct stanza *stanza)
+bool router_deliver(struct shard *here, struct stanza *stanza)
 {
     assert_ptr_equal(here, &shard);
     assert_null(routed);
     routed = stanza;
+    return true;
 }
 
 void c2s_session_iq(struct shard *here, const struct stanza *request)
