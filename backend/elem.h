@@ -59,8 +59,7 @@ const char *elem_text(const struct elem *e, size_t *len);
  * written only where it changes.  Declares prefixes for attributes with a namespace (xml: needs none). */
 void elem_print(const struct elem *e, const char *default_ns, struct buf *out);
 
-/* elem_print_open - the start tag only; elem_escape - text as XML character data or attribute value. */
-void elem_print_open(const struct elem *e, const char *default_ns, struct buf *out);
+/* elem_escape - text as XML character data or attribute value. */
 void elem_escape(const char *text, size_t len, struct buf *out);
 
 #endif

@@ -113,12 +113,6 @@ static void print_start(const struct elem *e, const char *default_ns, struct buf
     }
 }
 
-void elem_print_open(const struct elem *e, const char *default_ns, struct buf *out)
-{
-    print_start(e, default_ns, out);
-    buf_append(out, ">", 1);
-}
-
 /* ns_inside - the default namespace in force for what e is in, root being where default_ns holds. */
 static const char *ns_inside(const struct elem *e, const struct elem *root, const char *default_ns)
 {

@@ -177,11 +177,6 @@ void sasl_respond(struct sasl *sasl, const uint8_t *data, size_t len)
     give_message(sasl, data, len);
 }
 
-bool sasl_busy(const struct sasl *sasl)
-{
-    return sasl->busy;
-}
-
 static void on_account(enum store_status status, const struct store_account *account, void *arg)
 {
     struct sasl *sasl = arg;

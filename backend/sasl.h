@@ -59,9 +59,8 @@ struct sasl;
 struct sasl *sasl_start(const struct sasl_env *env, const char *mechanism, const uint8_t *initial, size_t len,
                         sasl_fn *fn, void *arg);
 
-/* sasl_respond - the client's next message.  Not while an answer is outstanding (sasl_busy). */
+/* sasl_respond - the client's next message.  Not while an answer is outstanding. */
 void sasl_respond(struct sasl *sasl, const uint8_t *data, size_t len);
-bool sasl_busy(const struct sasl *sasl);
 
 /* sasl_free - at any time, also from inside sasl_fn: an answer that is still outstanding is not told.  Secrets are
  * wiped. */

@@ -46,12 +46,6 @@ void addr_from_sockaddr(struct addr *out, const struct sockaddr *sa, socklen_t l
     out->in6.sin6_scope_id = in6.sin6_scope_id;
 }
 
-socklen_t addr_len(const struct addr *a)
-{
-    if (a->sa.sa_family == AF_INET) return sizeof(a->in);
-    return a->sa.sa_family == AF_INET6 ? sizeof(a->in6) : 0;
-}
-
 uint16_t addr_port(const struct addr *a)
 {
     if (a->sa.sa_family == AF_INET) return ntohs(a->in.sin_port);
@@ -66,12 +60,6 @@ bool addr_equal(const struct addr *a, const struct addr *b)
     if (a->sa.sa_family != AF_INET6) return true;
     return a->in6.sin6_port == b->in6.sin6_port && a->in6.sin6_scope_id == b->in6.sin6_scope_id &&
            memcmp(&a->in6.sin6_addr, &b->in6.sin6_addr, sizeof(a->in6.sin6_addr)) == 0;
-}
-
-bool addr_is_loopback(const struct addr *a)
-{
-    if (a->sa.sa_family == AF_INET) return ntohl(a->in.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-    return a->sa.sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr);
 }
 
 static bool is_every(const struct addr *a)

@@ -43,10 +43,8 @@ enum addr_mode {
 
 /* addr_from_sockaddr - copy an IP socket address; an IPv4-mapped IPv6 address becomes IPv4; others become unknown. */
 void addr_from_sockaddr(struct addr *out, const struct sockaddr *sa, socklen_t len);
-socklen_t addr_len(const struct addr *a);
 uint16_t addr_port(const struct addr *a);
 bool addr_equal(const struct addr *a, const struct addr *b);
-bool addr_is_loopback(const struct addr *a);
 
 /* addr_overlaps - whether one program cannot listen on both: the same port of the same address, or of every address. */
 bool addr_overlaps(const struct addr *a, const struct addr *b);

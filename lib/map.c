@@ -216,11 +216,6 @@ void *map_del_str(struct map *map, const char *key)
     return map_del(map, key, strlen(key));
 }
 
-size_t map_len(const struct map *map)
-{
-    return map->count;
-}
-
 void map_each(const struct map *map, map_fn *fn, void *arg)
 {
     for (size_t i = 0; map->slots && i <= map_mask(map); i++) {

@@ -30,8 +30,6 @@ void *map_set_str(struct map *map, const char *key, void *value);
 void *map_del(struct map *map, const void *key, size_t key_len);
 void *map_del_str(struct map *map, const char *key);
 
-size_t map_len(const struct map *map);
-
 /* map_each - call fn for each entry, in no order; fn may not change the map.  fn returns false to stop. */
 typedef bool map_fn(const void *key, size_t key_len, void *value, void *arg);
 void map_each(const struct map *map, map_fn *fn, void *arg);

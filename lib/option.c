@@ -63,12 +63,6 @@ static const struct option_value *value_of(const struct option_section *s, const
     return v;
 }
 
-int option_line_of(const struct option_section *s, const char *option)
-{
-    const struct option_value *v = value_of(s, option);
-    return v->set ? v->line : s->line;
-}
-
 bool option_is_set(const struct option_section *s, const char *option)
 {
     return value_of(s, option)->set;

@@ -73,7 +73,6 @@ const struct option_section *option_find(const struct option_file *file, const c
 
 const char *option_title(const struct option_section *s);
 int option_line(const struct option_section *s);                        /* where the section starts */
-int option_line_of(const struct option_section *s, const char *option); /* where it was set; else the section's line */
 bool option_is_set(const struct option_section *s, const char *option); /* given in the file */
 
 /* Getters; asking for a name or type that no row has is a bug (CHECK).  Results are borrowed from the file. */

@@ -420,9 +420,7 @@ static void test_no_initial_response(void **state)
     assert_int_equal(answer.len, 0);
     answer.count = 0;
     sasl_respond(sasl, (const uint8_t *)message, sizeof message - 1);
-    assert_true(sasl_busy(sasl));
     wait_answer();
-    assert_false(sasl_busy(sasl));
     assert_int_equal(answer.status, SASL_SUCCESS);
     sasl_free(&sasl);
 }
@@ -492,7 +490,6 @@ static void test_free_while_busy(void **state)
     (void)state;
     /* While the store works. */
     struct sasl *sasl = start("PLAIN", message, sizeof message - 1);
-    assert_true(sasl_busy(sasl));
     sasl_free(&sasl);
     settle();
     assert_int_equal(answer.count, 0);

@@ -192,6 +192,15 @@ static void sections_keep_the_order_of_the_file(void **state)
     option_file_free(&file);
 }
 
+/* The line that an error about an option names. */
+static void assert_line(const struct option_section *s, const char *option, int line)
+{
+    char text[256], wanted[32];
+    option_error(s, option, text, sizeof text, "no");
+    snprintf(wanted, sizeof wanted, ":%d: ", line);
+    assert_non_null(strstr(text, wanted));
+}
+
 static void lines_are_right_after_comments(void **state)
 {
     (void)state;
@@ -199,12 +208,12 @@ static void lines_are_right_after_comments(void **state)
                                          "route \"x\" { // seven\n  # eight\n  refuse = close\n  sni = {a,\n b}\n}\n"
                                          "user = 'two\nlines' limit = 1k\n");
     const struct option_section *top = option_top(file), *x = option_find(file, "route", "x");
-    assert_int_equal(option_line_of(top, "workers"), 6);
+    assert_line(top, "workers", 6);
     assert_int_equal(option_line(x), 7);
-    assert_int_equal(option_line_of(x, "refuse"), 9);
-    assert_int_equal(option_line_of(x, "sni"), 10);
-    assert_int_equal(option_line_of(x, "listen"), 7);
-    assert_int_equal(option_line_of(top, "limit"), 14);
+    assert_line(x, "refuse", 9);
+    assert_line(x, "sni", 10);
+    assert_line(x, "listen", 7);
+    assert_line(top, "limit", 14);
     assert_true(option_is_set(x, "refuse"));
     assert_false(option_is_set(x, "listen"));
     option_file_free(&file);
@@ -421,7 +430,7 @@ static void includes(void **state)
         assert_string_equal(option_title(s), titles[i]);
     }
     assert_int_equal(option_line(s), 3);
-    assert_int_equal(option_line_of(option_top(file), "user"), 4);
+    assert_line(option_top(file), "user", 4);
     assert_int_equal(option_int(option_top(file), "workers"), 3);
     assert_string_equal(option_str(option_top(file), "lock-file"), "x");
     option_error(option_top(file), "workers", error, sizeof error, "no");
