@@ -39,6 +39,17 @@ def test_authentication_in_clear_is_refused(site, mechanism):
             raw.authenticate("juliet", PASSWORDS["juliet"], mechanism)
 
 
+def test_who_goes_on_authenticating_in_clear_is_closed(site):
+    with RawClient("127.0.0.1", site.c2s) as raw:
+        raw.open(DOMAIN)
+        for _ in range(3):
+            with pytest.raises(AuthenticationFailed, match="encryption-required"):
+                raw.authenticate("juliet", PASSWORDS["juliet"], "PLAIN")
+        error = raw.next()
+        assert error.find("{urn:ietf:params:xml:ns:xmpp-streams}policy-violation") is not None
+    assert site.backend.wait_log(event="stream_end", reason="not_encrypted")["state"] == "plain"
+
+
 def test_bytes_behind_starttls_are_not_taken_into_the_encrypted_stream(site):
     """Command injection: what was sent in clear behind <starttls/> must not count after the handshake."""
     with RawClient("127.0.0.1", site.c2s) as raw:

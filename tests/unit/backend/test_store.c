@@ -7,11 +7,13 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,6 +35,24 @@ static struct {
     struct store_account account;
     char names[1024];
 } got;
+
+/* SQLite calls these instead of the C library's: a kill cannot show what only a power cut would lose. */
+int fdatasync(int fd);
+int fsync(int fd);
+
+static atomic_uint syncs;
+
+int fdatasync(int fd)
+{
+    atomic_fetch_add(&syncs, 1);
+    return (int)syscall(SYS_fdatasync, fd);
+}
+
+int fsync(int fd)
+{
+    atomic_fetch_add(&syncs, 1);
+    return (int)syscall(SYS_fsync, fd);
+}
 
 static void answered(enum store_status status)
 {
@@ -240,6 +260,20 @@ static void test_close_finishes(void **state)
     store_close(&store);
     assert_null(store);
     assert_int_equal(wait_for(100), STORE_OK);
+}
+
+static void test_every_commit_reaches_the_disk(void **state)
+{
+    (void)state;
+    struct store *store = open_store("sqlite");
+    for (uint8_t i = 0; i < 5; i++) {
+        char local[8];
+        snprintf(local, sizeof local, "user%d", i);
+        const unsigned before = atomic_load(&syncs);
+        assert_int_equal(add(store, local, "a.test", i), STORE_OK);
+        assert_true(atomic_load(&syncs) > before);
+    }
+    store_close(&store);
 }
 
 static void test_reopen(void **state)
@@ -534,6 +568,7 @@ int main(void)
         FOR_ENGINE(test_batches, "sqlite"),
         FOR_ENGINE(test_close_finishes, "memory"),
         FOR_ENGINE(test_close_finishes, "sqlite"),
+        FOR_SQLITE(test_every_commit_reaches_the_disk),
         FOR_SQLITE(test_reopen),
         FOR_SQLITE(test_acknowledged_survives_a_kill),
         FOR_SQLITE(test_failed_commit),
