@@ -3,6 +3,7 @@
 #include "gateway/action_handoff.h"
 #include "gateway/action_proxy.h"
 #include "gateway/action_refuse.h"
+#include "gateway/probe_rows.h"
 #include "gateway/worker.h"
 
 #include <errno.h>
@@ -43,17 +44,28 @@ void peek_wait_beyond(int fd, size_t seen)
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
 }
 
+/* A route need not ask for the names in a hello, but the log and whoever gets the connection are told them: a hello
+ * that has begun is waited for, so that they do not depend on how it was cut either. */
+static bool hello_is_coming(struct sight *sight)
+{
+    static const uint8_t RECORD_HANDSHAKE = 22; /* RFC 8446 section 5.1 */
+    if (sight->final || sight->hello_done || sight->len == 0 || sight->data[0] != RECORD_HANDSHAKE) return false;
+    return probe_tls_look(sight) == PROBE_MORE;
+}
+
 /* The name of the pattern by which the route was found, or of the first protocol that matches, for the log. */
-static const char *protocol_of(const struct sight *sight)
+static const char *protocol_of(struct sight *sight)
 {
     if (sight->pattern != NULL) return sight->pattern;
     if (sight->hello_done || sight->hello_partial) return "tls";
     if (sight->len == 0) return NULL;
-    struct sight copy = *sight;
-    copy.final = true;
-    for (size_t i = 0; i < PROBE_COUNT; i++)
-        if (PROBES[i].look(&copy) == PROBE_MATCH) return PROBES[i].name;
-    return NULL;
+    const char *name = NULL;
+    const bool final = sight->final;
+    sight->final = true;
+    for (size_t i = 0; i < PROBE_COUNT && name == NULL; i++)
+        if (PROBES[i].look(sight) == PROBE_MATCH) name = PROBES[i].name;
+    sight->final = final;
+    return name;
 }
 
 static void nap(struct conn *conn)
@@ -80,7 +92,7 @@ static enum conn_state decide(struct conn *conn, struct sight *sight)
     struct route *route = NULL;
     enum route_verdict verdict = route_find(conn->worker->config->routes, sight, conn->listener->name, &route);
     if (sight->pattern_limits > 0) conn_count(conn, COUNTER_PATTERN_LIMITS, sight->pattern_limits);
-    if (verdict == ROUTE_FOUND && action_refuse_waits(route, sight)) verdict = ROUTE_MORE;
+    if (verdict == ROUTE_FOUND && (action_refuse_waits(route, sight) || hello_is_coming(sight))) verdict = ROUTE_MORE;
     if (verdict == ROUTE_MORE) return wait_for_more(conn, sight->len);
     conn->protocol = protocol_of(sight);
     conn_remember(conn, sight);

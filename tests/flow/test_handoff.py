@@ -1,20 +1,19 @@
 """What the gateway says with a socket that it hands off; the test is the backend."""
 
 import array
-import contextlib
+import fcntl
 import os
 import socket
-import ssl
 import struct
+import termios
 
 import pytest
 
 from harness.ports import reserve_port
 from harness.postern import Gateway
-from harness.wait import PATIENCE_S
-
-SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
-AUTHORITY, UNIQUE_ID, ALPN_OFFER = 0x02, 0x05, 0xE0
+from harness.pp2 import ALPN_OFFER, AUTHORITY, UNIQUE_ID, parse
+from harness.tcp import client_hello
+from harness.wait import PATIENCE_S, wait_until
 
 
 @pytest.fixture
@@ -30,7 +29,7 @@ def gateway(place):
         one = Gateway(place, f"""
 listener "public" {{ address = {{"127.0.0.1:{port}", "[::1]:{port}"}} }}
 backend "us" {{ inlet = "{inlet}" }}
-route "all" {{ protocol = {{"tls", "xmpp"}} handoff = "us" }}
+route "all" {{ handoff = "us" }}
 """)
         one.start()
         yield one, port, listener
@@ -38,8 +37,13 @@ route "all" {{ protocol = {{"tls", "xmpp"}} handoff = "us" }}
         one.check_clean()
 
 
+def queued(sock):
+    """Bytes that are not yet acknowledged by the other end (SIOCOUTQ)."""
+    return struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0]
+
+
 def receive(listener):
-    """The first message: ((family, source, destination), {TLV type: value}, the socket)."""
+    """The first message: (source, destination), {TLV type: value}, the socket."""
     channel, _ = listener.accept()
     with channel:
         channel.settimeout(PATIENCE_S)
@@ -48,37 +52,17 @@ def receive(listener):
     assert kind == socket.SCM_RIGHTS
     handed = socket.socket(fileno=array.array("i", data)[0])
     handed.settimeout(PATIENCE_S)
-    assert message[:13] == SIGNATURE + b"\x21" and struct.unpack("!H", message[14:16])[0] == len(message) - 16
-    family, size, tlvs = (socket.AF_INET, 4, {}) if message[13] == 0x11 else (socket.AF_INET6, 16, {})
-    ports = struct.unpack("!HH", message[16 + 2 * size:20 + 2 * size])
-    source, destination = ((socket.inet_ntop(family, message[16 + i * size:16 + (i + 1) * size]), ports[i])
-                           for i in (0, 1))
-    rest = message[20 + 2 * size:]
-    while rest:
-        kind, length = struct.unpack("!BH", rest[:3])
-        tlvs[kind], rest = rest[3:3 + length], rest[3 + length:]
-    return (source, destination), tlvs, handed
-
-
-def hello(sni, alpn):
-    """A ClientHello as Python's OpenSSL writes it."""
-    context = ssl.create_default_context()
-    if alpn:
-        context.set_alpn_protocols(alpn)
-    outgoing = ssl.MemoryBIO()
-    tls = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=sni)
-    with contextlib.suppress(ssl.SSLWantReadError):
-        tls.do_handshake()
-    return outgoing.read()
+    return *parse(message), handed
 
 
 @pytest.mark.release
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_addresses_names_and_id_come_with_the_socket(gateway, host):
     server, port, listener = gateway
-    sent = hello("Chat.Example.test", ["xmpp-client", "h2"])
+    sent = client_hello("Chat.Example.test", ["xmpp-client", "h2"])
     with socket.create_connection((host, port), timeout=PATIENCE_S) as client:
         client.sendall(sent[:100])
+        wait_until(lambda: queued(client) == 0, "the first part has arrived")
         client.sendall(sent[100:])
         addresses, tlvs, handed = receive(listener)
         with handed:

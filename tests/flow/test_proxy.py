@@ -9,13 +9,12 @@ import pytest
 from harness.place import Place
 from harness.ports import reserve_port
 from harness.postern import Gateway
-from harness.tcp import connect, local_address, read_exactly, read_to_end
+from harness.pp2 import AUTHORITY, UNIQUE_ID, parse
+from harness.tcp import client_hello, connect, local_address, read_exactly, read_to_end
 from harness.upstream import Upstream
-from harness.wait import wait_until
 from harness.wait import wait_until
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
 
 @pytest.fixture
@@ -109,18 +108,22 @@ def test_proxy_protocol_v1(proxy):
     assert lines == [b"PROXY TCP4 127.0.0.1 127.0.0.1 %d %d\r\n" % (own, port)]
 
 
+def serve_v2(headers, count):
+    """A server that keeps the header and sends back the count bytes behind it."""
+    def serve(sock):
+        head = read_exactly(sock, 16)
+        headers.append(head + read_exactly(sock, struct.unpack("!H", head[14:])[0]))
+        sock.sendall(read_exactly(sock, count))
+
+    return serve
+
+
 @pytest.mark.release
 def test_proxy_protocol_v2_to_a_unix_socket(proxy, place):
     headers = []
-
-    def serve(sock):
-        head = read_exactly(sock, 16)
-        headers.append((head, read_exactly(sock, struct.unpack("!H", head[14:])[0])))
-        sock.sendall(read_exactly(sock, len(REQUEST)))
-
     place.path.chmod(0o755)
     path = place.path / "upstream.sock"
-    with Upstream(serve, socket.AF_UNIX, str(path)) as upstream:
+    with Upstream(serve_v2(headers, len(REQUEST)), socket.AF_UNIX, str(path)) as upstream:
         path.chmod(0o777)
         assert upstream.address
         port, _ = proxy(f'"unix:{path}"', "v2")
@@ -128,9 +131,26 @@ def test_proxy_protocol_v2_to_a_unix_socket(proxy, place):
             own = sock.getsockname()[1]
             sock.sendall(REQUEST)
             assert read_exactly(sock, len(REQUEST)) == REQUEST
-    head, rest = headers[0]
-    assert head[:14] == SIGNATURE + b"\x21\x11"
-    assert rest[:12] == bytes([127, 0, 0, 1, 127, 0, 0, 1]) + struct.pack("!HH", own, port)
+    addresses, tlvs = parse(headers[0])
+    assert addresses == (("127.0.0.1", own), ("127.0.0.1", port)) and set(tlvs) == {UNIQUE_ID}
+
+
+@pytest.mark.release
+@pytest.mark.parametrize("name, told", [("www.example.test", True), ("a" * 60 + ".example.test", False)])
+def test_proxy_protocol_v2_tells_name_and_id(proxy, name, told):
+    """The name is left out where the header would grow over what servers take."""
+    headers, hello = [], client_hello(name, ["h2"])
+    with Upstream(serve_v2(headers, len(hello))) as upstream:
+        port, gateway = proxy(quoted(upstream), "v2")
+        with connect(port) as sock:
+            address = local_address(sock)
+            sock.sendall(hello)
+            assert read_exactly(sock, len(hello)) == hello
+        line = gateway.close_lines(peer=address)[0]
+    _, tlvs = parse(headers[0])
+    assert len(headers[0]) <= 107
+    assert tlvs.get(AUTHORITY) == (name.encode() if told else None)
+    assert (tlvs[UNIQUE_ID].decode(), name, "h2") == (line["conn"], line["sni"], line["alpn"])
 
 
 def test_the_next_server_is_tried(proxy):
