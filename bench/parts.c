@@ -92,7 +92,8 @@ static void run_route(void)
 {
     struct sight sight = {.data = hello, .len = hello_len};
     struct route *route;
-    CHECK(route_find(routes, &sight, "public", &route) == ROUTE_FOUND);
+    const struct route_query query = {.listener = "public"};
+    CHECK(route_find(routes, &sight, &query, &route) == ROUTE_FOUND);
 }
 
 static void run_pp2(void)

@@ -53,7 +53,7 @@ static void why_on_timeout(FILE *out, const struct rule *rule, const struct look
 
 static void why_listener(FILE *out, const struct rule *rule, const struct look *look, enum probe_verdict verdict)
 {
-    fprintf(out, verdict == PROBE_MATCH ? "%s" : "%s is not ", look->listener);
+    fprintf(out, verdict == PROBE_MATCH ? "%s" : "%s is not ", look->query->listener);
     if (verdict != PROBE_MATCH) print_names(out, &rule->listeners);
 }
 
@@ -208,10 +208,10 @@ static void print_action(FILE *out, const struct gateway_config *config, const s
     fputc('\n', out);
 }
 
-static enum route_verdict find(struct sight *sight, const struct gateway_config *config, const char *listener,
-                               struct route **route, FILE *out)
+static enum route_verdict find(struct sight *sight, const struct gateway_config *config,
+                               const struct route_query *query, struct route **route, FILE *out)
 {
-    enum route_verdict verdict = route_find_traced(config->routes, sight, listener, route, trace, out);
+    enum route_verdict verdict = route_find_traced(config->routes, sight, query, route, trace, out);
     if (sight->pattern_limits > 0) fputs("  A pattern took too many steps, which is no match.\n", out);
     return verdict;
 }
@@ -220,6 +220,7 @@ int explain_run(const struct explain_request *request, const struct gateway_conf
                 size_t cap)
 {
     const char *listener = request->listener != NULL ? request->listener : config->listeners[0].name;
+    const struct route_query query = {.listener = listener};
     if (option_find(config->file, "listener", listener) == NULL) {
         snprintf(error, cap, "--listener: expected the title of a listener section, not \"%s\"", listener);
         return -1;
@@ -231,13 +232,13 @@ int explain_run(const struct explain_request *request, const struct gateway_conf
         struct route *route = NULL;
         sight.final = request->silent || sight.len == config->peek_limit_bytes;
         print_seen(out, &sight, listener);
-        enum route_verdict verdict = find(&sight, config, listener, &route, out);
+        enum route_verdict verdict = find(&sight, config, &query, &route, out);
         if (verdict == ROUTE_MORE) {
             fputs(
                 "\nUndecided: the gateway waits for more.  If the client ends or sends nothing until peek-timeout:\n\n",
                 out);
             sight.final = true;
-            verdict = find(&sight, config, listener, &route, out);
+            verdict = find(&sight, config, &query, &route, out);
         }
         if (verdict == ROUTE_FOUND)
             print_action(out, config, route);

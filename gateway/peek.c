@@ -90,7 +90,9 @@ static enum conn_state wait_for_more(struct conn *conn, size_t seen)
 static enum conn_state decide(struct conn *conn, struct sight *sight)
 {
     struct route *route = NULL;
-    enum route_verdict verdict = route_find(conn->worker->config->routes, sight, conn->listener->name, &route);
+    const struct route_query query = {
+        .listener = conn->listener->name, .source = &conn->peer, .destination = &conn->local};
+    enum route_verdict verdict = route_find(conn->worker->config->routes, sight, &query, &route);
     if (sight->pattern_limits > 0) conn_count(conn, COUNTER_PATTERN_LIMITS, sight->pattern_limits);
     if (verdict == ROUTE_FOUND && (action_refuse_waits(route, sight) || hello_is_coming(sight))) verdict = ROUTE_MORE;
     if (verdict == ROUTE_MORE) return wait_for_more(conn, sight->len);

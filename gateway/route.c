@@ -80,13 +80,13 @@ struct route *route_at(struct route_table *table, size_t index)
     return &table->rules[index].route;
 }
 
-enum route_verdict route_find_traced(struct route_table *table, struct sight *sight, const char *listener,
+enum route_verdict route_find_traced(struct route_table *table, struct sight *sight, const struct route_query *query,
                                      struct route **out, route_trace_fn *trace, void *trace_arg)
 {
     if (sight->len == 0 && !sight->final) return ROUTE_MORE;
 
     struct look look = {
-        .sight = sight, .listener = listener, .patterns = table->patterns, .trace = trace, .trace_arg = trace_arg};
+        .sight = sight, .query = query, .patterns = table->patterns, .trace = trace, .trace_arg = trace_arg};
     for (size_t i = 0; i < table->count; i++) {
         switch (rule_holds(&table->rules[i], &look)) {
         case PROBE_MATCH:
@@ -101,7 +101,8 @@ enum route_verdict route_find_traced(struct route_table *table, struct sight *si
     return ROUTE_NONE;
 }
 
-enum route_verdict route_find(struct route_table *table, struct sight *sight, const char *listener, struct route **out)
+enum route_verdict route_find(struct route_table *table, struct sight *sight, const struct route_query *query,
+                              struct route **out)
 {
-    return route_find_traced(table, sight, listener, out, NULL, NULL);
+    return route_find_traced(table, sight, query, out, NULL, NULL);
 }

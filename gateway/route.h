@@ -6,6 +6,7 @@
 #define POSTERN_GATEWAY_ROUTE_H
 
 #include "gateway/probe.h"
+#include "lib/addr.h"
 #include "lib/check.h"
 #include "lib/option.h"
 
@@ -27,6 +28,14 @@ struct route {
 };
 
 struct route_table;
+
+/* What is known of a connection besides its bytes; borrowed. */
+struct route_query {
+    const char *listener;           /* title of the listener that accepted it */
+    const struct addr *source;      /* the client; NULL: unknown */
+    const struct addr *destination; /* the address that it connected to; NULL: unknown */
+    const char *inside; /* title of the "tls" section that decrypts it: the bytes are plaintext; NULL: as sent */
+};
 
 /* route_table_new - build the table from the "route" and "pattern" sections of a file.  NULL and a message in error
  * (file, line, what was expected): no action or two, an unknown protocol, listener, upstream or backend, a malformed
@@ -50,13 +59,14 @@ struct look;
 typedef void route_trace_fn(void *arg, const struct rule *rule, const struct look *look, enum route_condition condition,
                             enum probe_verdict verdict);
 
-/* route_find - decide by what is seen on a connection to listener (its title).  ROUTE_FOUND: *out is the row.
+/* route_find - decide by what is seen of a connection and by the query.  ROUTE_FOUND: *out is the row.
  * Never ROUTE_MORE when sight->final.  Fills sight by running probes, each at most once a call. */
-MUSTCHECK enum route_verdict route_find(struct route_table *table, struct sight *sight, const char *listener,
+MUSTCHECK enum route_verdict route_find(struct route_table *table, struct sight *sight, const struct route_query *query,
                                         struct route **out);
 
 /* route_find_traced - the same, and tell trace how it went. */
-MUSTCHECK enum route_verdict route_find_traced(struct route_table *table, struct sight *sight, const char *listener,
-                                               struct route **out, route_trace_fn *trace, void *trace_arg);
+MUSTCHECK enum route_verdict route_find_traced(struct route_table *table, struct sight *sight,
+                                               const struct route_query *query, struct route **out,
+                                               route_trace_fn *trace, void *trace_arg);
 
 #endif

@@ -246,7 +246,7 @@ static enum probe_verdict condition_holds(const struct rule *rule, struct look *
     case ROUTE_ON_TIMEOUT:
         return verdict_of(rule->on_timeout == (sight->len == 0 && sight->final));
     case ROUTE_LISTENER:
-        return verdict_of(rule->listeners.count == 0 || has_name(&rule->listeners, look->listener));
+        return verdict_of(rule->listeners.count == 0 || has_name(&rule->listeners, look->query->listener));
     case ROUTE_PROTOCOL:
         return rule->protocols == 0 ? PROBE_MATCH : ask_any(look, rule->protocols);
     case ROUTE_SNI:

@@ -27,7 +27,7 @@ struct rule {
 /* One decision: what is seen of a connection, with each probe's and pattern's verdict once it has been asked for. */
 struct look {
     struct sight *sight;
-    const char *listener;
+    const struct route_query *query;
     struct pattern_set *patterns;
     uint64_t asked;
     enum probe_verdict verdicts[PROBE_MAX];

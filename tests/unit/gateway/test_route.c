@@ -75,7 +75,8 @@ static const char *find(struct loaded *l, const char *listener, const void *data
 {
     struct sight sight = {.data = data, .len = len, .final = final};
     struct route *route = NULL;
-    switch (route_find(l->table, &sight, listener, &route)) {
+    const struct route_query query = {.listener = listener};
+    switch (route_find(l->table, &sight, &query, &route)) {
     case ROUTE_FOUND:
         return route->name;
     case ROUTE_MORE:

@@ -127,7 +127,8 @@ static void split_probes(const struct sample *sample)
 static size_t decide(struct route_table *table, struct sight *sight)
 {
     struct route *route = NULL;
-    switch (route_find(table, sight, "a", &route)) {
+    const struct route_query query = {.listener = "a"};
+    switch (route_find(table, sight, &query, &route)) {
     case ROUTE_FOUND:
         assert_non_null(route);
         return route->index;
