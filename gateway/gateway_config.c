@@ -119,14 +119,6 @@ static int check_socket_path(const struct option_section *s, const char *option,
     return option_error(s, option, error, cap, "expected a path of at most %zu bytes, not %s", max, path);
 }
 
-/* To a client, port 0 is no port. */
-static int check_server_port(const struct upstream_config *upstream, size_t server, char *error, size_t cap)
-{
-    const struct endpoint *at = gateway_config_server(upstream, server);
-    if (at->sa.sa_family == AF_UNIX || addr_port(&at->ip) != 0) return 0;
-    return option_error(upstream->section, "server", error, cap, "expected a port from 1 to 65535, not 0");
-}
-
 static int read_upstreams(struct gateway_config *config, char *error, size_t cap)
 {
     config->upstream_count = count_sections(config->file, "upstream");
@@ -134,17 +126,7 @@ static int read_upstreams(struct gateway_config *config, char *error, size_t cap
     const struct option_section *s = NULL;
     for (size_t i = 0; i < config->upstream_count; i++) {
         s = option_next(config->file, "upstream", s);
-        struct upstream_config *upstream = &config->upstreams[i];
-        upstream->name = option_title(s);
-        upstream->section = s;
-        upstream->server_count = option_count(s, "server");
-        upstream->proxy_protocol = (enum upstream_proxy_protocol)option_enum(s, "proxy-protocol");
-        upstream->connect_timeout_ms = option_int(s, "connect-timeout");
-        if (upstream->server_count == 0)
-            return option_error(s, "server", error, cap,
-                                "expected at least one server such as \"127.0.0.1:8443\" or \"unix:/path\"");
-        for (size_t a = 0; a < upstream->server_count; a++)
-            if (check_server_port(upstream, a, error, cap) < 0) return -1;
+        if (upstream_config_read(&config->upstreams[i], s, error, cap) < 0) return -1;
     }
     return 0;
 }
@@ -156,16 +138,7 @@ static int read_backends(struct gateway_config *config, char *error, size_t cap)
     const struct option_section *s = NULL;
     for (size_t i = 0; i < config->backend_count; i++) {
         s = option_next(config->file, "backend", s);
-        struct backend_config *backend = &config->backends[i];
-        backend->name = option_title(s);
-        backend->handoff_timeout_ms = option_int(s, "handoff-timeout");
-        const char *path = option_str(s, "inlet");
-        if (path == NULL)
-            return option_error(s, "inlet", error, cap, "expected the path of the backend's inlet socket");
-        if (check_socket_path(s, "inlet", error, cap) < 0) return -1;
-        backend->inlet.un.sun_family = AF_UNIX;
-        memcpy(backend->inlet.un.sun_path, path, strlen(path) + 1);
-        backend->inlet.len = (socklen_t)sizeof(backend->inlet.un);
+        if (backend_config_read(&config->backends[i], s, error, cap) < 0) return -1;
     }
     return 0;
 }

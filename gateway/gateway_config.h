@@ -2,7 +2,9 @@
 #ifndef POSTERN_GATEWAY_GATEWAY_CONFIG_H
 #define POSTERN_GATEWAY_GATEWAY_CONFIG_H
 
+#include "gateway/backend_config.h"
 #include "gateway/route.h"
+#include "gateway/upstream_config.h"
 #include "lib/check.h"
 #include "lib/log.h"
 #include "lib/option.h"
@@ -17,22 +19,6 @@ struct listener_config {
     const struct option_section *section;
     size_t address_count;
     int backlog;
-};
-
-enum upstream_proxy_protocol { UPSTREAM_PROXY_NONE, UPSTREAM_PROXY_V1, UPSTREAM_PROXY_V2 };
-
-struct upstream_config {
-    const char *name;
-    const struct option_section *section;
-    size_t server_count;
-    enum upstream_proxy_protocol proxy_protocol;
-    int64_t connect_timeout_ms;
-};
-
-struct backend_config {
-    const char *name;
-    struct endpoint inlet;
-    int64_t handoff_timeout_ms;
 };
 
 struct gateway_config {
