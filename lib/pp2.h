@@ -29,6 +29,9 @@ enum pp2_tlv_type {
     PP2_TLV_SSL = 0x20,
     PP2_TLV_NETNS = 0x30,
     PP2_TLV_POSTERN_ALPN_OFFER = 0xE0, /* the client's ALPN offer as in its ClientHello: length-prefixed names */
+    PP2_TLV_POSTERN_EXPORTER = 0xE1,   /* channel binding tls-exporter (RFC 9266): 32 bytes */
+    PP2_TLV_POSTERN_END_POINT = 0xE2,  /* channel binding tls-server-end-point (RFC 5929): the hash, 64 bytes at most */
+    PP2_TLV_POSTERN_CHAIN = 0xE3,      /* the client's certificates, leaf first: see pp2_chain_next in pp2_ssl.h */
 };
 
 struct pp2_tlv {
