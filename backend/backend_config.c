@@ -1,6 +1,7 @@
 #include "backend/backend_config.h"
 
 #include "backend/backend_options.h"
+#include "lib/log_config.h"
 #include "lib/mem.h"
 
 #include <grp.h>
@@ -85,7 +86,6 @@ static int check_users(const struct option_section *top, char *error, size_t cap
 static void fill(struct backend_config *config)
 {
     const struct option_section *top = option_top(config->file);
-    const struct option_section *log = option_single(config->file, "log");
     config->state_dir = option_str(top, "state-dir");
     config->run_dir = option_str(top, "run-dir");
     config->user = option_str(top, "user");
@@ -97,11 +97,6 @@ static void fill(struct backend_config *config)
     config->sandbox = option_bool(top, "sandbox");
     config->max_connections = option_int(top, "max-connections");
     config->auth_timeout_ms = option_int(top, "auth-timeout");
-    /* the order of choices in options.def is that of the enums */
-    config->log.level = (enum log_level)option_enum(log, "level");
-    config->log.format = (enum log_format)option_enum(log, "format");
-    config->log.addresses = (enum addr_mode)option_enum(log, "addresses");
-    config->log.path = option_str(log, "file");
 }
 
 struct backend_config *backend_config_load(const char *path, char *error, size_t cap)
@@ -116,6 +111,7 @@ struct backend_config *backend_config_load(const char *path, char *error, size_t
     struct backend_config *config = MEM_NEW(struct backend_config);
     config->file = file;
     fill(config);
+    if (log_config_read(&config->log, file, error, cap) < 0) backend_config_free(&config);
     return config;
 }
 

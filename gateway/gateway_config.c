@@ -1,6 +1,7 @@
 #include "gateway/gateway_config.h"
 
 #include "gateway/gateway_options.h"
+#include "lib/log_config.h"
 #include "lib/mem.h"
 
 #include <errno.h>
@@ -37,12 +38,6 @@ static void read_top(struct gateway_config *config)
     config->idle_timeout_ms = option_int(top, "idle-timeout");
     config->half_closed_timeout_ms = option_int(top, "half-closed-timeout");
     config->drain_timeout_ms = option_int(top, "drain-timeout");
-
-    const struct option_section *log = option_single(config->file, "log");
-    config->log.level = (enum log_level)option_enum(log, "level");
-    config->log.format = (enum log_format)option_enum(log, "format");
-    config->log.addresses = (enum addr_mode)option_enum(log, "addresses");
-    config->log.path = option_str(log, "file");
 }
 
 static int check_user(const struct gateway_config *config, char *error, size_t cap)
@@ -166,7 +161,8 @@ struct gateway_config *gateway_config_load(const char *path, char *error, size_t
     struct gateway_config *config = MEM_NEW(struct gateway_config);
     config->file = file;
     read_top(config);
-    if (check_socket_path(option_top(file), "control-socket", error, cap) < 0 ||
+    if (log_config_read(&config->log, file, error, cap) < 0 ||
+        check_socket_path(option_top(file), "control-socket", error, cap) < 0 ||
         read_listeners(config, error, cap) < 0 || read_upstreams(config, error, cap) < 0 ||
         read_backends(config, error, cap) < 0 || read_routes(config, error, cap) < 0 ||
         check_user(config, error, cap) < 0)

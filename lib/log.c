@@ -1,5 +1,6 @@
 #include "lib/log.h"
 
+#include "lib/log_syslog.h"
 #include "lib/mem.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,6 +23,7 @@ enum { LOG_TAIL_BYTES = 24, LOG_MSG_BYTES = 1024 };
 static atomic_int log_level = LOG_LEVEL_INFO;
 static atomic_int log_format = LOG_FORMAT_LOGFMT;
 static atomic_int log_addresses = ADDR_FULL;
+static atomic_bool log_to_syslog;
 static pthread_rwlock_t log_lock = PTHREAD_RWLOCK_INITIALIZER;
 static int log_fd = STDERR_FILENO;
 static char *log_path;
@@ -40,13 +43,18 @@ int log_setup(const struct log_config *config)
 {
     int fd = log_open(config->path);
     if (fd < 0) return -1;
+    if (config->syslog_path != NULL && log_syslog_open(config->syslog_path, config->syslog_facility) < 0) {
+        if (fd != STDERR_FILENO) close(fd);
+        return -1;
+    }
     char *path = mem_strdup(config->path);
     pthread_rwlock_wrlock(&log_lock);
     log_swap_fd(fd);
     free(log_path);
     log_path = path;
     pthread_rwlock_unlock(&log_lock);
-    atomic_store(&log_level, config->level);
+    atomic_store(&log_to_syslog, config->syslog_path != NULL);
+    log_set_level(config->level);
     atomic_store(&log_format, config->format);
     atomic_store(&log_addresses, config->addresses);
     return 0;
@@ -76,6 +84,11 @@ void log_adopt(int fd)
     pthread_rwlock_wrlock(&log_lock);
     log_swap_fd(fd);
     pthread_rwlock_unlock(&log_lock);
+}
+
+void log_set_level(enum log_level level)
+{
+    atomic_store(&log_level, (int)level);
 }
 
 bool log_enabled(enum log_level level)
@@ -207,7 +220,8 @@ void log_begin(struct log_line *line, enum log_level level, const char *event)
     line->format = (enum log_format)atomic_load_explicit(&log_format, memory_order_relaxed);
     line->truncated = false;
     line->len = 0;
-    log_put_time(line);
+    /* The daemon has its own clock. */
+    if (!atomic_load_explicit(&log_to_syslog, memory_order_relaxed)) log_put_time(line);
     log_str(line, "level", names[level]);
     log_str(line, "event", event);
 }
@@ -254,11 +268,16 @@ void log_end(struct log_line *line)
         json ? (line->truncated ? ",\"truncated\":true}\n" : "}\n") : (line->truncated ? " truncated=true\n" : "\n");
     memcpy(line->text + line->len, tail, strlen(tail)); /* LOG_TAIL_BYTES were kept for it */
     line->len += strlen(tail);
+    line->on = false;
+    if (atomic_load_explicit(&log_to_syslog, memory_order_relaxed)) {
+        static const int SEVERITIES[] = {LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERR};
+        log_syslog_send(SEVERITIES[line->level], line->text, line->len - 1);
+        return;
+    }
     pthread_rwlock_rdlock(&log_lock);
     while (write(log_fd, line->text, line->len) < 0 && errno == EINTR)
         ;
     pthread_rwlock_unlock(&log_lock);
-    line->on = false;
 }
 
 void log_msg(enum log_level level, const char *event, const char *fmt, ...)

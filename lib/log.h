@@ -1,4 +1,4 @@
-/* log - one line for each event, as logfmt or JSON, to stderr or a file.
+/* log - one line for each event, as logfmt or JSON, to stderr, a file, or the machine's log daemon.
  *
  * Never a secret, never a stanza's body.  Any thread may log; a line is written by one write(2). */
 #ifndef POSTERN_LIB_LOG_H
@@ -18,7 +18,9 @@ struct log_config {
     enum log_level level;
     enum log_format format;
     enum addr_mode addresses;
-    const char *path; /* NULL: stderr */
+    const char *path;        /* NULL: stderr */
+    const char *syslog_path; /* the log daemon's socket, instead of path; NULL: none */
+    int syslog_facility;     /* as for log_syslog_open; lines have no time of their own then */
 };
 
 /* log_setup - set where and how to log.  Returns 0, or -1 and errno when the file cannot be opened (mode 0640); the
@@ -34,6 +36,9 @@ int log_descriptor(void);
 void log_adopt(int fd);
 
 bool log_enabled(enum log_level level);
+
+/* log_set_level - the least important level from now on, until the next log_setup. */
+void log_set_level(enum log_level level);
 
 /* A line being built.  Fields keep their order; values are quoted and escaped as the format asks; a line that grows
  * over the buffer is cut at a field and says so with truncated=true. */

@@ -2,10 +2,14 @@
 
 import asyncio
 import json
+import re
+import socket
 
 from harness.client import Client
+from harness.process import Process
 from harness.rawxmpp import AuthenticationFailed, RawClient
 from harness.site import DOMAIN, PASSWORDS, XMPPS
+from harness.wait import wait_until
 
 BODY = "the-text-of-a-private-message"
 
@@ -43,3 +47,51 @@ def test_json_lines_without_addresses(own_site):
     line = site.gateway.close_lines()[0]
     assert (line["level"], line["reason"], line["peer"]) == ("info", "backend_unavailable", "-")
     assert all(isinstance(json.loads(text), dict) for text in site.gateway.log_text().splitlines())
+
+
+class SyslogDaemon:
+    """What listens at /dev/log elsewhere."""
+
+    def __init__(self, path):
+        self.path = path
+        self.lines = []
+        self.start()
+
+    def start(self):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.settimeout(10)
+        self.socket.bind(str(self.path))
+        self.path.chmod(0o666)
+
+    def stop(self):
+        self.socket.close()
+        self.path.unlink()
+
+    def wait(self, part):
+        while True:
+            line = self.socket.recv(8192).decode()
+            self.lines.append(line)
+            if part in line:
+                return line
+
+
+def test_syslog(own_site, place):
+    path = place.path / "syslog"
+    daemon = SyslogDaemon(path)
+    site = own_site(gateway_extra=f'log {{ syslog = local3  syslog-socket = "{path}" }}')
+    Process.start(site.gateway)
+    ready = daemon.wait("event=ready")
+    local3_info = 19 * 8 + 6
+    assert re.match(rf"<{local3_info}>\w\w\w [ \d]\d \d\d:\d\d:\d\d postern-gateway\[\d+\]: level=info event=ready ", ready)
+    site.curl(f"https://{XMPPS}/")
+    assert "reason=backend_unavailable" in daemon.wait("event=close")
+    daemon.stop()
+    site.curl(f"https://{XMPPS}/")
+    wait_until(lambda: site.gateway.stats()[""]["close_backend_unavailable"] == 2, "the end of the connection")
+    daemon.start()
+    site.curl(f"https://{XMPPS}/")
+    daemon.wait("event=close")
+    lost = daemon.wait("event=log_lost")
+    assert int(re.search(r"lines=(\d+)", lost)[1]) >= 1
+    assert site.gateway.log_text() == ""
+    daemon.socket.close()
