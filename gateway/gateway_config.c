@@ -58,28 +58,6 @@ static int check_user(const struct gateway_config *config, char *error, size_t c
     return 0;
 }
 
-/* The same address twice would make the kernel spread clients over two listeners at random; "*:443" takes the port of
- * every address. */
-static int check_address_unique(const struct gateway_config *config, size_t upto, size_t address, char *error,
-                                size_t cap)
-{
-    const struct listener_config *mine = &config->listeners[upto];
-    const struct endpoint *wanted = gateway_config_address(mine, address);
-    for (size_t l = 0; l <= upto; l++) {
-        const struct listener_config *other = &config->listeners[l];
-        size_t end = l == upto ? address : other->address_count;
-        for (size_t a = 0; a < end; a++) {
-            const struct endpoint *taken = gateway_config_address(other, a);
-            if (!addr_overlaps(&taken->ip, &wanted->ip)) continue;
-            char text[ENDPOINT_TEXT_BYTES], by[ENDPOINT_TEXT_BYTES];
-            return option_error(mine->section, "address", error, cap, "%s is already used by %s of listener \"%s\"",
-                                endpoint_format(wanted, text, sizeof(text)), endpoint_format(taken, by, sizeof(by)),
-                                other->name);
-        }
-    }
-    return 0;
-}
-
 static int read_listeners(struct gateway_config *config, char *error, size_t cap)
 {
     config->listener_count = count_sections(config->file, "listener");
@@ -90,18 +68,7 @@ static int read_listeners(struct gateway_config *config, char *error, size_t cap
     const struct option_section *s = NULL;
     for (size_t i = 0; i < config->listener_count; i++) {
         s = option_next(config->file, "listener", s);
-        struct listener_config *listener = &config->listeners[i];
-        listener->name = option_title(s);
-        listener->section = s;
-        listener->backlog = (int)option_int(s, "backlog");
-        listener->address_count = option_count(s, "address");
-        if (listener->address_count == 0)
-            return option_error(s, "address", error, cap, "expected at least one address such as \"*:443\"");
-        for (size_t a = 0; a < listener->address_count; a++) {
-            if (gateway_config_address(listener, a)->sa.sa_family == AF_UNIX)
-                return option_error(s, "address", error, cap, "expected an IP address and port, not a Unix socket");
-            if (check_address_unique(config, i, a, error, cap) < 0) return -1;
-        }
+        if (listener_config_read(config->listeners, i, s, error, cap) < 0) return -1;
     }
     return 0;
 }
@@ -181,11 +148,6 @@ void gateway_config_free(struct gateway_config **config)
     free(old->backends);
     option_file_free(&old->file);
     free(old);
-}
-
-const struct endpoint *gateway_config_address(const struct listener_config *listener, size_t i)
-{
-    return option_endpoint(listener->section, "address", i);
 }
 
 const struct endpoint *gateway_config_server(const struct upstream_config *upstream, size_t i)

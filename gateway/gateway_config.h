@@ -3,6 +3,7 @@
 #define POSTERN_GATEWAY_GATEWAY_CONFIG_H
 
 #include "gateway/backend_config.h"
+#include "gateway/listener_config.h"
 #include "gateway/route.h"
 #include "gateway/upstream_config.h"
 #include "lib/check.h"
@@ -12,14 +13,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* Strings and endpoints are borrowed from the file. */
-struct listener_config {
-    const char *name; /* the section's title */
-    const struct option_section *section;
-    size_t address_count;
-    int backlog;
-};
 
 struct gateway_config {
     struct option_file *file;
@@ -48,8 +41,7 @@ struct gateway_config {
 MUSTCHECK struct gateway_config *gateway_config_load(const char *path, char *error, size_t cap);
 void gateway_config_free(struct gateway_config **config);
 
-/* The i-th address of a listener, and the i-th server of an upstream. */
-const struct endpoint *gateway_config_address(const struct listener_config *listener, size_t i);
+/* The i-th server of an upstream. */
 const struct endpoint *gateway_config_server(const struct upstream_config *upstream, size_t i);
 
 /* gateway_config_upstream, gateway_config_backend - the index of a section by its title; the title is known to exist,

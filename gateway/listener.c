@@ -129,7 +129,7 @@ struct listener_set *listener_open_all(const struct gateway_config *config, char
     for (size_t l = 0; l < config->listener_count; l++) {
         const struct listener_config *listener = &config->listeners[l];
         for (size_t a = 0; a < listener->address_count; a++, position++) {
-            const struct endpoint *at = gateway_config_address(listener, a);
+            const struct endpoint *at = listener_config_address(listener, a);
             for (size_t w = 0; w < set->worker_count; w++)
                 set->sockets[w * set->per_worker + position].config = listener;
             if (open_address(set, listener, at, position) == 0) continue;

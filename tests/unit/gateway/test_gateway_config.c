@@ -44,7 +44,7 @@ static void test_good_file(void **state)
     assert_int_equal(config->listener_count, 1);
     assert_int_equal(config->listeners[0].address_count, 2);
     assert_int_equal(config->listeners[0].backlog, 7);
-    assert_int_equal(gateway_config_address(&config->listeners[0], 1)->sa.sa_family, AF_INET6);
+    assert_int_equal(listener_config_address(&config->listeners[0], 1)->sa.sa_family, AF_INET6);
     assert_int_equal(config->upstreams[0].proxy_protocol, UPSTREAM_PROXY_V1);
     assert_int_equal(config->upstreams[0].connect_timeout_ms, 3000);
     assert_int_equal(gateway_config_server(&config->upstreams[0], 0)->sa.sa_family, AF_UNIX);

@@ -1,0 +1,52 @@
+#include "gateway/listener_config.h"
+
+/* The same address twice would make the kernel spread clients over two listeners at random; "*:443" takes the port of
+ * every address. */
+static int check_unique(const struct listener_config *all, size_t index, size_t address, char *error, size_t cap)
+{
+    const struct listener_config *mine = &all[index];
+    const struct endpoint *wanted = listener_config_address(mine, address);
+    for (size_t l = 0; l <= index; l++) {
+        const struct listener_config *other = &all[l];
+        size_t end = l == index ? address : other->address_count;
+        for (size_t a = 0; a < end; a++) {
+            const struct endpoint *taken = listener_config_address(other, a);
+            if (!addr_overlaps(&taken->ip, &wanted->ip)) continue;
+            char text[ENDPOINT_TEXT_BYTES], by[ENDPOINT_TEXT_BYTES];
+            return option_error(mine->section, "address", error, cap, "%s is already used by %s of listener \"%s\"",
+                                endpoint_format(wanted, text, sizeof(text)), endpoint_format(taken, by, sizeof(by)),
+                                other->name);
+        }
+    }
+    return 0;
+}
+
+static int check_addresses(const struct listener_config *all, size_t index, char *error, size_t cap)
+{
+    const struct listener_config *mine = &all[index];
+    if (mine->address_count == 0)
+        return option_error(mine->section, "address", error, cap, "expected at least one address such as \"*:443\"");
+    for (size_t a = 0; a < mine->address_count; a++) {
+        if (listener_config_address(mine, a)->sa.sa_family == AF_UNIX)
+            return option_error(mine->section, "address", error, cap,
+                                "expected an IP address and port, not a Unix socket");
+        if (check_unique(all, index, a, error, cap) < 0) return -1;
+    }
+    return 0;
+}
+
+int listener_config_read(struct listener_config *all, size_t index, const struct option_section *section, char *error,
+                         size_t cap)
+{
+    struct listener_config *config = &all[index];
+    config->name = option_title(section);
+    config->section = section;
+    config->backlog = (int)option_int(section, "backlog");
+    config->address_count = option_count(section, "address");
+    return check_addresses(all, index, error, cap);
+}
+
+const struct endpoint *listener_config_address(const struct listener_config *config, size_t i)
+{
+    return option_endpoint(config->section, "address", i);
+}
