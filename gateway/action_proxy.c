@@ -1,50 +1,18 @@
 #include "gateway/action_proxy.h"
 
+#include "gateway/prefix.h"
 #include "gateway/upstream.h"
 #include "gateway/worker.h"
 #include "lib/log.h"
-#include "lib/pp2.h"
 
 #include <errno.h>
 #include <event2/event.h>
 #include <string.h>
 
-/* Servers read the header into small buffers: nginx before 1.23 takes 107 bytes, the longest of version 1, for
- * version 2 as well.  What does not fit is left out, the server name first: the server finds it in the hello. */
-enum { PREFIX_MAX_BYTES = 107 };
-
-static void add_tlv(struct pp2 *pp, enum pp2_tlv_type type, const char *value)
-{
-    if (value == NULL) return;
-    pp->tlvs[pp->tlv_count++] =
-        (struct pp2_tlv){.type = (uint8_t)type, .len = (uint16_t)strlen(value), .value = (const uint8_t *)value};
-}
-
-static void queue_prefix(struct conn *conn)
-{
-    struct pp2 pp = {.src = conn->peer, .dst = conn->local};
-    if (conn->upstream->config->proxy_protocol == UPSTREAM_PROXY_V1) {
-        char line[PP1_MAX_BYTES];
-        relay_queue(&conn->up, line, pp1_encode(&pp, line));
-        return;
-    }
-    char id[CONN_ID_BYTES];
-    uint8_t header[PREFIX_MAX_BYTES];
-    add_tlv(&pp, PP2_TLV_UNIQUE_ID, conn_id(conn, id));
-    add_tlv(&pp, PP2_TLV_AUTHORITY, conn_sni(conn));
-    ssize_t len = pp2_encode(&pp, header, sizeof(header));
-    while (len < 0) {
-        CHECK(pp.tlv_count > 0);
-        pp.tlv_count--;
-        len = pp2_encode(&pp, header, sizeof(header));
-    }
-    relay_queue(&conn->up, header, (size_t)len);
-}
-
 static enum conn_state connected(struct conn *conn)
 {
     conn_watch_server(conn, 0);
-    if (conn->upstream->config->proxy_protocol != UPSTREAM_PROXY_NONE) queue_prefix(conn);
+    prefix_queue(conn);
     return CONN_RELAY;
 }
 
@@ -89,8 +57,8 @@ static enum conn_state try_servers(struct conn *conn)
 
 enum conn_state action_proxy_start(struct conn *conn, const struct sight *sight)
 {
-    (void)sight;
     conn->upstream = conn->route->user;
+    prefix_note(conn, sight);
     return CONN_CONNECT;
 }
 

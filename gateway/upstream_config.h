@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum upstream_proxy_protocol { UPSTREAM_PROXY_NONE, UPSTREAM_PROXY_V1, UPSTREAM_PROXY_V2 };
+enum upstream_proxy_protocol { UPSTREAM_PROXY_NONE, UPSTREAM_PROXY_V1, UPSTREAM_PROXY_V2, UPSTREAM_PROXY_V2_TLS };
 
 /* Strings are borrowed from the file. */
 struct upstream_config {

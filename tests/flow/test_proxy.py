@@ -9,7 +9,7 @@ import pytest
 from harness.place import Place
 from harness.ports import reserve_port
 from harness.postern import Gateway
-from harness.pp2 import AUTHORITY, UNIQUE_ID, parse
+from harness.pp2 import ALPN_OFFER, AUTHORITY, UNIQUE_ID, parse
 from harness.tcp import client_hello, connect, local_address, read_exactly, read_to_end
 from harness.upstream import Upstream
 from harness.wait import wait_until
@@ -151,6 +151,22 @@ def test_proxy_protocol_v2_tells_name_and_id(proxy, name, told):
     assert len(headers[0]) <= 107
     assert tlvs.get(AUTHORITY) == (name.encode() if told else None)
     assert (tlvs[UNIQUE_ID].decode(), name, "h2") == (line["conn"], line["sni"], line["alpn"])
+
+
+@pytest.mark.release
+def test_proxy_protocol_v2_tls_of_tls_that_passes_through(proxy):
+    """What the client offers is told as an offer: nothing was negotiated here."""
+    name, headers = "a" * 60 + ".example.test", []
+    hello = client_hello(name, ["h2", "xmpp-client"])
+    with Upstream(serve_v2(headers, len(hello))) as upstream:
+        port, gateway = proxy(quoted(upstream), "v2-tls")
+        with connect(port) as sock:
+            address = local_address(sock)
+            sock.sendall(hello)
+            assert read_exactly(sock, len(hello)) == hello
+        line = gateway.close_lines(peer=address)[0]
+    _, tlvs = parse(headers[0])
+    assert tlvs == {UNIQUE_ID: line["conn"].encode(), AUTHORITY: name.encode(), ALPN_OFFER: b"\x02h2\x0bxmpp-client"}
 
 
 def test_the_next_server_is_tried(proxy):

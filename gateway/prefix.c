@@ -1,0 +1,85 @@
+#include "gateway/prefix.h"
+
+#include "gateway/upstream.h"
+#include "gateway/worker.h"
+#include "lib/mem.h"
+#include "lib/pp2.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Servers read the header into small buffers: nginx before 1.23 takes 107 bytes, the longest of version 1, for
+ * version 2 as well.  What does not fit is left out, the server name first: the server finds it in the hello. */
+enum { SHORT_MAX_BYTES = 107 };
+
+static void add_tlv(struct pp2 *pp, enum pp2_tlv_type type, const void *value, size_t len)
+{
+    if (len == 0) return;
+    pp->tlvs[pp->tlv_count++] = (struct pp2_tlv){.type = (uint8_t)type, .len = (uint16_t)len, .value = value};
+}
+
+static void add_text(struct pp2 *pp, enum pp2_tlv_type type, const char *text)
+{
+    if (text != NULL) add_tlv(pp, type, text, strlen(text));
+}
+
+static void queue_v1(struct conn *conn, const struct pp2 *pp)
+{
+    char line[PP1_MAX_BYTES];
+    relay_queue(&conn->up, line, pp1_encode(pp, line));
+}
+
+static void queue_short(struct conn *conn, struct pp2 *pp)
+{
+    uint8_t header[SHORT_MAX_BYTES];
+    ssize_t len = pp2_encode(pp, header, sizeof(header));
+    while (len < 0) {
+        CHECK(pp->tlv_count > 0);
+        pp->tlv_count--;
+        len = pp2_encode(pp, header, sizeof(header));
+    }
+    relay_queue(&conn->up, header, (size_t)len);
+}
+
+static void queue_full(struct conn *conn, struct pp2 *pp)
+{
+    uint8_t *header = conn->worker->relay.buffer;
+    add_tlv(pp, PP2_TLV_POSTERN_ALPN_OFFER, conn->header, conn->header_len);
+    ssize_t len = pp2_encode(pp, header, RELAY_BUFFER_BYTES);
+    CHECK(len > 0);
+    relay_queue(&conn->up, header, (size_t)len);
+}
+
+void prefix_note(struct conn *conn, const struct sight *sight)
+{
+    if (conn->upstream->config->proxy_protocol != UPSTREAM_PROXY_V2_TLS) return;
+    if (!sight->hello_done || sight->hello.alpn_len == 0) return;
+    conn->header_len = (uint32_t)sight->hello.alpn_len;
+    conn->header = mem_alloc(conn->header_len);
+    memcpy(conn->header, sight->hello.alpn, conn->header_len);
+}
+
+void prefix_queue(struct conn *conn)
+{
+    if (conn->upstream->config->proxy_protocol == UPSTREAM_PROXY_NONE) return;
+    struct pp2 pp = {.src = conn->peer, .dst = conn->local};
+    char id[CONN_ID_BYTES];
+    add_text(&pp, PP2_TLV_UNIQUE_ID, conn_id(conn, id));
+    add_text(&pp, PP2_TLV_AUTHORITY, conn_sni(conn));
+    switch (conn->upstream->config->proxy_protocol) {
+    case UPSTREAM_PROXY_NONE:
+        break;
+    case UPSTREAM_PROXY_V1:
+        queue_v1(conn, &pp);
+        break;
+    case UPSTREAM_PROXY_V2:
+        queue_short(conn, &pp);
+        break;
+    case UPSTREAM_PROXY_V2_TLS:
+        queue_full(conn, &pp);
+        break;
+    }
+    free(conn->header);
+    conn->header = NULL;
+    conn->header_len = 0;
+}
