@@ -77,6 +77,13 @@ counter_cell *counters_block(struct counters *counters, const char *label)
     return counters->cells + n * counters->row_count;
 }
 
+const struct counter_row *counters_rows(const struct counters *counters, size_t *count)
+{
+    CHECK_MAGIC(counters, COUNTERS_MAGIC);
+    *count = counters->row_count;
+    return counters->rows;
+}
+
 void counters_each(const struct counters *counters, counters_fn *fn, void *arg)
 {
     CHECK_MAGIC(counters, COUNTERS_MAGIC);

@@ -38,6 +38,9 @@ static inline uint64_t counter_get(const counter_cell *block, size_t row)
     return atomic_load_explicit(&block[row], memory_order_relaxed);
 }
 
+/* counters_rows - the rows of the set, *count of them. */
+const struct counter_row *counters_rows(const struct counters *counters, size_t *count);
+
 /* counters_each - call fn for every label and row, labels in the order in which they were made. */
 typedef void counters_fn(const char *label, const struct counter_row *row, uint64_t value, void *arg);
 void counters_each(const struct counters *counters, counters_fn *fn, void *arg);

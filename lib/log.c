@@ -2,6 +2,7 @@
 
 #include "lib/log_syslog.h"
 #include "lib/mem.h"
+#include "lib/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -110,24 +111,6 @@ static bool log_put_str(struct log_line *line, const char *text)
     return log_put(line, text, strlen(text));
 }
 
-/* The length of the UTF-8 sequence at s (RFC 3629), or 0 if there is none. */
-static size_t log_utf8_len(const unsigned char *s, size_t left)
-{
-    unsigned low = 0x80, high = 0xbf;
-    size_t len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
-    if (len == 0 || len > left) return 0;
-    if (s[0] == 0xe0) low = 0xa0;
-    if (s[0] == 0xed) high = 0x9f;
-    if (s[0] == 0xf0) low = 0x90;
-    if (s[0] == 0xf4) high = 0x8f;
-    for (size_t i = 1; i < len; i++) {
-        if (s[i] < low || s[i] > high) return 0;
-        low = 0x80;
-        high = 0xbf;
-    }
-    return len;
-}
-
 /* C0 and DEL, and C1 (U+0080 to U+009F), which terminals obey too. */
 static bool log_is_control(const unsigned char *s, size_t len)
 {
@@ -141,7 +124,7 @@ static bool log_put_quoted(struct log_line *line, const char *value, size_t len)
     char escape[8];
     if (!log_put(line, "\"", 1)) return false;
     while (len > 0) {
-        size_t n = log_utf8_len(s, len);
+        size_t n = utf8_len(s, len);
         const char *text = escape;
         size_t text_len = 0;
         if (n == 0)
@@ -168,7 +151,7 @@ static bool log_needs_quotes(const char *value, size_t len)
     const unsigned char *s = (const unsigned char *)value;
     if (len == 0) return true;
     while (len > 0) {
-        size_t n = log_utf8_len(s, len);
+        size_t n = utf8_len(s, len);
         if (n == 0 || log_is_control(s, n) || strchr(" \"=\\", s[0])) return true;
         s += n;
         len -= n;
