@@ -1,11 +1,11 @@
 #include "gateway/master.h"
 
+#include "gateway/channel.h"
 #include "gateway/close_reason.h"
 #include "gateway/gateway_control.h"
 #include "gateway/listener.h"
 #include "gateway/worker.h"
 #include "lib/control.h"
-#include "lib/fdpass.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/proc.h"
@@ -52,12 +52,18 @@ static void check_ended(struct master *master)
     loop_stop(master->loop);
 }
 
-static void tell_workers(struct master *master, const char *message)
+static void tell_worker(struct master_worker *worker, json_t *message, int fd)
+{
+    if (channel_send(worker->channel, message, fd) < 0)
+        log_msg(LOG_LEVEL_WARN, "worker_deaf", "worker %zu (pid %d): %s", worker->index, (int)worker->pid,
+                strerror(errno));
+}
+
+static void tell_workers(struct master *master, const char *type, int fd)
 {
     for (size_t i = 0; i < master->config->workers; i++) {
         struct master_worker *worker = &master->workers[i];
-        if (worker->pid != 0 && send(worker->channel, message, strlen(message), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-            log_msg(LOG_LEVEL_WARN, "worker_deaf", "worker %zu (pid %d): %s", i, (int)worker->pid, strerror(errno));
+        if (worker->pid != 0) tell_worker(worker, json_pack("{s:s}", "type", type), fd);
     }
 }
 
@@ -67,7 +73,7 @@ static void stop(struct master *master, const char *message, int64_t patience_ms
     master->stopping = true;
     proc_notify("STOPPING=1");
     listener_keep_only(master->listeners, SIZE_MAX);
-    tell_workers(master, message);
+    tell_workers(master, message, -1);
     set_timer(master->hard_stop, patience_ms + HARD_STOP_EXTRA_MS);
     check_ended(master);
 }
@@ -82,14 +88,6 @@ static void on_hard_stop(evutil_socket_t fd, short what, void *arg)
         log_msg(LOG_LEVEL_WARN, "hard_stop", "worker %zu (pid %d) did not end in time", i, (int)worker->pid);
         kill(worker->pid, SIGKILL);
     }
-}
-
-static void close_channel(struct master_worker *worker)
-{
-    if (worker->channel_event != NULL) event_free(worker->channel_event);
-    worker->channel_event = NULL;
-    if (worker->channel >= 0) close(worker->channel);
-    worker->channel = -1;
 }
 
 static void log_death(const struct master_worker *worker, int status)
@@ -110,7 +108,7 @@ static void bury(struct master_worker *worker, int status)
     struct master *master = worker->master;
     bool was_ready = worker->ready;
     if (!master->stopping) log_death(worker, status);
-    close_channel(worker);
+    channel_free(&worker->channel);
     worker->pid = 0;
     worker->ready = false;
     if (!master->stopping) {
@@ -118,7 +116,7 @@ static void bury(struct master_worker *worker, int status)
         if (!master->ready && !was_ready) {
             /* It will not get better by trying again: say so to who has just started us. */
             master->failed = true;
-            stop(master, WORKER_MSG_END, 0);
+            stop(master, "end", 0);
             return;
         }
         if (loop_now_ms(master->loop) - worker->started_ms > LIVED_LONG_MS) worker->deaths = 0;
@@ -144,9 +142,9 @@ static void on_stop_signal(int signo, void *arg)
 {
     struct master *master = arg;
     if (signo == SIGINT)
-        stop(master, WORKER_MSG_END, 0);
+        stop(master, "end", 0);
     else if (!master->stopping)
-        stop(master, WORKER_MSG_DRAIN, master->config->drain_timeout_ms);
+        stop(master, "drain", master->config->drain_timeout_ms);
 }
 
 /* Workers cannot open files: they get the descriptor of the new one. */
@@ -159,12 +157,7 @@ static void on_log_signal(int signo, void *arg)
         log_msg(LOG_LEVEL_ERROR, "log_reopen_failed", "%s: %s", master->config->log.path, strerror(errno));
         return;
     }
-    for (size_t i = 0; i < master->config->workers; i++) {
-        const struct master_worker *worker = &master->workers[i];
-        if (worker->pid != 0 &&
-            fdpass_send(worker->channel, log_descriptor(), WORKER_MSG_LOG, strlen(WORKER_MSG_LOG)) < 0)
-            log_msg(LOG_LEVEL_WARN, "worker_deaf", "worker %zu (pid %d): %s", i, (int)worker->pid, strerror(errno));
-    }
+    tell_workers(master, "log", log_descriptor());
     log_msg(LOG_LEVEL_INFO, "log_reopened", "%s", master->config->log.path);
 }
 
@@ -174,19 +167,11 @@ static void on_reload_signal(int signo, void *arg)
     log_msg(LOG_LEVEL_WARN, "reload", "reloading is not supported yet: restart the gateway to apply a new file");
 }
 
-static void on_channel(evutil_socket_t fd, short what, void *arg)
+static void on_ready(struct channel *channel, const json_t *message, int *fd, void *arg)
 {
     struct master_worker *worker = arg;
     struct master *master = worker->master;
-    char text[WORKER_MSG_MAX_BYTES];
-    (void)what;
-    ssize_t len = recv((int)fd, text, sizeof(text), MSG_DONTWAIT);
-    if (len <= 0) {
-        /* It has ended or is about to: SIGCHLD tells the rest. */
-        event_del(worker->channel_event);
-        return;
-    }
-    if ((size_t)len != strlen(WORKER_MSG_READY) || memcmp(text, WORKER_MSG_READY, (size_t)len) != 0) return;
+    (void)channel, (void)message, (void)fd;
     worker->ready = true;
     if (master->ready) return;
     for (size_t i = 0; i < master->config->workers; i++)
@@ -196,18 +181,32 @@ static void on_channel(evutil_socket_t fd, short what, void *arg)
     proc_notify("READY=1");
 }
 
+/* It has ended or is about to, and SIGCHLD tells the rest; or it is not itself any more. */
+static void on_gone(void *arg, const char *why)
+{
+    const struct master_worker *worker = arg;
+    if (why == NULL) return;
+    log_msg(LOG_LEVEL_ERROR, "worker_garbled", "worker %zu (pid %d) is killed: %s", worker->index, (int)worker->pid,
+            why);
+    kill(worker->pid, SIGKILL);
+}
+
+static const struct channel_row MESSAGES[] = {
+    {"ready", on_ready}, /* it accepts connections */
+};
+
 /* Free what belongs to the process that master_run was called in; the child of a fork frees its copies. */
 static void master_free(struct master **master)
 {
     struct master *old = *master;
     *master = NULL;
+    if (old->control != NULL) gateway_control_close(&old->control);
     if (old->workers != NULL) {
         for (size_t i = 0; i < old->config->workers; i++) {
-            close_channel(&old->workers[i]);
+            channel_free(&old->workers[i].channel);
             event_free(old->workers[i].restart);
         }
     }
-    if (old->control != NULL) gateway_control_close(&old->control);
     if (old->hard_stop != NULL) event_free(old->hard_stop);
     loop_free(&old->loop);
     listener_set_free(&old->listeners);
@@ -274,11 +273,8 @@ static int start_worker(struct master *master, struct master_worker *worker)
         return -1;
     }
     worker->pid = pid;
-    worker->channel = pair[0];
+    worker->channel = channel_new(master->loop, pair[0], MESSAGES, ARRAY_LEN(MESSAGES), on_gone, worker);
     worker->started_ms = loop_now_ms(master->loop);
-    worker->channel_event = event_new(loop_base(master->loop), pair[0], EV_READ | EV_PERSIST, on_channel, worker);
-    CHECK(worker->channel_event != NULL);
-    event_add(worker->channel_event, NULL);
     log_msg(LOG_LEVEL_INFO, "worker", "worker %zu is pid %d", worker->index, (int)pid);
     return -1;
 }
@@ -299,7 +295,6 @@ static void make_workers(struct master *master)
         struct master_worker *worker = &master->workers[i];
         worker->master = master;
         worker->index = i;
-        worker->channel = -1;
         worker->due = true;
         worker->restart = evtimer_new(loop_base(master->loop), on_restart, worker);
         CHECK(worker->restart != NULL);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct channel;
 struct control;
 struct event;
 struct listener_set;
@@ -20,14 +21,13 @@ struct master;
 struct master_worker {
     struct master *master;
     size_t index;
-    pid_t pid;       /* 0: none */
-    int channel;     /* -1: none */
-    bool ready;      /* it accepts connections */
-    bool due;        /* to be started */
-    unsigned deaths; /* in a row, for the backoff */
+    pid_t pid;               /* 0: none */
+    struct channel *channel; /* NULL: none */
+    bool ready;              /* it accepts connections */
+    bool due;                /* to be started */
+    unsigned deaths;         /* in a row, for the backoff */
     int64_t started_ms;
-    struct event *channel_event; /* while there is a process */
-    struct event *restart;       /* timer */
+    struct event *restart; /* timer */
 };
 
 struct master {

@@ -1,11 +1,12 @@
 #include "gateway/worker.h"
 
 #include "gateway/action_handoff.h"
+#include "gateway/channel.h"
 #include "gateway/conn.h"
 #include "gateway/intake.h"
 #include "gateway/listener.h"
 #include "gateway/upstream.h"
-#include "lib/fdpass.h"
+#include "gateway/worker_channel.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/proc.h"
@@ -38,7 +39,7 @@ static void on_nap(struct deadline *nap, void *arg)
     conn_drive(CONTAINER_OF(nap, struct conn, nap), CONN_WAKE_RETRY);
 }
 
-static void end_now(struct worker *worker)
+void worker_end(struct worker *worker)
 {
     LIST_EACH (pos, &worker->conns)
         conn_close(LIST_ENTRY(pos, struct conn, link), CLOSE_DRAINED);
@@ -48,10 +49,10 @@ static void end_now(struct worker *worker)
 static void on_drain_timer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
-    end_now(arg);
+    worker_end(arg);
 }
 
-static void drain(struct worker *worker)
+void worker_drain(struct worker *worker)
 {
     if (worker->draining) return;
     for (size_t i = 0; i < worker->intake_count; i++)
@@ -60,7 +61,7 @@ static void drain(struct worker *worker)
     int64_t timeout_ms = worker->config->drain_timeout_ms;
     const struct timeval timeout = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
     if (worker->conn_count == 0 || timeout_ms == 0)
-        end_now(worker);
+        worker_end(worker);
     else
         evtimer_add(worker->drain_timer, &timeout);
 }
@@ -72,50 +73,12 @@ void worker_conn_gone(struct worker *worker)
     if (worker->draining && worker->conn_count == 0) loop_stop(worker->loop);
 }
 
-static void on_message(struct worker *worker, const char *text, size_t len, int fd)
-{
-    if (len == strlen(WORKER_MSG_DRAIN) && memcmp(text, WORKER_MSG_DRAIN, len) == 0)
-        drain(worker);
-    else if (len == strlen(WORKER_MSG_END) && memcmp(text, WORKER_MSG_END, len) == 0)
-        end_now(worker);
-    else if (len == strlen(WORKER_MSG_LOG) && memcmp(text, WORKER_MSG_LOG, len) == 0 && fd >= 0) {
-        log_adopt(fd);
-        return;
-    }
-    if (fd >= 0) close(fd);
-}
-
-static void on_channel(evutil_socket_t fd, short what, void *arg)
-{
-    struct worker *worker = arg;
-    char text[WORKER_MSG_MAX_BYTES];
-    size_t len = 0;
-    int passed = -1;
-    (void)what;
-    CHECK_MAGIC(worker, WORKER_MAGIC);
-    switch (fdpass_recv((int)fd, text, sizeof(text), &len, &passed)) {
-    case FDPASS_OK:
-        on_message(worker, text, len, passed);
-        break;
-    case FDPASS_EOF:
-    case FDPASS_ERROR:
-        /* The master is dead.  Who starts a new one must find the port free. */
-        log_msg(LOG_LEVEL_ERROR, "master_gone", "the master process has ended; so does worker %zu", worker->index);
-        event_del(worker->channel_event);
-        end_now(worker);
-        break;
-    case FDPASS_AGAIN:
-    case FDPASS_TRUNCATED:
-        break;
-    }
-}
-
 static void on_signal(int signo, void *arg)
 {
     if (signo == SIGTERM)
-        drain(arg);
+        worker_drain(arg);
     else
-        end_now(arg);
+        worker_end(arg);
 }
 
 /* One connection too many is closed and counted; one that finds no descriptor could only wait to be accepted. */
@@ -191,7 +154,6 @@ static void worker_open(struct worker *worker, const struct worker_start *start)
     worker->magic = WORKER_MAGIC;
     worker->index = start->index;
     worker->config = start->config;
-    worker->channel = start->channel;
     worker->loop = loop_new();
     worker->next_id = first_id();
     worker->peek_buffer = mem_alloc(start->config->peek_limit_bytes);
@@ -201,9 +163,8 @@ static void worker_open(struct worker *worker, const struct worker_start *start)
     open_routes(worker, start->counters);
     struct event_base *base = loop_base(worker->loop);
     worker->drain_timer = evtimer_new(base, on_drain_timer, worker);
-    worker->channel_event = event_new(base, worker->channel, EV_READ | EV_PERSIST, on_channel, worker);
-    CHECK(worker->drain_timer != NULL && worker->channel_event != NULL);
-    event_add(worker->channel_event, NULL);
+    CHECK(worker->drain_timer != NULL);
+    worker->channel = worker_channel_open(worker, start->channel);
     loop_on_signal(worker->loop, SIGTERM, on_signal, worker);
     loop_on_signal(worker->loop, SIGINT, on_signal, worker);
 }
@@ -232,10 +193,9 @@ static void worker_close(struct worker *worker)
     deadline_queue_free(&worker->idle_queue);
     deadline_queue_free(&worker->half_closed_queue);
     event_free(worker->drain_timer);
-    event_free(worker->channel_event);
+    channel_free(&worker->channel);
     relay_shared_close(&worker->relay);
     loop_free(&worker->loop);
-    close(worker->channel);
     free(worker->intakes);
     free(worker->upstreams);
     free(worker->handoffs);
@@ -257,7 +217,7 @@ int worker_main(const struct worker_start *start)
     struct worker *worker = MEM_NEW(struct worker);
     worker_open(worker, start);
     start_accepting(worker, start->listeners);
-    bool told = send(worker->channel, WORKER_MSG_READY, strlen(WORKER_MSG_READY), MSG_NOSIGNAL) > 0;
+    bool told = worker_channel_ready(worker) == 0;
     if (told) loop_run(worker->loop);
     worker_close(worker);
     return told ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -12,18 +12,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct channel;
 struct intake;
 struct handoff;
 struct listener_set;
 struct upstream;
-
-/* Messages of the master to a worker over the socket pair, and of the worker to the master. */
-#define WORKER_MSG_READY "ready" /* worker: set up, accepting */
-#define WORKER_MSG_DRAIN "drain" /* master: stop accepting, end when the last connection has, or at drain-timeout */
-#define WORKER_MSG_END   "end"   /* master: end now */
-#define WORKER_MSG_LOG   "log"   /* master: with the descriptor of the reopened log file */
-
-enum { WORKER_MSG_MAX_BYTES = 16 };
 
 struct worker {
     unsigned magic;
@@ -32,8 +25,7 @@ struct worker {
     struct loop *loop;
     counter_cell *totals;        /* of the whole gateway */
     counter_cell **route_totals; /* by route index */
-    int channel;                 /* to the master */
-    struct event *channel_event;
+    struct channel *channel;     /* to the master */
     struct event *drain_timer;
     bool draining;
     struct intake *intakes; /* one for each listening socket */
@@ -62,5 +54,11 @@ int worker_main(const struct worker_start *start);
 
 /* worker_conn_gone - for conn: one connection less; a draining worker ends with the last. */
 void worker_conn_gone(struct worker *worker);
+
+/* worker_drain - stop accepting, end when the last connection has, or at drain-timeout. */
+void worker_drain(struct worker *worker);
+
+/* worker_end - close every connection and end. */
+void worker_end(struct worker *worker);
 
 #endif

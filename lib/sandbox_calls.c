@@ -83,6 +83,7 @@ static const char *const ALWAYS[] = {
     "brk",
     "mincore",
     "membarrier",
+    "memfd_create",
     /* threads that are there; clone is below */
     "futex",
     "futex_time64",

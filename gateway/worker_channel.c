@@ -1,0 +1,50 @@
+#include "gateway/worker_channel.h"
+
+#include "gateway/channel.h"
+#include "gateway/worker.h"
+#include "lib/log.h"
+
+static void on_drain(struct channel *channel, const json_t *message, int *fd, void *arg)
+{
+    (void)channel, (void)message, (void)fd;
+    worker_drain(arg);
+}
+
+static void on_end(struct channel *channel, const json_t *message, int *fd, void *arg)
+{
+    (void)channel, (void)message, (void)fd;
+    worker_end(arg);
+}
+
+static void on_log(struct channel *channel, const json_t *message, int *fd, void *arg)
+{
+    (void)channel, (void)message, (void)arg;
+    if (*fd < 0) return;
+    log_adopt(*fd);
+    *fd = -1;
+}
+
+static const struct channel_row MESSAGES[] = {
+    {"drain", on_drain}, /* stop accepting, end when the last connection has, or at drain-timeout */
+    {"end", on_end},     /* end now */
+    {"log", on_log},     /* with the descriptor of the reopened log file */
+};
+
+/* Who starts a new master must find the port free. */
+static void on_gone(void *arg, const char *why)
+{
+    struct worker *worker = arg;
+    log_msg(LOG_LEVEL_ERROR, "master_gone", "%s; so does worker %zu",
+            why != NULL ? why : "the master process has ended", worker->index);
+    worker_end(worker);
+}
+
+struct channel *worker_channel_open(struct worker *worker, int fd)
+{
+    return channel_new(worker->loop, fd, MESSAGES, ARRAY_LEN(MESSAGES), on_gone, worker);
+}
+
+int worker_channel_ready(struct worker *worker)
+{
+    return channel_send(worker->channel, json_pack("{s:s}", "type", "ready"), -1);
+}
