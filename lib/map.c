@@ -57,7 +57,7 @@ static inline void hash_round(uint64_t v[4])
 }
 
 /* SipHash with one round for each word and three at the end. */
-static uint64_t hash_siphash13(const uint64_t key[2], const void *data, size_t len)
+uint64_t hash_keyed(const uint64_t key[2], const void *data, size_t len)
 {
     const unsigned char *p = data;
     uint64_t word, v[4] = {key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d, key[0] ^ 0x6c7967656e657261,
@@ -84,7 +84,7 @@ static uint64_t hash_siphash13(const uint64_t key[2], const void *data, size_t l
 uint64_t hash_bytes(const void *data, size_t len)
 {
     pthread_once(&hash_key_once, hash_draw_key);
-    return hash_siphash13(hash_key, data, len);
+    return hash_keyed(hash_key, data, len);
 }
 
 struct map *map_new(void)

@@ -34,7 +34,9 @@ void *map_del_str(struct map *map, const char *key);
 typedef bool map_fn(const void *key, size_t key_len, void *value, void *arg);
 void map_each(const struct map *map, map_fn *fn, void *arg);
 
-/* hash_bytes - the keyed hash that the map uses. */
+/* hash_bytes - the keyed hash that the map uses; hash_keyed - the same under a key of one's own, for what outlives or
+ * leaves the process. */
 uint64_t hash_bytes(const void *data, size_t len);
+uint64_t hash_keyed(const uint64_t key[2], const void *data, size_t len);
 
 #endif
