@@ -33,6 +33,7 @@ enum conn_state action_refuse_start(struct conn *conn, const struct sight *sight
     conn->header = mem_alloc(answer.len);
     conn->header_len = (uint32_t)answer.len;
     memcpy(conn->header, answer.data, answer.len);
+    conn->reason = CLOSE_REFUSED;
     return CONN_REFUSE;
 }
 
@@ -51,7 +52,7 @@ static int send_answer(struct conn *conn)
     conn->down.bytes += (uint64_t)n;
     memmove(conn->header, conn->header + n, conn->header_len);
     if (conn->header_len > 0) return 0;
-    conn_count(conn, COUNTER_REFUSALS_SENT, 1);
+    if (conn->reason == CLOSE_REFUSED) conn_count(conn, COUNTER_REFUSALS_SENT, 1);
     return shutdown(conn->client.fd, SHUT_WR);
 }
 
@@ -66,17 +67,18 @@ static int drop_input(struct conn *conn)
 
 enum conn_state action_refuse_step(struct conn *conn, unsigned wake)
 {
+    const enum close_reason reason = (enum close_reason)conn->reason;
     if (wake & CONN_WAKE_DEADLINE) {
-        conn_count(conn, COUNTER_REFUSALS_CUT, 1);
+        if (conn->reason == CLOSE_REFUSED) conn_count(conn, COUNTER_REFUSALS_CUT, 1);
         conn->reset = conn->header_len > 0;
         conn_discard(conn);
-        return conn_ends(conn, CLOSE_REFUSED);
+        return conn_ends(conn, reason);
     }
     if (send_answer(conn) < 0) return conn_resets(conn, CLOSE_CLIENT_RESET);
     int dropped = drop_input(conn);
-    if (dropped < 0) return conn_resets(conn, conn->header_len > 0 ? CLOSE_CLIENT_RESET : CLOSE_REFUSED);
+    if (dropped < 0) return conn_resets(conn, conn->header_len > 0 ? CLOSE_CLIENT_RESET : reason);
     bool sent = conn->header_len == 0;
-    if (dropped == 0 && sent) return conn_ends(conn, CLOSE_REFUSED);
+    if (dropped == 0 && sent) return conn_ends(conn, reason);
     bool read = dropped > 0 && conn->up.bytes < DROP_MAX_BYTES;
     conn_watch_client(conn, (short)((read ? EV_READ : 0) | (sent ? 0 : EV_WRITE)));
     return CONN_REFUSE;

@@ -1,5 +1,6 @@
 #include "gateway/conn.h"
 
+#include "gateway/action_admin.h"
 #include "gateway/action_handoff.h"
 #include "gateway/action_proxy.h"
 #include "gateway/action_refuse.h"
@@ -64,6 +65,7 @@ static const struct state_row STATES[CONN_STATE_COUNT] = {
     [CONN_HALF_CLOSED] = {"half_closed", action_proxy_step_half_closed, half_closed_queue},
     /* Who had peek-timeout to ask has as long again to take the answer. */
     [CONN_REFUSE] = {"refuse", action_refuse_step, peek_queue},
+    [CONN_ADMIN] = {"admin", action_admin_step, peek_queue},
     [CONN_END] = {"end", NULL, NULL},
 };
 
@@ -314,6 +316,6 @@ void conn_start(struct worker *worker, const struct listener_config *listener, i
         conn_close(conn, CLOSE_OVERLOAD);
         return;
     }
-    enter(conn, CONN_PEEK);
+    enter(conn, listener->admin ? CONN_ADMIN : CONN_PEEK);
     conn_drive(conn, CONN_WAKE_ENTER);
 }

@@ -26,7 +26,8 @@ enum conn_state {
     CONN_HANDOFF_WAIT, /* the backend was not ready for the socket */
     CONN_RELAY,        /* both directions are open */
     CONN_HALF_CLOSED,  /* one direction has ended */
-    CONN_REFUSE,       /* the refusal is on its way */
+    CONN_REFUSE,       /* the refusal, or another answer of our own, is on its way; reason says which */
+    CONN_ADMIN,        /* waits for the request to an admin listener */
     CONN_END,          /* no step: the driver closes and frees; conn->reason says why */
     CONN_STATE_COUNT
 };
@@ -54,7 +55,7 @@ struct conn_side {
 struct conn {
     unsigned magic;
     uint8_t state;   /* enum conn_state */
-    uint8_t reason;  /* enum close_reason, in CONN_END */
+    uint8_t reason;  /* enum close_reason, in CONN_REFUSE and CONN_END */
     bool reset;      /* end by a reset, not in order */
     uint8_t looks;   /* that wanted more bytes, in CONN_PEEK; counted until they become rare */
     uint32_t seen;   /* bytes peeked so far */

@@ -74,7 +74,7 @@ static void nap(struct conn *conn)
     deadline_arm(conn->worker->nap_queue, &conn->nap);
 }
 
-static enum conn_state wait_for_more(struct conn *conn, size_t seen)
+void peek_wait(struct conn *conn, size_t seen)
 {
     conn->seen = (uint32_t)seen;
     peek_wait_beyond(conn->client.fd, conn->seen);
@@ -84,7 +84,6 @@ static enum conn_state wait_for_more(struct conn *conn, size_t seen)
         conn->looks++;
         conn_watch_client(conn, EV_READ);
     }
-    return CONN_PEEK;
 }
 
 static enum conn_state decide(struct conn *conn, struct sight *sight)
@@ -95,7 +94,10 @@ static enum conn_state decide(struct conn *conn, struct sight *sight)
     enum route_verdict verdict = route_find(conn->worker->config->routes, sight, &query, &route);
     if (sight->pattern_limits > 0) conn_count(conn, COUNTER_PATTERN_LIMITS, sight->pattern_limits);
     if (verdict == ROUTE_FOUND && (action_refuse_waits(route, sight) || hello_is_coming(sight))) verdict = ROUTE_MORE;
-    if (verdict == ROUTE_MORE) return wait_for_more(conn, sight->len);
+    if (verdict == ROUTE_MORE) {
+        peek_wait(conn, sight->len);
+        return CONN_PEEK;
+    }
     conn->protocol = protocol_of(sight);
     conn_remember(conn, sight);
     if (conn->seen > 0) peek_wait_beyond(conn->client.fd, 0);

@@ -20,6 +20,9 @@ MUSTCHECK enum peek_look peek_look(int fd, void *buffer, size_t cap, size_t seen
  * level-triggered loop would spin otherwise.  0 sets the socket back to normal. */
 void peek_wait_beyond(int fd, size_t seen);
 
+/* peek_wait - the first seen bytes do not suffice: wait for more, at once or, for who drips, with pauses. */
+void peek_wait(struct conn *conn, size_t seen);
+
 /* peek_step - the step of CONN_PEEK. */
 enum conn_state peek_step(struct conn *conn, unsigned wake);
 

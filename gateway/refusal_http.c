@@ -1,5 +1,6 @@
 #include "gateway/refusal_rows.h"
 
+#include "gateway/http_date.h"
 #include "gateway/http_head.h"
 #include "gateway/server_name.h"
 
@@ -7,22 +8,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 enum {
     AUTHORITY_BYTES = SERVER_NAME_BYTES + sizeof(":65535"),
-    DATE_BYTES = 64,
     PORT_MAX_DIGITS = 5,
 };
 
 static void begin(struct refusal_answer *answer, const char *status)
 {
-    char date[DATE_BYTES];
-    time_t now = time(NULL);
-    struct tm tm;
-    gmtime_r(&now, &tm);
-    CHECK(strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &tm) > 0);
-    refusal_printf(answer, "HTTP/1.1 %s\r\nDate: %s\r\nConnection: close\r\n", status, date);
+    char date[HTTP_DATE_BYTES];
+    refusal_printf(answer, "HTTP/1.1 %s\r\nDate: %s\r\nConnection: close\r\n", status, http_date(date));
 }
 
 void refusal_http_400(const struct sight *sight, struct refusal_answer *answer)
