@@ -196,7 +196,8 @@ static void log_end_of(const struct conn *conn)
     char id[CONN_ID_BYTES], local[ADDR_TEXT_BYTES], server[ENDPOINT_TEXT_BYTES];
     const struct route *route = conn->route;
     const struct upstream *upstream = conn->upstream;
-    log_begin(&line, LOG_LEVEL_INFO, "close");
+    /* Who watches asks every few seconds. */
+    log_begin(&line, conn->reason == CLOSE_ADMIN ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "close");
     log_str(&line, "conn", conn_id(conn, id));
     log_addr(&line, "peer", &conn->peer);
     log_str(&line, "local", addr_format(&conn->local, ADDR_FULL, local, sizeof(local)));

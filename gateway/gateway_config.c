@@ -143,6 +143,8 @@ void gateway_config_free(struct gateway_config **config)
     if (old == NULL) return;
     *config = NULL;
     if (old->routes != NULL) route_table_free(&old->routes);
+    for (size_t i = 0; i < old->listener_count && old->listeners != NULL; i++)
+        listener_config_clear(&old->listeners[i]);
     free(old->listeners);
     free(old->upstreams);
     free(old->backends);

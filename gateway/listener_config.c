@@ -35,6 +35,15 @@ static int check_addresses(const struct listener_config *all, size_t index, char
     return 0;
 }
 
+static int read_admin(struct listener_config *config, char *error, size_t cap)
+{
+    config->admin = option_enum(config->section, "serve") == 1; /* as in options.def */
+    if (!config->admin && option_is_set(config->section, "allow"))
+        return option_error(config->section, "allow", error, cap,
+                            "expected \"serve = admin\" beside it: for routes there is their condition \"source\"");
+    return cidr_set_read(&config->allow, config->section, "allow", error, cap);
+}
+
 int listener_config_read(struct listener_config *all, size_t index, const struct option_section *section, char *error,
                          size_t cap)
 {
@@ -43,7 +52,26 @@ int listener_config_read(struct listener_config *all, size_t index, const struct
     config->section = section;
     config->backlog = (int)option_int(section, "backlog");
     config->address_count = option_count(section, "address");
+    if (read_admin(config, error, cap) < 0) return -1;
     return check_addresses(all, index, error, cap);
+}
+
+void listener_config_clear(struct listener_config *config)
+{
+    cidr_set_clear(&config->allow);
+}
+
+bool listener_config_allows(const struct listener_config *config, const struct addr *source)
+{
+    static const char *const LOOPBACK[] = {"127.0.0.0/8", "::1"};
+    if (config->allow.count > 0) return cidr_set_holds(&config->allow, source);
+    for (size_t i = 0; i < ARRAY_LEN(LOOPBACK); i++) {
+        struct cidr network;
+        const char *why;
+        CHECK(cidr_parse(LOOPBACK[i], &network, &why) == 0);
+        if (cidr_holds(&network, source)) return true;
+    }
+    return false;
 }
 
 const struct endpoint *listener_config_address(const struct listener_config *config, size_t i)

@@ -128,6 +128,7 @@ static void open_queues(struct worker *worker)
 static void open_routes(struct worker *worker, struct counters *counters)
 {
     struct gateway_config *config = worker->config;
+    worker->counters = counters;
     worker->totals = counters_block(counters, "");
     worker->route_totals = mem_alloc(route_count(config->routes) * sizeof(*worker->route_totals));
     for (size_t i = 0; i < route_count(config->routes); i++) {

@@ -23,6 +23,7 @@ struct worker {
     size_t index;
     struct gateway_config *config;
     struct loop *loop;
+    struct counters *counters;   /* all of them; borrowed */
     counter_cell *totals;        /* of the whole gateway */
     counter_cell **route_totals; /* by route index */
     struct channel *channel;     /* to the master */

@@ -1,0 +1,101 @@
+"""The admin listener: /metrics and /health over HTTP."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+from harness.ports import reserve_port
+from harness.postern import Gateway, run
+from harness.tcp import connect, read_to_end
+
+CONFIG = """
+workers = 2
+listener "public" {{ address = "127.0.0.1:{public}" }}
+listener "admin" {{ address = "127.0.0.1:{admin}" serve = admin }}
+listener "closed" {{ address = "127.0.0.1:{closed}" serve = admin allow = "192.0.2.0/24" }}
+route "a \\"quoted\\" \\\\ name" {{ protocol = "http" refuse = http-400 }}
+route "rest" {{ refuse = close }}
+"""
+
+
+@pytest.fixture(name="gateway")
+def fixture_gateway(place):
+    ports = {name: reserve_port() for name in ("public", "admin", "closed")}
+    gateway = Gateway(place, CONFIG.format(**ports))
+    gateway.ports = ports
+    gateway.start()
+    yield gateway
+    gateway.stop()
+
+
+def curl(port, path, *arguments):
+    done = subprocess.run(["curl", "-sS", "--noproxy", "*", "--max-time", "30", "-w", "\n%{http_code}", *arguments,
+                           f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True, check=True)
+    body, _, status = done.stdout.rpartition("\n")
+    return int(status), body
+
+
+def metrics(gateway):
+    status, text = curl(gateway.ports["admin"], "/metrics")
+    assert status == 200
+    return text
+
+
+def test_metrics_are_what_prometheus_accepts(gateway):
+    for _ in range(3):
+        assert curl(gateway.ports["public"], "/")[0] == 400
+    text = metrics(gateway)
+    assert "\npostern_gateway_routed_total 3\n" in text
+    assert '\npostern_gateway_route_routed_total{route="a \\"quoted\\" \\\\ name"} 3\n' in text
+    assert "\npostern_gateway_close_refused_total 3\n" in text
+    promtool = shutil.which("promtool")
+    checked = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, timeout=60)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+def test_every_worker_tells_of_all(gateway):
+    assert curl(gateway.ports["public"], "/")[0] == 400
+    for _ in range(10):
+        assert "\npostern_gateway_routed_total 1\n" in metrics(gateway)
+
+
+def test_health_and_what_is_not_there(gateway):
+    port = gateway.ports["admin"]
+    assert curl(port, "/health") == (200, "ok\n")
+    assert curl(port, "/health?x=1") == (200, "ok\n")
+    assert curl(port, "/")[0] == 200
+    assert curl(port, "/metricsx")[0] == 404
+    assert curl(port, "/health", "-X", "POST", "-d", "x")[0] == 405
+    status, head = curl(port, "/metrics", "-I")
+    assert status == 200 and int(re.search(r"Content-Length: (\d+)", head)[1]) > 1000
+    assert "route" not in curl(port, "/metrics", "-I")[1]
+
+
+def test_strangers_are_told_nothing(gateway):
+    assert curl(gateway.ports["closed"], "/metrics")[0] == 403
+
+
+def test_requests_in_pieces_and_malformed_ones(gateway):
+    port = gateway.ports["admin"]
+    with connect(port) as client:
+        for byte in b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n":
+            client.sendall(bytes([byte]))
+        data, end = read_to_end(client)
+        assert data.endswith(b"\r\n\r\nok\n") and end == "end"
+    for request in (b"\x16\x03\x01\x00\x05hello\r\n\r\n", b"GET /health\r\n\r\n", b"GET /health HTTP/1.1\r\n\0\r\n\r\n"):
+        with connect(port) as client:
+            client.sendall(request)
+            assert read_to_end(client)[0].startswith(b"HTTP/1.1 400 ")
+    with connect(port) as client:
+        client.sendall(os.urandom(20000))
+        assert read_to_end(client)[0].startswith(b"HTTP/1.1 400 ")
+
+
+def test_allow_belongs_to_admin_listeners(place):
+    config = place.write("bad.conf", 'listener "x" { address = "127.0.0.1:1" allow = "::1" }\n'
+                                     'route "r" { refuse = close }\n')
+    done = run("postern-gateway", "-t", "-c", config)
+    assert done.returncode == 2
+    assert 'bad.conf:1: listener "x": allow: expected "serve = admin" beside it' in done.stderr
