@@ -24,6 +24,16 @@ typedef _Atomic uint64_t counter_cell;
 struct counters *counters_new(const struct counter_row *rows, size_t row_count, size_t max_labels);
 void counters_free(struct counters **counters);
 
+/* counters_adopt - go on from the memory (a memfd, taken) of the program that ran before, of which processes may still
+ * add to it.  Before the first counters_block, memory with the same rows becomes this set's own; any other is added by
+ * label and name of row when counters are read.  Returns 0, or -1 when that is no such memory; fd is then the caller's.
+ */
+MUSTCHECK int counters_adopt(struct counters *counters, int fd);
+
+/* counters_fd - the i-th memfd to be adopted by the program that follows, in the order for counters_adopt; -1: there
+ * are no more. */
+int counters_fd(const struct counters *counters, size_t i);
+
 /* counters_block - the cells of a label ("" is the whole process), indexed by row; made on first use.  Labels are at
  * most 63 bytes.  NULL when max_labels are in use.  Call before forking: not safe against itself in two processes. */
 MUSTCHECK counter_cell *counters_block(struct counters *counters, const char *label);

@@ -7,9 +7,11 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -116,6 +118,84 @@ static void each_goes_by_label_and_row(void **state)
     counters_free(&c);
 }
 
+static char *print(const struct counters *c)
+{
+    char *text;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    counters_each(c, write_one, out);
+    fclose(out);
+    return text;
+}
+
+static void assert_prints(const struct counters *c, const char *wanted)
+{
+    char *text = print(c);
+    assert_string_equal(text, wanted);
+    free(text);
+}
+
+/* The memory of a program that goes on; its processes may still add to it. */
+static void a_follower_goes_on_counting(void **state)
+{
+    (void)state;
+    struct counters *before = counters_new(ROWS, ARRAY_LEN(ROWS), 3);
+    struct counters *after = counters_new(ROWS, ARRAY_LEN(ROWS), 3);
+    counter_cell *all = counters_block(before, ""), *web = counters_block(before, "web");
+    counter_add(all, 0, 3);
+    assert_int_equal(counters_fd(before, 1), -1);
+    assert_int_equal(counters_adopt(after, dup(counters_fd(before, 0))), 0);
+    counter_add(web, 1, 5);
+    counter_add(counters_block(after, "web"), 1, 2);
+    assert_non_null(counters_block(after, "new"));
+    assert_null(counters_block(after, "one too many"));
+    assert_prints(after, "/accepted=3\n/bytes_in=0\nweb/accepted=0\nweb/bytes_in=7\nnew/accepted=0\nnew/bytes_in=0\n");
+    counters_free(&before);
+    counters_free(&after);
+}
+
+static const struct counter_row OTHER_ROWS[] = {
+    {"bytes_in", "Bytes."}, {"gone", "What nobody counts any more."}, {"accepted", "Connections."}};
+static const struct counter_row THIRD_ROWS[] = {{"accepted", "Connections."}};
+
+/* Rows were added, have gone or changed their places: what was counted stays, by name, over more than one change. */
+static void a_follower_with_other_rows_counts_by_name(void **state)
+{
+    (void)state;
+    struct counters *first = counters_new(OTHER_ROWS, ARRAY_LEN(OTHER_ROWS), 5);
+    struct counters *second = counters_new(ROWS, ARRAY_LEN(ROWS), 4);
+    struct counters *third = counters_new(THIRD_ROWS, ARRAY_LEN(THIRD_ROWS), 4);
+    counter_cell *old = counters_block(first, "web");
+    counter_add(old, 2, 10);
+    counter_add(old, 0, 20);
+    assert_int_equal(counters_adopt(second, dup(counters_fd(first, 0))), 0);
+    assert_prints(second, "web/accepted=10\nweb/bytes_in=20\n");
+    counter_add(old, 2, 1);
+    counter_add(counters_block(second, "web"), 0, 100);
+    assert_prints(second, "web/accepted=111\nweb/bytes_in=20\n");
+    for (size_t i = 0; counters_fd(second, i) >= 0; i++)
+        assert_int_equal(counters_adopt(third, dup(counters_fd(second, i))), 0);
+    assert_prints(third, "web/accepted=111\n");
+    counters_free(&first);
+    counters_free(&second);
+    counters_free(&third);
+}
+
+static void only_counters_are_adopted(void **state)
+{
+    (void)state;
+    struct counters *c = counters_new(ROWS, ARRAY_LEN(ROWS), 3);
+    FILE *file = tmpfile();
+    assert_int_equal(counters_adopt(c, fileno(file)), -1);
+    fclose(file);
+    int memory = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    assert_int_equal(ftruncate(memory, 1 << 20), 0);
+    assert_int_equal(fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+    assert_int_equal(counters_adopt(c, memory), -1);
+    close(memory);
+    counters_free(&c);
+}
+
 static void rows_print_as_markdown(void **state)
 {
     (void)state;
@@ -137,6 +217,9 @@ int main(void)
         cmocka_unit_test(a_child_adds_to_what_the_parent_reads),
         cmocka_unit_test(a_label_made_by_a_child_is_seen),
         cmocka_unit_test(each_goes_by_label_and_row),
+        cmocka_unit_test(a_follower_goes_on_counting),
+        cmocka_unit_test(a_follower_with_other_rows_counts_by_name),
+        cmocka_unit_test(only_counters_are_adopted),
         cmocka_unit_test(rows_print_as_markdown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
