@@ -5,6 +5,7 @@
 #include "gateway/action_proxy.h"
 #include "gateway/action_refuse.h"
 #include "gateway/peek.h"
+#include "gateway/proxy_relay.h"
 #include "gateway/upstream.h"
 #include "gateway/worker.h"
 #include "lib/log.h"
@@ -61,8 +62,8 @@ static const struct state_row STATES[CONN_STATE_COUNT] = {
     [CONN_PEEK] = {"peek", peek_step, peek_queue},
     [CONN_CONNECT] = {"connect", action_proxy_step_connect, connect_queue},
     [CONN_HANDOFF_WAIT] = {"handoff_wait", action_handoff_step, handoff_queue},
-    [CONN_RELAY] = {"relay", action_proxy_step_relay, idle_queue},
-    [CONN_HALF_CLOSED] = {"half_closed", action_proxy_step_half_closed, half_closed_queue},
+    [CONN_RELAY] = {"relay", proxy_relay_step, idle_queue},
+    [CONN_HALF_CLOSED] = {"half_closed", proxy_relay_step_half_closed, half_closed_queue},
     /* Who had peek-timeout to ask has as long again to take the answer. */
     [CONN_REFUSE] = {"refuse", action_refuse_step, peek_queue},
     [CONN_ADMIN] = {"admin", action_admin_step, peek_queue},

@@ -44,24 +44,39 @@ static bool would_block(void)
 
 void relay_queue(struct relay_way *way, const void *data, size_t len)
 {
-    CHECK(way->rest == NULL && way->pipe == NULL);
+    CHECK(way->pipe == NULL);
     if (len == 0) return;
-    way->rest = mem_realloc(NULL, sizeof(*way->rest) + len);
-    way->rest->start = 0;
-    way->rest->end = len;
-    memcpy(way->rest->data, data, len);
+    size_t start = way->rest != NULL ? way->rest->start : 0, end = way->rest != NULL ? way->rest->end : 0;
+    way->rest = mem_realloc(way->rest, sizeof(*way->rest) + end + len);
+    way->rest->start = start;
+    way->rest->end = end + len;
+    memcpy(way->rest->data + end, data, len);
+}
+
+size_t relay_queued(const struct relay_way *way, const uint8_t **data)
+{
+    if (way->rest == NULL) return 0;
+    *data = way->rest->data + way->rest->start;
+    return way->rest->end - way->rest->start;
+}
+
+void relay_taken(struct relay_way *way, size_t len)
+{
+    way->rest->start += len;
+    CHECK(way->rest->start <= way->rest->end);
+    if (way->rest->start < way->rest->end) return;
+    free(way->rest);
+    way->rest = NULL;
 }
 
 static enum step flush_rest(struct relay_way *way, int sink)
 {
-    struct relay_rest *rest = way->rest;
-    ssize_t n = send(sink, rest->data + rest->start, rest->end - rest->start, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const uint8_t *data = NULL;
+    size_t len = relay_queued(way, &data);
+    ssize_t n = send(sink, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0) return would_block() ? STEP_WAIT : STEP_SINK_BROKEN;
-    rest->start += (size_t)n;
-    if (rest->start < rest->end) return STEP_WAIT;
-    free(rest);
-    way->rest = NULL;
-    return STEP_MORE;
+    relay_taken(way, (size_t)n);
+    return way->rest == NULL ? STEP_MORE : STEP_WAIT;
 }
 
 /* Out of the pipe as far as the sink takes it; the pipe goes back when it is empty. */

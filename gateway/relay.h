@@ -43,8 +43,12 @@ enum relay_status {
     RELAY_SINK_BROKEN,   /* the sink's did */
 };
 
-/* relay_queue - put bytes of our own ahead of what will be read; before the first relay_move. */
+/* relay_queue - bytes for the sink, behind those that are queued already and ahead of what will be read. */
 void relay_queue(struct relay_way *way, const void *data, size_t len);
+
+/* relay_queued - the bytes that are queued, *data; 0: none.  relay_taken: the sink has taken so many of them. */
+size_t relay_queued(const struct relay_way *way, const uint8_t **data);
+void relay_taken(struct relay_way *way, size_t len);
 
 /* relay_move - move what can be moved now, up to a bound that keeps one connection from starving the others. */
 MUSTCHECK enum relay_status relay_move(struct relay_shared *shared, struct relay_way *way, int source, int sink);

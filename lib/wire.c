@@ -48,6 +48,7 @@ static bool would_block(int error)
 static enum wire_result broken_by_errno(struct wire *wire, int error)
 {
     wire->alert_sent = false;
+    wire->by_socket = error != 0;
     switch (error) {
     case 0:
         wire->why = "eof";
@@ -122,13 +123,19 @@ static void make_socket_method(void)
 
 void wire_start_tls(struct wire *wire, SSL_CTX *ctx)
 {
+    /* Only lack of memory fails here, and that ends the process elsewhere too. */
+    SSL *ssl = SSL_new(ctx);
+    CHECK(ssl != NULL);
+    wire_take_tls(wire, ssl);
+}
+
+void wire_take_tls(struct wire *wire, SSL *ssl)
+{
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
     CHECK(wire->ssl == NULL);
     pthread_once(&once, make_socket_method);
-    /* Only lack of memory fails here, and that ends the process elsewhere too. */
-    wire->ssl = SSL_new(ctx);
-    CHECK(wire->ssl != NULL);
+    wire->ssl = ssl;
     BIO *bio = BIO_new(socket_method);
     CHECK(bio != NULL);
     BIO_set_data(bio, wire);
@@ -158,6 +165,7 @@ static enum wire_result tls_result(struct wire *wire, int ret)
     unsigned long code = ERR_get_error();
     ERR_clear_error();
     int reason = ERR_GET_REASON(code);
+    wire->by_socket = false;
     if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
         wire->alert_sent = false;
         wire->why = "tls: eof without close_notify";
@@ -246,6 +254,11 @@ enum wire_result wire_end(struct wire *wire)
     }
     if (shutdown(wire->fd, SHUT_WR) != 0 && errno != ENOTCONN) return broken_by_errno(wire, errno);
     return WIRE_OK;
+}
+
+bool wire_holds(const struct wire *wire)
+{
+    return wire->ssl && SSL_has_pending(wire->ssl);
 }
 
 bool wire_has_decrypted(const struct wire *wire)

@@ -18,6 +18,7 @@ struct wire {
     SSL *ssl;        /* NULL: plain */
     const char *why; /* static text, set with WIRE_BROKEN */
     bool alert_sent; /* with WIRE_BROKEN: we found the fault and have told the peer by an alert */
+    bool by_socket;  /* with WIRE_BROKEN: a system call failed; else TLS did, or the end came without close_notify */
 };
 
 enum wire_result {
@@ -30,6 +31,10 @@ enum wire_result {
 
 /* wire_start_tls - all later steps are those of a TLS server; the handshake is first. */
 void wire_start_tls(struct wire *wire, SSL_CTX *ctx);
+
+/* wire_take_tls - the same with a server's side that was made before; takes ssl. */
+void wire_take_tls(struct wire *wire, SSL *ssl);
+
 MUSTCHECK enum wire_result wire_handshake(struct wire *wire);
 
 /* wire_read - WIRE_OK: *got (> 0) bytes are in mem. */
@@ -47,6 +52,10 @@ MUSTCHECK enum wire_result wire_discard(struct wire *wire, void *mem, size_t cap
 
 /* wire_end - end our direction: close_notify under TLS, then FIN. */
 MUSTCHECK enum wire_result wire_end(struct wire *wire);
+
+/* wire_holds - whether bytes of the peer's are in TLS's hands, decrypted or not: a read may give bytes although the
+ * descriptor is silent.  What WIRE_WANT_READ left there is not enough for that. */
+bool wire_holds(const struct wire *wire);
 
 /* wire_has_decrypted - whether a read would give bytes although the descriptor is silent. */
 bool wire_has_decrypted(const struct wire *wire);
