@@ -23,6 +23,11 @@ const struct command COMMANDS[] = {
     {"sessions", "", "Who is connected to the running backend.", 0, 0, NULL, ctl_server_sessions},
     {"gateway status", "", "What the running gateway is doing.", 0, 0, NULL, ctl_gateway_status},
     {"gateway stats", "", "The gateway's counters, in all and for each route.", 0, 0, NULL, ctl_gateway_stats},
+    {"gateway connections", "[NAME=VALUE ...]",
+     "Its connections, those that fit: route=web, peer=192.0.2.1, limit=50 ...", 0, 16, NULL, ctl_gateway_connections},
+    {"gateway kill", "ID", "End one connection, by the id in lists and logs.", 1, 1, NULL, ctl_gateway_kill},
+    {"gateway log-level", "LEVEL", "Log debug, info, warn or error, until the next reload.", 1, 1, NULL,
+     ctl_gateway_log_level},
 };
 
 const size_t COMMAND_COUNT = ARRAY_LEN(COMMANDS);

@@ -5,12 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { HELP_COLUMN = 40 };
+
 static void usage(FILE *out)
 {
     fprintf(out, "usage: posternctl [OPTION ...] COMMAND [ARGUMENT]\n\nCommands:\n");
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         const struct command *command = &COMMANDS[i];
-        fprintf(out, "  %-15s%-7s %s\n", command->name, command->args, command->help);
+        int width = fprintf(out, "  %s %s", command->name, command->args);
+        fprintf(out, "%*s %s\n", width < HELP_COLUMN ? HELP_COLUMN - width : 0, "", command->help);
     }
     fprintf(out, "\nOptions:\n"
                  "  -c, --config FILE    the backend's configuration (" POSTERN_CONFIG_DIR "/backend.conf)\n"

@@ -76,7 +76,8 @@ enum command_status reach_backend(const struct command_line *line, const char *c
     return status;
 }
 
-enum command_status reach_gateway(const struct command_line *line, const char *command, json_t **answer)
+static enum command_status call_gateway(const struct command_line *line, const char *command, json_t *args,
+                                        json_t **answer)
 {
     char path[PATH_MAX], why[256];
     enum command_status status = ask_path("postern-gateway", line->gateway_config, "control-socket", path, sizeof path);
@@ -86,6 +87,13 @@ enum command_status reach_gateway(const struct command_line *line, const char *c
         return COMMAND_USAGE;
     }
     errno = 0;
-    *answer = control_call(path, command, NULL, why, sizeof why);
+    *answer = control_call(path, command, args, why, sizeof why);
     return *answer ? COMMAND_OK : unreachable("the gateway", why, errno);
+}
+
+enum command_status reach_gateway(const struct command_line *line, const char *command, json_t *args, json_t **answer)
+{
+    enum command_status status = call_gateway(line, command, args, answer);
+    json_decref(args);
+    return status;
 }

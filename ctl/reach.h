@@ -14,7 +14,9 @@
 MUSTCHECK enum command_status reach_backend(const struct command_line *line, const char *command, json_t *args,
                                             bool offline, json_t **answer);
 
-/* reach_gateway - send a command without arguments to the running gateway; the same results. */
-MUSTCHECK enum command_status reach_gateway(const struct command_line *line, const char *command, json_t **answer);
+/* reach_gateway - send a command with args (takes the reference; NULL: none) to the running gateway; the same results.
+ */
+MUSTCHECK enum command_status reach_gateway(const struct command_line *line, const char *command, json_t *args,
+                                            json_t **answer);
 
 #endif

@@ -1,8 +1,13 @@
 #include "ctl/report.h"
 
-#include <stdbool.h>
+#include "lib/check.h"
 
-enum { NESTING_MAX = 4 };
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { NESTING_MAX = 4, COLUMNS_MAX = 32 };
 
 void report_json(json_t *value, FILE *out)
 {
@@ -50,32 +55,57 @@ static void put_scalar(json_t *value, FILE *out)
     }
 }
 
-/* A list of objects: the first one's names are the columns, separated by tabs so that cut(1) and column(1) work. */
-static void put_table(json_t *rows, FILE *out)
+/* A cell as it is printed; the caller frees it. */
+static char *cell_text(const json_t *row, const char *name)
 {
-    json_t *first = json_array_get(rows, 0);
-    const char *name;
-    json_t *ignored, *row;
-    size_t i;
-    const char *separator = "";
-    json_object_foreach(first, name, ignored)
-    {
-        fputs(separator, out);
-        put_text(name, out);
-        separator = "\t";
-    }
-    fputc('\n', out);
+    char *text = NULL;
+    size_t len = 0;
+    json_t *cell = json_object_get(row, name);
+    FILE *out = open_memstream(&text, &len);
+    CHECK(out != NULL);
+    if (cell) put_scalar(cell, out);
+    CHECK(fclose(out) == 0);
+    return text;
+}
+
+static size_t column_width(json_t *rows, const char *name)
+{
+    size_t width = strlen(name), i;
+    json_t *row;
     json_array_foreach(rows, i, row)
     {
-        separator = "";
+        char *text = cell_text(row, name);
+        if (strlen(text) > width) width = strlen(text);
+        free(text);
+    }
+    return width;
+}
+
+/* A list of objects: the first one's names are the columns.  Between them are tabs, so that cut(1) works, but on a
+ * terminal the columns are aligned. */
+static void put_table(json_t *rows, FILE *out)
+{
+    json_t *first = json_array_get(rows, 0), *ignored, *row;
+    int widths[COLUMNS_MAX] = {0};
+    size_t columns = json_object_size(first), column = 0, i;
+    bool aligned = isatty(fileno(out)) && columns <= COLUMNS_MAX;
+    const char *name;
+    json_object_foreach(first, name, ignored)
+    {
+        bool last = ++column == columns;
+        if (aligned && !last) widths[column - 1] = (int)column_width(rows, name);
+        fprintf(out, "%-*s%s", aligned ? widths[column - 1] : 0, name, last ? "\n" : aligned ? "  " : "\t");
+    }
+    json_array_foreach(rows, i, row)
+    {
+        column = 0;
         json_object_foreach(first, name, ignored)
         {
-            json_t *cell = json_object_get(row, name);
-            fputs(separator, out);
-            if (cell) put_scalar(cell, out);
-            separator = "\t";
+            bool last = ++column == columns;
+            char *text = cell_text(row, name);
+            fprintf(out, "%-*s%s", aligned ? widths[column - 1] : 0, text, last ? "\n" : aligned ? "  " : "\t");
+            free(text);
         }
-        fputc('\n', out);
     }
 }
 

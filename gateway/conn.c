@@ -70,6 +70,11 @@ static const struct state_row STATES[CONN_STATE_COUNT] = {
     [CONN_END] = {"end", NULL, NULL},
 };
 
+const char *conn_state_name(enum conn_state state)
+{
+    return STATES[state].name;
+}
+
 char *conn_id(const struct conn *conn, char out[CONN_ID_BYTES])
 {
     snprintf(out, CONN_ID_BYTES, "%016" PRIx64, conn->id);

@@ -116,6 +116,9 @@ enum { CONN_ID_BYTES = 17 };
 /* conn_id - the unique id as 16 hexadecimal digits; returns out. */
 char *conn_id(const struct conn *conn, char out[CONN_ID_BYTES]);
 
+/* conn_state_name - as it stands in debug logs and lists. */
+const char *conn_state_name(enum conn_state state);
+
 /* The SNI and the ALPN offer, or NULL. */
 const char *conn_sni(const struct conn *conn);
 const char *conn_alpn(const struct conn *conn);

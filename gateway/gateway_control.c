@@ -1,9 +1,17 @@
 #include "gateway/gateway_control.h"
 
+#include "gateway/channel.h"
+#include "gateway/conn.h"
 #include "gateway/master.h"
 #include "lib/control.h"
+#include "lib/log.h"
+#include "lib/mem.h"
 
+#include <errno.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static void add_counter(const char *label, const struct counter_row *row, uint64_t value, void *arg)
@@ -39,8 +47,111 @@ static void command_status(struct control_request *request, void *arg)
                                      "uptime_s", uptime_s, "ready", master->ready, "workers", workers));
 }
 
+enum {
+    ASK_TIMEOUT_MS = 5000, /* for the workers; one that does not answer is stuck */
+    LIST_LIMIT = 1000,     /* connections of a list, unless asked for otherwise */
+    LIST_LIMIT_MAX = 20000,
+};
+
+/* Asks every worker; fn gets the answers and the request. */
+static void ask_workers(const struct master *master, json_t *message, channel_answers_fn *fn,
+                        struct control_request *request)
+{
+    struct channel **channels = mem_alloc((master->config->workers + 1) * sizeof(struct channel *));
+    size_t count = 0;
+    for (size_t i = 0; i < master->config->workers; i++)
+        if (master->workers[i].channel != NULL) channels[count++] = master->workers[i].channel;
+    channel_ask(master->loop, channels, count, message, ASK_TIMEOUT_MS, fn, request);
+    free(channels);
+}
+
+/* 0: what was asked for is no number that we would answer. */
+static size_t list_limit(const struct control_request *request)
+{
+    const json_t *limit = json_object_get(control_args(request), "limit");
+    json_int_t count = limit != NULL ? json_integer_value(limit) : LIST_LIMIT;
+    return count >= 1 && count <= LIST_LIMIT_MAX ? (size_t)count : 0;
+}
+
+static void on_lists(const json_t *answers, void *arg)
+{
+    json_t *all = json_array(), *answer;
+    json_int_t matched = 0, silent = 0;
+    size_t i;
+    json_array_foreach((json_t *)(uintptr_t)answers, i, answer)
+    {
+        if (json_is_null(answer)) silent++;
+        matched += json_integer_value(json_object_get(answer, "matched"));
+        (void)json_array_extend(all, json_object_get(answer, "connections"));
+    }
+    for (size_t limit = list_limit(arg); json_array_size(all) > limit;)
+        json_array_remove(all, json_array_size(all) - 1);
+    control_reply(arg, json_pack("{s:I, s:I, s:o}", "matched", matched, "silent_workers", silent, "connections", all));
+}
+
+static void command_connections(struct control_request *request, void *arg)
+{
+    json_t *filter = json_object_get(control_args(request), "filter");
+    size_t limit = list_limit(request);
+    if (limit == 0) {
+        control_fail(request, "usage", "expected a limit from 1 to %d", LIST_LIMIT_MAX);
+        return;
+    }
+    json_t *message =
+        json_pack("{s:s, s:I, s:O*}", "type", "connections", "limit", (json_int_t)limit, "filter", filter);
+    ask_workers(arg, message, on_lists, request);
+}
+
+static void on_killed(const json_t *answers, void *arg)
+{
+    json_t *answer;
+    size_t i;
+    json_array_foreach((json_t *)(uintptr_t)answers, i, answer)
+    {
+        if (!json_is_true(answer)) continue;
+        control_reply(arg, NULL);
+        return;
+    }
+    control_fail(arg, "not-found", "no connection has this id now");
+}
+
+static void command_kill(struct control_request *request, void *arg)
+{
+    const char *text = control_arg_str(request, "id");
+    char *end = NULL;
+    errno = 0;
+    uint64_t id = text != NULL ? strtoull(text, &end, 16) : 0;
+    if (text == NULL || strlen(text) != CONN_ID_BYTES - 1 || *end != '\0' || errno != 0) {
+        control_fail(request, "usage", "expected the id of a connection: %d hexadecimal digits", CONN_ID_BYTES - 1);
+        return;
+    }
+    ask_workers(arg, json_pack("{s:s, s:I}", "type", "kill", "conn", (json_int_t)id), on_killed, request);
+}
+
+static void command_log_level(struct control_request *request, void *arg)
+{
+    static const char *const LEVELS[] = {"debug", "info", "warn", "error"};
+    const struct master *master = arg;
+    const char *wanted = control_arg_str(request, "level");
+    for (size_t level = 0; wanted != NULL && level < ARRAY_LEN(LEVELS); level++) {
+        if (strcmp(LEVELS[level], wanted) != 0) continue;
+        log_msg(LOG_LEVEL_WARN, "log_level", "%s, until the next reload or restart", wanted);
+        log_set_level((enum log_level)level);
+        for (size_t i = 0; i < master->config->workers; i++)
+            if (master->workers[i].channel != NULL)
+                (void)channel_send(master->workers[i].channel,
+                                   json_pack("{s:s, s:I}", "type", "log-level", "level", (json_int_t)level), -1);
+        control_reply(request, NULL);
+        return;
+    }
+    control_fail(request, "usage", "expected a level: debug, info, warn or error");
+}
+
 static const struct control_command COMMANDS[] = {
     {"stats", "Every counter, of the whole gateway and of each route.", command_stats},
+    {"connections", "The connections under way, those that fit a filter.", command_connections},
+    {"kill", "End one connection.", command_kill},
+    {"log-level", "Log more or less, until the next reload or restart.", command_log_level},
     {"status", "Version, process ids, uptime.", command_status},
 };
 

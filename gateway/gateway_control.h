@@ -9,8 +9,10 @@
 struct control;
 struct master;
 
-/* gateway_control_open - serve "stats" and "status" on a Unix socket.  NULL and a message in why.
+/* gateway_control_open - serve these commands on a Unix socket.  NULL and a message in why.
  *   stats:  {"": {"accepted": 3, …}, "ROUTE": {…}, …}: every counter, of the whole gateway under "" and of each route.
+ *   connections {filter: {name: text}, limit}: {"matched", "silent_workers", "connections": [as conn_list.h]}
+ *   kill {id}, log-level {level}: null
  *   status: {"version", "pid", "uptime_s", "ready", "workers": [{"pid", "ready", "deaths"}, …]} */
 MUSTCHECK struct control *gateway_control_open(struct master *master, const char *path, char *why, size_t cap);
 void gateway_control_close(struct control **control);

@@ -1,6 +1,7 @@
 #include "gateway/worker_channel.h"
 
 #include "gateway/channel.h"
+#include "gateway/conn_list.h"
 #include "gateway/worker.h"
 #include "lib/log.h"
 
@@ -24,10 +25,33 @@ static void on_log(struct channel *channel, const json_t *message, int *fd, void
     *fd = -1;
 }
 
+static void on_log_level(struct channel *channel, const json_t *message, int *fd, void *arg)
+{
+    (void)channel, (void)fd, (void)arg;
+    log_set_level((enum log_level)json_integer_value(json_object_get(message, "level")));
+}
+
+static void on_connections(struct channel *channel, const json_t *message, int *fd, void *arg)
+{
+    json_int_t limit = json_integer_value(json_object_get(message, "limit"));
+    (void)fd;
+    channel_answer(channel, message, conn_list(arg, json_object_get(message, "filter"), (size_t)limit));
+}
+
+static void on_kill(struct channel *channel, const json_t *message, int *fd, void *arg)
+{
+    json_int_t id = json_integer_value(json_object_get(message, "conn"));
+    (void)fd;
+    channel_answer(channel, message, json_boolean(conn_list_kill(arg, (uint64_t)id)));
+}
+
 static const struct channel_row MESSAGES[] = {
     {"drain", on_drain}, /* stop accepting, end when the last connection has, or at drain-timeout */
     {"end", on_end},     /* end now */
     {"log", on_log},     /* with the descriptor of the reopened log file */
+    {"log-level", on_log_level},
+    {"connections", on_connections}, /* asks for conn_list */
+    {"kill", on_kill},               /* asks whether that connection was here */
 };
 
 /* Who starts a new master must find the port free. */

@@ -1,0 +1,94 @@
+"""posternctl gateway: connections listed and ended, the log made louder."""
+
+import pytest
+from harness.ports import reserve_port
+from harness.postern import Gateway, run
+from harness.tcp import client_hello, connect, local_address, read_to_end
+from harness.upstream import Upstream
+from harness.wait import wait_until
+
+CONFIG = """
+workers = 2
+listener "public" {{ address = "127.0.0.1:{port}" }}
+upstream "web" {{ server = "127.0.0.1:{server}" }}
+route "tls" {{ protocol = "tls" proxy = "web" }}
+route "http" {{ protocol = "http" proxy = "web" }}
+"""
+
+
+@pytest.fixture(name="gateway")
+def fixture_gateway(place):
+    with Upstream(read_to_end) as upstream:
+        port = reserve_port()
+        gateway = Gateway(place, CONFIG.format(port=port, server=upstream.address[1]))
+        gateway.port = port
+        gateway.start()
+        yield gateway
+        gateway.stop()
+
+
+def ctl(gateway, *arguments, status=0):
+    done = run("posternctl", "--gateway", gateway.config, "gateway", *arguments)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout if status == 0 else done.stderr
+
+
+def rows(gateway, *filters):
+    """The connections that posternctl lists, as dicts."""
+    lines = [line.split("\t") for line in ctl(gateway, "connections", *filters).splitlines()]
+    return [dict(zip(lines[0], line)) for line in lines[1:]]
+
+
+def test_connections_are_listed_filtered_and_ended(gateway):
+    clients = []
+    for i in range(8):
+        client = connect(gateway.port)
+        client.sendall(client_hello(sni=f"n{i}.example.test", alpn=["h2"]) if i < 5 else b"GET / HTTP/1.1\r\n\r\n")
+        clients.append(client)
+    silent = connect(gateway.port)
+    wait_until(lambda: len(rows(gateway, "state=relay")) == 8, "eight connections")
+    assert {row["sni"] for row in rows(gateway, "route=tls")} == {f"n{i}.example.test" for i in range(5)}
+    (row,) = rows(gateway, "sni=n3.example.test")
+    assert (row["peer"], row["upstream"], row["alpn"]) == (local_address(clients[3]), "web", "h2")
+    assert len(rows(gateway, "peer=127.0.0.1")) == 9
+    assert [row["peer"] for row in rows(gateway, "state=peek")] == [local_address(silent)]
+    assert rows(gateway, "route=nothing") == []
+    assert len(rows(gateway, "limit=3")) == 3
+
+    assert ctl(gateway, "kill", row["id"]) == "closed\n"
+    assert read_to_end(clients[3])[1] == "reset"
+    assert gateway.close_lines(reason="killed")[0]["conn"] == row["id"]
+    assert "no connection has this id" in ctl(gateway, "kill", row["id"], status=1)
+    assert len(rows(gateway)) == 8
+    for client in (*clients, silent):
+        client.close()
+
+
+@pytest.mark.parametrize("arguments, text", [
+    (("kill", "12"), "expected the id of a connection: 16 hexadecimal digits"),
+    (("kill", "zz00000000000000"), "expected the id of a connection"),
+    (("connections", "limit=0"), "expected a limit from 1"),
+    (("log-level", "loud"), "expected a level: debug, info, warn or error"),
+])
+def test_wrong_arguments(gateway, arguments, text):
+    assert text in ctl(gateway, *arguments, status=1)
+
+
+def test_unknown_filter(gateway):
+    assert "expected NAME=VALUE, not colour=red" in ctl(gateway, "connections", "colour=red", status=2)
+
+
+def test_the_log_is_made_louder_and_quiet_again(gateway):
+    with connect(gateway.port) as client:
+        client.sendall(b"nonsense")
+    gateway.close_lines(reason="no_route")
+    assert gateway.log(event="state") == []
+    ctl(gateway, "log-level", "debug")
+    wait_until(lambda: connect(gateway.port).close() or gateway.log(event="state"), "debug lines of a worker")
+    ctl(gateway, "log-level", "error")
+    before = len(gateway.log())
+    with connect(gateway.port) as client:
+        client.sendall(b"nonsense")
+        read_to_end(client)
+    ctl(gateway, "log-level", "info")
+    assert all(line["event"] == "log_level" for line in gateway.log()[before:] if line["level"] == "info")
