@@ -144,8 +144,8 @@ struct gateway_config *gateway_config_load(const char *path, char *error, size_t
     if (log_config_read(&config->log, file, error, cap) < 0 ||
         check_socket_path(option_top(file), "control-socket", error, cap) < 0 ||
         read_listeners(config, error, cap) < 0 || read_upstreams(config, error, cap) < 0 ||
-        read_backends(config, error, cap) < 0 || read_tls(config, error, cap) < 0 || read_routes(config, error, cap) < 0 ||
-        check_user(config, error, cap) < 0)
+        read_backends(config, error, cap) < 0 || read_tls(config, error, cap) < 0 ||
+        read_routes(config, error, cap) < 0 || check_user(config, error, cap) < 0)
         gateway_config_free(&config);
     return config;
 }

@@ -52,8 +52,8 @@ void gateway_config_free(struct gateway_config **config);
 /* The i-th server of an upstream. */
 const struct endpoint *gateway_config_server(const struct upstream_config *upstream, size_t i);
 
-/* gateway_config_upstream, gateway_config_backend, gateway_config_tls - the index of a section by its title; the title is known to exist,
- * for the routes were checked. */
+/* gateway_config_upstream, gateway_config_backend, gateway_config_tls - the index of a section by its title; the title
+ * is known to exist, for the routes were checked. */
 size_t gateway_config_upstream(const struct gateway_config *config, const char *name);
 size_t gateway_config_backend(const struct gateway_config *config, const char *name);
 size_t gateway_config_tls(const struct gateway_config *config, const char *name);

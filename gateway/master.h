@@ -15,6 +15,7 @@ struct channel;
 struct control;
 struct event;
 struct listener_set;
+struct tls_keeper;
 struct master;
 
 /* One worker's place; the process in it may be replaced. */
@@ -36,6 +37,7 @@ struct master {
     struct loop *loop;
     struct counters *counters;
     struct listener_set *listeners;
+    struct tls_keeper *tls;
     struct control *control; /* NULL: none */
     struct master_worker *workers;
     struct event *hard_stop; /* timer */

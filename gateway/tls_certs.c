@@ -15,7 +15,7 @@ struct tls_certs {
     unsigned refs;
     size_t count, cap;
     struct tls_pair **pairs;
-    struct map *names; /* "example.com" or "*.example.com" -> struct tls_name */
+    struct map *names;               /* "example.com" or "*.example.com" -> struct tls_name */
     struct tls_name nameless;        /* of the first pair, should it have no name */
     const struct tls_name *fallback; /* NULL: no pair */
 };
@@ -193,10 +193,10 @@ static json_t *list_pair(const struct tls_pair *pair)
     BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(pair->leaf), NULL);
     char *serial = number != NULL ? BN_bn2hex(number) : NULL;
     int64_t from = seconds_of(X509_get0_notBefore(pair->leaf)), until = seconds_of(X509_get0_notAfter(pair->leaf));
-    json_t *out = json_pack("{s:s, s:o, s:s, s:s, s:s, s:I, s:I, s:I}", "file", pair->file, "names", names, "issuer",
-                            issuer, "serial", serial != NULL ? serial : "", "key", kind_name(pair), "not_before",
-                            (json_int_t)from, "not_after", (json_int_t)until, "days_left",
-                            (json_int_t)((until - (int64_t)time(NULL)) / 86400));
+    json_t *out =
+        json_pack("{s:s, s:o, s:s, s:s, s:s, s:I, s:I, s:I}", "file", pair->file, "names", names, "issuer", issuer,
+                  "serial", serial != NULL ? serial : "", "key", kind_name(pair), "not_before", (json_int_t)from,
+                  "not_after", (json_int_t)until, "days_left", (json_int_t)((until - (int64_t)time(NULL)) / 86400));
     free(issuer);
     OPENSSL_free(serial);
     BN_free(number);

@@ -6,7 +6,8 @@
 #include "lib/mem.h"
 #include "lib/tls.h"
 
-#include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 

@@ -35,8 +35,7 @@ struct tls_config {
 };
 
 /* tls_config_read - fill config from a section; files are not touched.  Returns 0, or -1 and a message in error. */
-MUSTCHECK int tls_config_read(struct tls_config *config, const struct option_section *section, char *error,
-                              size_t cap);
+MUSTCHECK int tls_config_read(struct tls_config *config, const struct option_section *section, char *error, size_t cap);
 
 /* tls_config_load - read certificates, keys and CAs, and try all else with OpenSSL; done by who may read keys.  What is
  * doubtful only (a certificate that has expired, a bad file among those of a folder) is logged.  Returns 0, or -1 and a

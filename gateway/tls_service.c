@@ -94,8 +94,7 @@ static int on_certificate(SSL *ssl, void *arg)
     char clean[SERVER_NAME_BYTES];
     CHECK_MAGIC(service, SERVICE_MAGIC);
     const char *asked = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    bool proper = asked != NULL &&
-                  server_name_clean((const uint8_t *)asked, strlen(asked), clean) == SERVER_NAME_HOST;
+    bool proper = asked != NULL && server_name_clean((const uint8_t *)asked, strlen(asked), clean) == SERVER_NAME_HOST;
     const struct tls_name *name = find_name(service, proper ? clean : NULL);
     if (name == NULL) return 0;
     for (size_t i = 0; i < TLS_CERTS_KINDS; i++) {
@@ -129,15 +128,13 @@ static int start_mac(EVP_MAC_CTX *mac, struct tls_ticket_key *key)
     return EVP_MAC_CTX_set_params(mac, params);
 }
 
-static int seal(const struct tls_service *service, uint8_t *name, uint8_t *iv, EVP_CIPHER_CTX *cipher,
-                EVP_MAC_CTX *mac)
+static int seal(const struct tls_service *service, uint8_t *name, uint8_t *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
 {
     struct tls_ticket_key key;
     tls_tickets_current(service->tickets, &key);
     memcpy(name, key.name, sizeof(key.name));
     int done = RAND_bytes(iv, EVP_CIPHER_get_iv_length(service->cipher)) == 1 &&
-               EVP_EncryptInit_ex2(cipher, service->cipher, key.cipher_key, iv, NULL) == 1 &&
-               start_mac(mac, &key) == 1;
+               EVP_EncryptInit_ex2(cipher, service->cipher, key.cipher_key, iv, NULL) == 1 && start_mac(mac, &key) == 1;
     mem_wipe(&key, sizeof(key));
     return done ? 1 : -1;
 }
@@ -149,8 +146,7 @@ static int open_ticket(const struct tls_service *service, const uint8_t *name, c
     struct tls_ticket_key key;
     bool current = false;
     if (!tls_tickets_find(service->tickets, name, &key, &current)) return 0;
-    int done = EVP_DecryptInit_ex2(cipher, service->cipher, key.cipher_key, iv, NULL) == 1 &&
-               start_mac(mac, &key) == 1;
+    int done = EVP_DecryptInit_ex2(cipher, service->cipher, key.cipher_key, iv, NULL) == 1 && start_mac(mac, &key) == 1;
     mem_wipe(&key, sizeof(key));
     if (!done) return -1;
     return current ? 1 : 2;

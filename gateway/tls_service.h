@@ -50,8 +50,8 @@ enum tls_verified {
     TLS_VERIFIED_GOOD,
 };
 
-/* tls_service_verified - after the handshake.  The chain is SSL_get0_peer_certificate and SSL_get_peer_cert_chain (which
- * has the leaf first, too). */
+/* tls_service_verified - after the handshake.  The chain is SSL_get0_peer_certificate and SSL_get_peer_cert_chain
+ * (which has the leaf first, too). */
 enum tls_verified tls_service_verified(SSL *ssl);
 
 /* tls_service_update - serve these certificates from the next handshake on (a reference is taken); connections in

@@ -85,8 +85,8 @@ struct tls_tickets *tls_tickets_adopt(int fd, int64_t rotation_ms)
 {
     struct stat st;
     int seals = fcntl(fd, F_GET_SEALS);
-    bool fits = seals >= 0 && (seals & F_SEAL_SHRINK) != 0 && fstat(fd, &st) == 0 &&
-                st.st_size == (off_t)sizeof(struct block);
+    bool fits =
+        seals >= 0 && (seals & F_SEAL_SHRINK) != 0 && fstat(fd, &st) == 0 && st.st_size == (off_t)sizeof(struct block);
     struct tls_tickets *tickets = fits ? map_block(fd, rotation_ms) : NULL;
     if (tickets == NULL) {
         close(fd);

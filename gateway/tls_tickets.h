@@ -26,8 +26,8 @@ struct tls_tickets;
  * had. */
 MUSTCHECK struct tls_tickets *tls_tickets_new(int64_t rotation_ms);
 
-/* tls_tickets_adopt - the keys of tls_tickets_fd of another generation, with a rotation of ours; fd is taken.  NULL when
- * it is none. */
+/* tls_tickets_adopt - the keys of tls_tickets_fd of another generation, with a rotation of ours; fd is taken.  NULL
+ * when it is none. */
 MUSTCHECK struct tls_tickets *tls_tickets_adopt(int fd, int64_t rotation_ms);
 void tls_tickets_free(struct tls_tickets **tickets);
 
@@ -47,8 +47,8 @@ long tls_tickets_lifetime_s(const struct tls_tickets *tickets);
 /* tls_tickets_current - copy the key that seals. */
 void tls_tickets_current(const struct tls_tickets *tickets, struct tls_ticket_key *out);
 
-/* tls_tickets_find - copy the key with this name.  Returns false when it is not known (any more); *current tells whether
- * it is the one that seals. */
+/* tls_tickets_find - copy the key with this name.  Returns false when it is not known (any more); *current tells
+ * whether it is the one that seals. */
 MUSTCHECK bool tls_tickets_find(const struct tls_tickets *tickets, const uint8_t name[TLS_TICKET_NAME_BYTES],
                                 struct tls_ticket_key *out, bool *current);
 

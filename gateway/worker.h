@@ -16,6 +16,8 @@ struct channel;
 struct intake;
 struct handoff;
 struct listener_set;
+struct tls_service;
+struct tls_tickets;
 struct upstream;
 
 struct worker {
@@ -39,6 +41,7 @@ struct worker {
     struct deadline_queue *peek_queue, *nap_queue, *idle_queue, *half_closed_queue;
     struct upstream *upstreams; /* as in config */
     struct handoff *handoffs;   /* one for each backend in config */
+    struct tls_service **tls;   /* one for each tls section in config */
 };
 
 /* What a worker is started with. */
@@ -47,6 +50,7 @@ struct worker_start {
     struct gateway_config *config;
     struct counters *counters; /* every block was made before */
     struct listener_set *listeners;
+    struct tls_tickets *tickets;
     int channel; /* taken */
 };
 

@@ -32,9 +32,9 @@ void tls_set_chooser(SSL_CTX *ctx, tls_choose_fn *choose, void *arg);
 
 enum { TLS_NAME_BYTES = 256 };
 
-/* tls_hello_name - for a ClientHello callback: the host name of the server_name extension (RFC 6066 section 3) into out,
- * lower case, no trailing dot.  Returns out, or NULL when there is none; a malformed one is refused by OpenSSL itself a
- * little later. */
+/* tls_hello_name - for a ClientHello callback: the host name of the server_name extension (RFC 6066 section 3) into
+ * out, lower case, no trailing dot.  Returns out, or NULL when there is none; a malformed one is refused by OpenSSL
+ * itself a little later. */
 const char *tls_hello_name(SSL *ssl, char out[TLS_NAME_BYTES]);
 
 /* tls_accept_name - a callback for SSL_CTX_set_tlsext_servername_callback, so that the answer says that the name was

@@ -26,7 +26,8 @@ struct tls_pair {
  * key or an encrypted one, certificate and key differ, key file open to others.  Free with tls_pair_unref. */
 MUSTCHECK struct tls_pair *tls_pair_read(const char *cert_path, const char *key_path, char *why, size_t cap);
 
-/* tls_pair_from_parts - takes leaf, chain and key, whatever comes of it; file is copied.  NULL when key and leaf differ. */
+/* tls_pair_from_parts - takes leaf, chain and key, whatever comes of it; file is copied.  NULL when key and leaf
+ * differ. */
 MUSTCHECK struct tls_pair *tls_pair_from_parts(const char *file, X509 *leaf, STACK_OF(X509) * chain, EVP_PKEY *key);
 
 struct tls_pair *tls_pair_ref(struct tls_pair *pair);

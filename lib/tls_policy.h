@@ -1,7 +1,7 @@
 /* tls_policy - which versions, ciphers and curves a server speaks.
  *
- * The profiles are those of Mozilla's guidance for servers, version 6.0: both with AES-GCM and ChaCha20, forward secrecy,
- * and the client's order of preference. */
+ * The profiles are those of Mozilla's guidance for servers, version 6.0: both with AES-GCM and ChaCha20, forward
+ * secrecy, and the client's order of preference. */
 #ifndef POSTERN_LIB_TLS_POLICY_H
 #define POSTERN_LIB_TLS_POLICY_H
 
