@@ -113,14 +113,14 @@ static void flush_waiting(struct handoff *handoff)
 {
     struct list *first;
     while ((first = list_first(&handoff->waiting)) != NULL) {
-        conn_drive(LIST_ENTRY(first, struct conn, wait_link), CONN_WAKE_RETRY);
+        conn_drive(LIST_ENTRY(first, struct conn_wait, link)->conn, CONN_WAKE_RETRY);
         if (list_first(&handoff->waiting) == first) return;
     }
     if (handoff->fd >= 0) watch(handoff, EV_READ);
     evtimer_del(handoff->retry);
 }
 
-void action_handoff_init(struct handoff *handoff, const struct backend_config *config, struct loop *loop,
+void action_handoff_init(struct handoff *handoff, const struct handoff_config *config, struct loop *loop,
                          struct deadline_queue *queue)
 {
     handoff->config = config;
@@ -169,7 +169,7 @@ enum conn_state action_handoff_start(struct conn *conn, const struct sight *sigh
     /* Those who wait already come first. */
     if (list_empty(&conn->handoff->waiting) && send_socket(conn->handoff, conn))
         return conn_ends(conn, CLOSE_HANDED_OFF);
-    list_append(&conn->handoff->waiting, &conn->wait_link);
+    list_append(&conn->handoff->waiting, &conn_wait(conn)->link);
     return CONN_HANDOFF_WAIT;
 }
 
@@ -182,6 +182,6 @@ enum conn_state action_handoff_step(struct conn *conn, unsigned wake)
     } else if ((wake & CONN_WAKE_RETRY) && send_socket(conn->handoff, conn)) {
         next = conn_ends(conn, CLOSE_HANDED_OFF);
     }
-    if (next == CONN_END) list_remove(&conn->wait_link);
+    if (next == CONN_END) conn_wait_done(conn);
     return next;
 }

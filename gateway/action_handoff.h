@@ -10,7 +10,7 @@
 
 /* The way to one backend. */
 struct handoff {
-    const struct backend_config *config;
+    const struct handoff_config *config;
     struct loop *loop;
     struct deadline_queue *queue; /* of handoff-timeout */
     int fd;                       /* to the inlet; -1: not connected */
@@ -20,7 +20,7 @@ struct handoff {
     struct list waiting; /* connections in CONN_HANDOFF_WAIT, first come first served */
 };
 
-void action_handoff_init(struct handoff *handoff, const struct backend_config *config, struct loop *loop,
+void action_handoff_init(struct handoff *handoff, const struct handoff_config *config, struct loop *loop,
                          struct deadline_queue *queue);
 void action_handoff_close(struct handoff *handoff);
 

@@ -3,6 +3,7 @@
 #include "gateway/action_admin.h"
 #include "gateway/action_handoff.h"
 #include "gateway/action_proxy.h"
+#include "gateway/action_queue.h"
 #include "gateway/action_refuse.h"
 #include "gateway/peek.h"
 #include "gateway/proxy_relay.h"
@@ -38,6 +39,11 @@ static struct deadline_queue *peek_queue(const struct conn *conn)
     return conn->worker->peek_queue;
 }
 
+static struct deadline_queue *wait_queue(const struct conn *conn)
+{
+    return conn->upstream->wait_queue;
+}
+
 static struct deadline_queue *connect_queue(const struct conn *conn)
 {
     return conn->upstream->connect_queue;
@@ -60,6 +66,7 @@ static struct deadline_queue *half_closed_queue(const struct conn *conn)
 
 static const struct state_row STATES[CONN_STATE_COUNT] = {
     [CONN_PEEK] = {"peek", peek_step, peek_queue},
+    [CONN_QUEUE] = {"queue", action_queue_step, wait_queue},
     [CONN_CONNECT] = {"connect", action_proxy_step_connect, connect_queue},
     [CONN_HANDOFF_WAIT] = {"handoff_wait", action_handoff_step, handoff_queue},
     [CONN_RELAY] = {"relay", proxy_relay_step, idle_queue},
@@ -185,6 +192,21 @@ enum conn_state conn_resets(struct conn *conn, enum close_reason reason)
     return conn_ends(conn, reason);
 }
 
+struct conn_wait *conn_wait(struct conn *conn)
+{
+    if (conn->wait == NULL) conn->wait = MEM_NEW(struct conn_wait);
+    conn->wait->conn = conn;
+    return conn->wait;
+}
+
+void conn_wait_done(struct conn *conn)
+{
+    if (conn->wait == NULL) return;
+    list_remove(&conn->wait->link);
+    free(conn->wait);
+    conn->wait = NULL;
+}
+
 /* An hour's timeout need not be exact to the millisecond: moving the deadline for each read would cost more than it
  * is worth. */
 void conn_rearm(struct conn *conn, int64_t timeout_ms)
@@ -199,7 +221,7 @@ void conn_rearm(struct conn *conn, int64_t timeout_ms)
 static void log_end_of(const struct conn *conn)
 {
     struct log_line line;
-    char id[CONN_ID_BYTES], local[ADDR_TEXT_BYTES], server[ENDPOINT_TEXT_BYTES];
+    char id[CONN_ID_BYTES], local[ADDR_TEXT_BYTES];
     const struct route *route = conn->route;
     const struct upstream *upstream = conn->upstream;
     /* Who watches asks every few seconds. */
@@ -214,9 +236,7 @@ static void log_end_of(const struct conn *conn)
     }
     if (upstream != NULL) {
         log_str(&line, "upstream", upstream->config->name);
-        if (conn->server < upstream->config->server_count)
-            log_str(&line, "server",
-                    endpoint_format(gateway_config_server(upstream->config, conn->server), server, sizeof(server)));
+        if (conn->server != UPSTREAM_NO_SERVER) log_str(&line, "server", upstream->config->servers[conn->server].name);
     }
     if (conn->handoff != NULL) log_str(&line, "backend", conn->handoff->config->name);
     log_str(&line, "sni", conn_sni(conn));
@@ -248,7 +268,9 @@ static void finish(struct conn *conn)
 
     deadline_disarm(&conn->deadline);
     deadline_disarm(&conn->nap);
-    list_remove(&conn->wait_link);
+    action_queue_leave(conn);
+    conn_wait_done(conn);
+    if (conn->upstream != NULL && conn->server != UPSTREAM_NO_SERVER) upstream_release(conn->upstream, conn->server);
     list_remove(&conn->link);
     free(conn->header);
     free(conn->names);

@@ -22,7 +22,8 @@ struct upstream;
 
 enum conn_state {
     CONN_PEEK,         /* looks at the first bytes until a route is found */
-    CONN_CONNECT,      /* connects to a server of the upstream */
+    CONN_QUEUE,        /* waits for a place at a server of the upstream */
+    CONN_CONNECT,      /* connects to one */
     CONN_HANDOFF_WAIT, /* the backend was not ready for the socket */
     CONN_RELAY,        /* both directions are open */
     CONN_HALF_CLOSED,  /* one direction has ended */
@@ -50,8 +51,16 @@ struct conn_side {
     short watched;       /* EV_READ, EV_WRITE */
 };
 
+/* What only those that wait or try again need. */
+struct conn_wait {
+    struct list link; /* in the queue of the upstream or of the handoff */
+    struct conn *conn;
+    uint64_t tried; /* bits: the upstream's servers that failed it */
+};
+
 /* Invariants: linked in worker->conns until CONN_END; in at most one deadline queue of its state, and in the nap queue
- * in CONN_PEEK and CONN_CONNECT only; route is set from the end of CONN_PEEK on, upstream only for ROUTE_PROXY. */
+ * in CONN_PEEK and CONN_CONNECT only; route is set from the end of CONN_PEEK on, upstream only for those that
+ * are proxied; server is UPSTREAM_NO_SERVER while it holds no place at one, and only together with upstream. */
 struct conn {
     unsigned magic;
     uint8_t state;   /* enum conn_state */
@@ -73,7 +82,7 @@ struct conn {
     int64_t start_ms;
     int64_t armed_ms; /* when the idle deadline was last armed */
     struct list link;
-    struct list wait_link; /* in the handoff's queue */
+    struct conn_wait *wait; /* NULL: none; owned */
     struct deadline deadline;
     struct deadline nap;
     struct addr peer, local;
@@ -105,6 +114,10 @@ void conn_close_server(struct conn *conn);
 
 /* conn_discard - read and drop what the client has sent, so that closing in order does not become a reset. */
 void conn_discard(struct conn *conn);
+
+/* conn_wait - the part for those that wait, made on first use.  conn_wait_done - it is needed no more. */
+struct conn_wait *conn_wait(struct conn *conn);
+void conn_wait_done(struct conn *conn);
 
 /* conn_rearm - the connection was active: start its deadline anew, coarsely. */
 void conn_rearm(struct conn *conn, int64_t timeout_ms);

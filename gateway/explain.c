@@ -183,10 +183,8 @@ static void print_seen(FILE *out, const struct sight *seen, const char *listener
 
 static void print_servers(FILE *out, const struct upstream_config *upstream)
 {
-    char text[ENDPOINT_TEXT_BYTES];
     for (size_t i = 0; i < upstream->server_count; i++)
-        fprintf(out, "%s%s", i == 0 ? " at " : ", ",
-                endpoint_format(gateway_config_server(upstream, i), text, sizeof(text)));
+        fprintf(out, "%s%s", i == 0 ? " at " : ", ", upstream->servers[i].name);
 }
 
 static void print_action(FILE *out, const struct gateway_config *config, const struct route *route)

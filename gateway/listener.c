@@ -101,6 +101,7 @@ static int open_address(struct listener_set *set, const struct listener_config *
     for (size_t w = 0; w < set->worker_count; w++) {
         struct listener_socket *socket = &set->sockets[w * set->per_worker + position];
         socket->fd = new_socket(&bound, true);
+        if (socket->fd >= 0) keepalive_set(socket->fd, &listener->keepalive);
         if (socket->fd < 0 || listen(socket->fd, listener->backlog) < 0) return -1;
         /* Port 0 is the kernel's choice for the first, and then the same for all. */
         bound.len = sizeof(bound.ip);

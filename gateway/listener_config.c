@@ -51,6 +51,7 @@ int listener_config_read(struct listener_config *all, size_t index, const struct
     config->name = option_title(section);
     config->section = section;
     config->backlog = (int)option_int(section, "backlog");
+    config->keepalive = keepalive_read(section);
     config->address_count = option_count(section, "address");
     if (read_admin(config, error, cap) < 0) return -1;
     return check_addresses(all, index, error, cap);

@@ -2,6 +2,7 @@
 #ifndef POSTERN_GATEWAY_LISTENER_CONFIG_H
 #define POSTERN_GATEWAY_LISTENER_CONFIG_H
 
+#include "gateway/keepalive.h"
 #include "lib/check.h"
 #include "lib/cidr.h"
 #include "lib/option.h"
@@ -15,8 +16,9 @@ struct listener_config {
     const struct option_section *section;
     size_t address_count;
     int backlog;
-    bool admin;            /* serves the admin pages, not routes */
-    struct cidr_set allow; /* who may ask for them; owned */
+    struct keepalive keepalive; /* of the clients' sockets */
+    bool admin;                 /* serves the admin pages, not routes */
+    struct cidr_set allow;      /* who may ask for them; owned */
 };
 
 /* listener_config_read - fill all[index] from a section; those before it have been read.  Returns 0, or -1 and a

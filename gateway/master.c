@@ -4,7 +4,7 @@
 #include "gateway/close_reason.h"
 #include "gateway/gateway_control.h"
 #include "gateway/listener.h"
-#include "gateway/tls_keeper.h"
+#include "gateway/upstream_state.h"
 #include "gateway/worker.h"
 #include "lib/control.h"
 #include "lib/log.h"
@@ -110,6 +110,7 @@ static void bury(struct master_worker *worker, int status)
     bool was_ready = worker->ready;
     if (!master->stopping) log_death(worker, status);
     channel_free(&worker->channel);
+    upstream_state_bury(master->upstreams, worker->index);
     worker->pid = 0;
     worker->ready = false;
     if (!master->stopping) {
@@ -209,10 +210,10 @@ static void master_free(struct master **master)
         }
     }
     if (old->hard_stop != NULL) event_free(old->hard_stop);
-    tls_keeper_free(&old->tls);
     loop_free(&old->loop);
     listener_set_free(&old->listeners);
     if (old->counters != NULL) counters_free(&old->counters);
+    upstream_state_free(&old->upstreams);
     free(old->workers);
     if (old->lock_fd >= 0) close(old->lock_fd);
     old->magic = 0;
@@ -226,15 +227,16 @@ static int run_child(struct master *m, const struct master_worker *worker, int c
         .index = worker->index,
         .config = m->config,
         .counters = m->counters,
+        .upstreams = m->upstreams,
         .listeners = m->listeners,
         .channel = channel,
     };
     listener_keep_only(m->listeners, worker->index);
     m->counters = NULL;
+    m->upstreams = NULL;
     m->listeners = NULL;
     /* The epoll descriptor is shared with the master: events must not be taken out of that one. */
     CHECK(event_reinit(loop_base(m->loop)) == 0);
-    start.tickets = tls_keeper_release(&m->tls);
     master_free(&m);
     signal(SIGHUP, SIG_IGN);
     signal(SIGUSR1, SIG_IGN);
@@ -242,8 +244,8 @@ static int run_child(struct master *m, const struct master_worker *worker, int c
     sigprocmask(SIG_SETMASK, mask, NULL);
     int status = worker_main(&start);
     listener_set_free(&start.listeners);
-    tls_tickets_free(&start.tickets);
     counters_free(&start.counters);
+    upstream_state_free(&start.upstreams);
     CHECK(status >= 0); /* negative means: still the master */
     return status;
 }
@@ -317,7 +319,7 @@ static void watch_signals(struct master *master)
 
 static int master_open(struct master *master, char *why, size_t cap)
 {
-    struct gateway_config *config = master->config;
+    const struct gateway_config *config = master->config;
     master->lock_fd = proc_lock(config->lock_file, why, cap);
     if (master->lock_fd < 0) return -1;
     if (log_setup(&config->log) < 0) {
@@ -328,10 +330,8 @@ static int master_open(struct master *master, char *why, size_t cap)
     proc_raise_nofile(); /* listeners of many workers */
     master->listeners = listener_open_all(config, why, cap);
     if (master->listeners == NULL) return -1;
-    if (gateway_config_load_tls(config, why, cap) < 0) return -1;
-    master->tls = tls_keeper_new(master->loop, config->ticket_rotation_ms, why, cap);
-    if (master->tls == NULL) return -1;
     make_counters(master);
+    master->upstreams = upstream_state_new(config->upstreams, config->upstream_count, config->workers);
     watch_signals(master);
     make_workers(master);
     master->hard_stop = evtimer_new(loop_base(master->loop), on_hard_stop, master);

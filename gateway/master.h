@@ -15,7 +15,7 @@ struct channel;
 struct control;
 struct event;
 struct listener_set;
-struct tls_keeper;
+struct upstream_state;
 struct master;
 
 /* One worker's place; the process in it may be replaced. */
@@ -36,8 +36,8 @@ struct master {
     struct gateway_config *config;
     struct loop *loop;
     struct counters *counters;
+    struct upstream_state *upstreams;
     struct listener_set *listeners;
-    struct tls_keeper *tls;
     struct control *control; /* NULL: none */
     struct master_worker *workers;
     struct event *hard_stop; /* timer */

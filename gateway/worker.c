@@ -5,7 +5,6 @@
 #include "gateway/conn.h"
 #include "gateway/intake.h"
 #include "gateway/listener.h"
-#include "gateway/tls_service.h"
 #include "gateway/upstream.h"
 #include "gateway/worker_channel.h"
 #include "lib/log.h"
@@ -106,7 +105,7 @@ static int confine(const struct gateway_config *config, char *why, size_t cap)
     return 0;
 }
 
-static void open_queues(struct worker *worker)
+static void open_queues(struct worker *worker, const struct upstream_state *state)
 {
     const struct gateway_config *config = worker->config;
     struct loop *loop = worker->loop;
@@ -116,22 +115,15 @@ static void open_queues(struct worker *worker)
     worker->half_closed_queue = deadline_queue_new(loop, config->half_closed_timeout_ms, on_deadline, worker);
     worker->upstreams = mem_alloc((config->upstream_count + 1) * sizeof(*worker->upstreams));
     for (size_t i = 0; i < config->upstream_count; i++) {
-        worker->upstreams[i].config = &config->upstreams[i];
-        worker->upstreams[i].connect_queue =
-            deadline_queue_new(loop, config->upstreams[i].connect_timeout_ms, on_deadline, worker);
+        struct upstream *upstream = &worker->upstreams[i];
+        upstream_init(upstream, state, worker->index, i, loop);
+        upstream->connect_queue = deadline_queue_new(loop, upstream->config->connect_timeout_ms, on_deadline, worker);
+        upstream->wait_queue = deadline_queue_new(loop, upstream->config->queue_timeout_ms, on_deadline, worker);
     }
     worker->handoffs = mem_alloc((config->backend_count + 1) * sizeof(*worker->handoffs));
     for (size_t i = 0; i < config->backend_count; i++)
         action_handoff_init(&worker->handoffs[i], &config->backends[i], loop,
                             deadline_queue_new(loop, config->backends[i].handoff_timeout_ms, on_deadline, worker));
-}
-
-static void open_tls(struct worker *worker, const struct tls_tickets *tickets)
-{
-    const struct gateway_config *config = worker->config;
-    worker->tls = mem_alloc((config->tls_count + 1) * sizeof(*worker->tls));
-    for (size_t i = 0; i < config->tls_count; i++)
-        worker->tls[i] = tls_service_new(&config->tls[i], config->routes, tickets);
 }
 
 static void open_routes(struct worker *worker, struct counters *counters)
@@ -169,8 +161,7 @@ static void worker_open(struct worker *worker, const struct worker_start *start)
     worker->peek_buffer = mem_alloc(start->config->peek_limit_bytes);
     list_init(&worker->conns);
     relay_shared_init(&worker->relay);
-    open_queues(worker);
-    open_tls(worker, start->tickets);
+    open_queues(worker, start->upstreams);
     open_routes(worker, start->counters);
     struct event_base *base = loop_base(worker->loop);
     worker->drain_timer = evtimer_new(base, on_drain_timer, worker);
@@ -196,11 +187,9 @@ static void worker_close(struct worker *worker)
     LIST_EACH (pos, &worker->conns)
         conn_close(LIST_ENTRY(pos, struct conn, link), CLOSE_DRAINED);
     for (size_t i = 0; i < config->upstream_count; i++)
-        deadline_queue_free(&worker->upstreams[i].connect_queue);
+        upstream_close(&worker->upstreams[i]);
     for (size_t i = 0; i < config->backend_count; i++)
         action_handoff_close(&worker->handoffs[i]);
-    for (size_t i = 0; i < config->tls_count; i++)
-        tls_service_free(&worker->tls[i]);
     deadline_queue_free(&worker->peek_queue);
     deadline_queue_free(&worker->nap_queue);
     deadline_queue_free(&worker->idle_queue);
@@ -212,7 +201,6 @@ static void worker_close(struct worker *worker)
     free(worker->intakes);
     free(worker->upstreams);
     free(worker->handoffs);
-    free(worker->tls);
     free(worker->route_totals);
     free(worker->peek_buffer);
     worker->magic = 0;

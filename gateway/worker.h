@@ -16,9 +16,8 @@ struct channel;
 struct intake;
 struct handoff;
 struct listener_set;
-struct tls_service;
-struct tls_tickets;
 struct upstream;
+struct upstream_state;
 
 struct worker {
     unsigned magic;
@@ -41,7 +40,6 @@ struct worker {
     struct deadline_queue *peek_queue, *nap_queue, *idle_queue, *half_closed_queue;
     struct upstream *upstreams; /* as in config */
     struct handoff *handoffs;   /* one for each backend in config */
-    struct tls_service **tls;   /* one for each tls section in config */
 };
 
 /* What a worker is started with. */
@@ -49,8 +47,8 @@ struct worker_start {
     size_t index;
     struct gateway_config *config;
     struct counters *counters; /* every block was made before */
+    struct upstream_state *upstreams;
     struct listener_set *listeners;
-    struct tls_tickets *tickets;
     int channel; /* taken */
 };
 

@@ -1,8 +1,8 @@
-#include "gateway/backend_config.h"
+#include "gateway/handoff_config.h"
 
 #include <string.h>
 
-int backend_config_read(struct backend_config *config, const struct option_section *section, char *error, size_t cap)
+int handoff_config_read(struct handoff_config *config, const struct option_section *section, char *error, size_t cap)
 {
     const size_t max = sizeof(config->inlet.un.sun_path) - 1;
     const char *path = option_str(section, "inlet");
