@@ -102,19 +102,29 @@ static bool read_alpn(struct reader body, struct clienthello *hello)
     return true;
 }
 
+/* As a set; 0 for what is not in it, SSL 3.0 and drafts among them. */
+static uint8_t version_bit(unsigned version)
+{
+    return version >= 0x0301 && version <= 0x0304 ? (uint8_t)(CLIENTHELLO_TLS10 << (version - 0x0301)) : 0;
+}
+
 static bool read_versions(struct reader body, struct clienthello *hello)
 {
     struct reader list;
     if (!take_vector(&body, 1, &list) || body.left != 0 || list.left == 0) return false;
 
     unsigned highest = 0;
+    uint8_t versions = 0;
     while (list.left > 0) {
         unsigned version;
         if (!take_number(&list, 2, &version)) return false;
         /* Drafts and what is not TLS have another first byte. */
         if (version >> 8 == 3 && version > highest) highest = version;
+        versions |= version_bit(version);
     }
-    if (highest != 0) hello->version_max = (uint16_t)highest;
+    if (highest == 0) return true;
+    hello->version_max = (uint16_t)highest;
+    hello->versions = versions;
     return true;
 }
 
@@ -164,6 +174,7 @@ static bool read_hello(struct reader body, struct clienthello *hello)
     if (!take_vector(&body, 1, &compressions) || compressions.left == 0) return false;
 
     hello->version_max = (uint16_t)version;
+    hello->versions = version_bit(version);
     if (body.left == 0) return true; /* before TLS 1.3 a hello need not have extensions */
     return take_vector(&body, 2, &extensions) && body.left == 0 && read_extensions(extensions, hello);
 }
@@ -177,6 +188,7 @@ static bool read_sslv2(struct reader body, struct clienthello *hello)
     if (ciphers == 0 || ciphers % 3 != 0 || session_id > SESSION_ID_MAX_BYTES) return false;
     if (challenge < 16 || challenge > 32) return false;
     hello->version_max = (uint16_t)version;
+    hello->versions = version_bit(version);
     hello->sslv2 = true;
     return body.left == (size_t)ciphers + session_id + challenge;
 }
@@ -281,6 +293,19 @@ enum clienthello_verdict clienthello_parse(const uint8_t *data, size_t len, stru
     enum clienthello_verdict verdict = sslv2 ? parse_sslv2(data, len, &hello) : parse_records(data, len, &hello);
     if (verdict == CLIENTHELLO_COMPLETE) *out = hello;
     return verdict;
+}
+
+void clienthello_negotiated(struct clienthello *out, const char *sni, const uint8_t *alpn, size_t alpn_len,
+                            uint16_t version)
+{
+    *out = (struct clienthello){.version_max = version, .versions = version_bit(version)};
+    out->has_sni = sni != NULL && server_name_clean((const uint8_t *)sni, strlen(sni), out->sni) == SERVER_NAME_HOST;
+    if (!out->has_sni) out->sni[0] = '\0';
+    if (alpn == NULL || alpn_len == 0 || alpn_len > 255) return;
+    out->has_alpn = true;
+    out->alpn[0] = (uint8_t)alpn_len;
+    memcpy(out->alpn + 1, alpn, alpn_len);
+    out->alpn_len = 1 + alpn_len;
 }
 
 bool clienthello_offers(const struct clienthello *hello, const char *alpn)

@@ -8,6 +8,7 @@
 #define POSTERN_GATEWAY_PATTERN_H
 
 #include "gateway/probe.h"
+#include "gateway/regex.h"
 #include "lib/check.h"
 #include "lib/option.h"
 
@@ -25,6 +26,9 @@ const char *pattern_name(const struct pattern_set *set, size_t index);
 
 /* pattern_find - the index of a pattern by name, or -1. */
 int pattern_find(const struct pattern_set *set, const char *name);
+
+/* pattern_regexes - the expressions of the set; more may be added, with regex_set_code after them. */
+struct regex_set *pattern_regexes(const struct pattern_set *set);
 
 /* pattern_look - as the look of a probe.  A search that comes to a limit is no match; it adds to
  * sight->pattern_limits, and the first one of a pattern is logged. */

@@ -1,9 +1,10 @@
 #include "gateway/route.h"
 
-#include "gateway/rule.h"
+#include "gateway/rule_read.h"
 #include "lib/mem.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct route_table {
     size_t count;
@@ -25,9 +26,40 @@ static const struct rule *find_cover(const struct route_table *table)
 {
     const struct rule *last = &table->rules[table->count - 1];
     for (const struct rule *earlier = table->rules; earlier < last; earlier++) {
-        if (rule_covers(earlier, last)) return earlier;
+        if (rule_covers(earlier, last, table->patterns)) return earlier;
     }
     return NULL;
+}
+
+/* Whether a row sends connections into the tls section, or (inside) takes what it has decrypted. */
+static bool has_row(const struct route_table *table, const char *tls, bool inside)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        const struct rule *rule = &table->rules[i];
+        if (inside && rule_is_inside(rule, tls)) return true;
+        if (!inside && rule->route.action == ROUTE_TERMINATE && strcmp(rule->route.target, tls) == 0) return true;
+    }
+    return false;
+}
+
+/* What is decrypted must have a way on, and rows for what nobody decrypts are a mistake. */
+static int check_terminated(const struct route_table *table, const struct option_file *file, char *error, size_t cap)
+{
+    const struct option_section *s = NULL;
+    for (size_t i = 0; i < table->count; i++) {
+        const struct rule *rule = &table->rules[i];
+        s = option_next(file, "route", s);
+        const char *tls = rule->route.action == ROUTE_TERMINATE ? rule->route.target : NULL;
+        if (tls != NULL && !has_row(table, tls, true))
+            return option_error(s, "terminate", error, cap,
+                                "expected a route with inside = \"%s\" for what is decrypted", tls);
+        for (size_t n = 0; n < rule->inside.count; n++) {
+            if (has_row(table, rule->inside.items[n], false)) continue;
+            return option_error(s, "inside", error, cap, "expected a route with terminate = \"%s\"",
+                                rule->inside.items[n]);
+        }
+    }
+    return 0;
 }
 
 static int fill(struct route_table *table, const struct option_file *file, char *error, size_t cap)
@@ -45,7 +77,8 @@ static int fill(struct route_table *table, const struct option_file *file, char 
                                 "connections",
                                 cover->route.name, cover->route.line);
     }
-    return 0;
+    regex_set_code(pattern_regexes(table->patterns));
+    return check_terminated(table, file, error, cap);
 }
 
 struct route_table *route_table_new(const struct option_file *file, char *error, size_t cap)

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum route_action { ROUTE_PROXY, ROUTE_HANDOFF, ROUTE_REFUSE };
+enum route_action { ROUTE_PROXY, ROUTE_HANDOFF, ROUTE_REFUSE, ROUTE_TERMINATE };
 
 struct refusal;
 
@@ -21,7 +21,7 @@ struct route {
     const char *name; /* the section's title; borrowed from the file */
     int line;         /* where the section starts: the rule in the log */
     enum route_action action;
-    const char *target;            /* title of the upstream or backend section; NULL for refuse */
+    const char *target;            /* title of the upstream, backend or tls section; NULL for refuse */
     const struct refusal *refusal; /* how to refuse; NULL for the other actions */
     size_t index;                  /* place in the table */
     void *user;                    /* for the action, set by the worker */
@@ -35,12 +35,13 @@ struct route_query {
     const struct addr *source;      /* the client; NULL: unknown */
     const struct addr *destination; /* the address that it connected to; NULL: unknown */
     const char *inside; /* title of the "tls" section that decrypts it: the bytes are plaintext; NULL: as sent */
+    const struct clienthello *negotiated; /* with inside: clienthello_negotiated, which its names are told by */
 };
 
 /* route_table_new - build the table from the "route" and "pattern" sections of a file.  NULL and a message in error
  * (file, line, what was expected): no action or two, an unknown protocol, listener, upstream or backend, a malformed
- * name, SNI or ALPN conditions on another protocol than tls, a refusal in words of another protocol, a row that can
- * never be reached, a faulty pattern. */
+ * name, network or regular expression, conditions that exclude each other, a refusal in words of another protocol, a
+ * row that can never be reached, a faulty pattern. */
 MUSTCHECK struct route_table *route_table_new(const struct option_file *file, char *error, size_t cap);
 void route_table_free(struct route_table **table);
 
@@ -49,8 +50,23 @@ struct route *route_at(struct route_table *table, size_t index);
 
 enum route_verdict { ROUTE_MORE, ROUTE_FOUND, ROUTE_NONE };
 
-/* The conditions of a row, in the order in which they are looked at. */
-enum route_condition { ROUTE_ON_TIMEOUT, ROUTE_LISTENER, ROUTE_PROTOCOL, ROUTE_SNI, ROUTE_ALPN };
+/* The conditions of a row, in the order in which they are looked at: first those that need no bytes, so that a row that
+ * cannot hold for a connection never makes it wait. */
+enum route_condition {
+    ROUTE_ON_TIMEOUT,
+    ROUTE_INSIDE,
+    ROUTE_LISTENER,
+    ROUTE_SOURCE,
+    ROUTE_DESTINATION,
+    ROUTE_PROTOCOL,
+    ROUTE_NO_SNI,
+    ROUTE_SNI,
+    ROUTE_NO_ALPN,
+    ROUTE_ALPN,
+    ROUTE_TLS_VERSION,
+    ROUTE_ECH,
+    ROUTE_CONDITION_COUNT
+};
 
 /* route_trace_fn - is told of each condition that is looked at; an unset one holds, and the first that does not hold is
  * the row's last. */

@@ -1,8 +1,6 @@
 #include "gateway/rule.h"
 
-#include "gateway/refusal.h"
 #include "gateway/server_name.h"
-#include "lib/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,45 +13,14 @@ static void names_clear(struct names *names)
     *names = (struct names){0};
 }
 
-/* Checks one name of a list and puts the form that is compared into out. */
-typedef int name_check(const struct option_file *file, const char *text, char *out, const char **why);
-
-static int check_listener(const struct option_file *file, const char *text, char *out, const char **why)
+void rule_clear(struct rule *rule)
 {
-    (void)out;
-    *why = "the title of a listener section";
-    return option_find(file, "listener", text) != NULL ? 0 : -1;
-}
-
-static int check_sni(const struct option_file *file, const char *text, char *out, const char **why)
-{
-    (void)file;
-    return server_name_pattern(text, out, why);
-}
-
-static int check_alpn(const struct option_file *file, const char *text, char *out, const char **why)
-{
-    (void)file;
-    (void)out;
-    *why = "a name of 1 to 255 bytes";
-    return text[0] != '\0' && strlen(text) <= 255 ? 0 : -1;
-}
-
-static int read_names(struct names *names, const struct option_file *file, const struct option_section *section,
-                      const char *option, name_check *check, char *error, size_t cap)
-{
-    size_t count = option_count(section, option);
-    if (count == 0) return 0; /* unset: option_load refuses an empty list */
-    names->items = mem_alloc(count * sizeof(*names->items));
-    for (size_t i = 0; i < count; i++) {
-        const char *text = option_item(section, option, i);
-        const char *why = NULL;
-        char cleaned[SERVER_NAME_BYTES] = "";
-        if (check(file, text, cleaned, &why) < 0)
-            return option_error(section, option, error, cap, "expected %s, not \"%s\"", why, text);
-        names->items[names->count++] = mem_strdup(cleaned[0] != '\0' ? cleaned : text);
-    }
-    return 0;
+    names_clear(&rule->inside);
+    names_clear(&rule->listeners);
+    cidr_set_clear(&rule->source);
+    destination_list_clear(&rule->destination);
+    names_clear(&rule->sni);
+    names_clear(&rule->alpn);
 }
 
 const char *rule_protocol_name(const struct pattern_set *patterns, size_t index)
@@ -61,123 +28,37 @@ const char *rule_protocol_name(const struct pattern_set *patterns, size_t index)
     return index < PROBE_COUNT ? PROBES[index].name : pattern_name(patterns, index - PROBE_COUNT);
 }
 
-/* The names of all probes and patterns, as a list in known (cap bytes). */
-static void list_protocols(const struct pattern_set *patterns, char *known, size_t cap)
+bool rule_is_set(const struct rule *rule, enum route_condition condition)
 {
-    known[0] = '\0';
-    for (size_t i = 0; i < PROBE_COUNT + pattern_count(patterns); i++) {
-        strncat(known, i == 0 ? "" : ", ", cap - strlen(known) - 1);
-        strncat(known, rule_protocol_name(patterns, i), cap - strlen(known) - 1);
+    switch (condition) {
+    case ROUTE_ON_TIMEOUT:
+        return rule->on_timeout;
+    case ROUTE_INSIDE:
+        return rule->inside.count > 0;
+    case ROUTE_LISTENER:
+        return rule->listeners.count > 0;
+    case ROUTE_SOURCE:
+        return rule->source.count > 0;
+    case ROUTE_DESTINATION:
+        return rule->destination.count > 0;
+    case ROUTE_PROTOCOL:
+        return rule->protocols != 0;
+    case ROUTE_NO_SNI:
+        return rule->no_sni;
+    case ROUTE_SNI:
+        return rule->sni.count > 0 || rule->sni_regex_count > 0;
+    case ROUTE_NO_ALPN:
+        return rule->no_alpn;
+    case ROUTE_ALPN:
+        return rule->alpn.count > 0;
+    case ROUTE_TLS_VERSION:
+        return rule->versions != 0;
+    case ROUTE_ECH:
+        return rule->ech;
+    case ROUTE_CONDITION_COUNT:
+        break;
     }
-}
-
-static int read_protocols(struct rule *rule, const struct option_section *section, const struct pattern_set *patterns,
-                          char *error, size_t cap)
-{
-    size_t count = option_count(section, "protocol");
-    for (size_t i = 0; i < count; i++) {
-        const char *text = option_item(section, "protocol", i);
-        int found = probe_find(text), pattern = pattern_find(patterns, text);
-        if (found < 0 && pattern < 0) {
-            char known[512];
-            list_protocols(patterns, known, sizeof(known));
-            return option_error(section, "protocol", error, cap, "expected one of %s, not \"%s\"", known, text);
-        }
-        rule->protocols |= UINT64_C(1) << (found >= 0 ? (size_t)found : PROBE_COUNT + (size_t)pattern);
-    }
-    return 0;
-}
-
-static int read_conditions(struct rule *rule, const struct option_file *file, const struct option_section *section,
-                           const struct pattern_set *patterns, char *error, size_t cap)
-{
-    if (read_names(&rule->listeners, file, section, "listener", check_listener, error, cap) < 0) return -1;
-    if (read_protocols(rule, section, patterns, error, cap) < 0) return -1;
-    if (read_names(&rule->sni, file, section, "sni", check_sni, error, cap) < 0) return -1;
-    if (read_names(&rule->alpn, file, section, "alpn", check_alpn, error, cap) < 0) return -1;
-
-    rule->on_timeout = option_bool(section, "on-timeout");
-    bool named = rule->sni.count > 0 || rule->alpn.count > 0;
-    if (rule->on_timeout && (named || rule->protocols != 0))
-        return option_error(section, "on-timeout", error, cap,
-                            "expected no protocol, sni or alpn beside it: a silent client shows none");
-    if (!named) return 0;
-
-    int tls = probe_find("tls");
-    CHECK(tls >= 0);
-    if (rule->protocols == 0) rule->protocols = UINT64_C(1) << tls;
-    if (rule->protocols == UINT64_C(1) << tls) return 0;
-    return option_error(section, "protocol", error, cap, "expected \"tls\" alone beside sni or alpn");
-}
-
-static int read_action(struct rule *rule, const struct option_file *file, const struct option_section *section,
-                       char *error, size_t cap)
-{
-    static const struct {
-        const char *option;
-        const char *target; /* the kind of section that its value names */
-        enum route_action action;
-    } ACTIONS[] = {
-        {"proxy", "upstream", ROUTE_PROXY}, {"handoff", "backend", ROUTE_HANDOFF}, {"refuse", NULL, ROUTE_REFUSE}};
-
-    const char *first = NULL;
-    for (size_t i = 0; i < ARRAY_LEN(ACTIONS); i++) {
-        const char *option = ACTIONS[i].option;
-        if (!option_is_set(section, option)) continue;
-        if (first != NULL)
-            return option_error(section, option, error, cap, "expected one action, but %s is given, too", first);
-        first = option;
-        rule->route.action = ACTIONS[i].action;
-        const char *value = option_str(section, option);
-        if (ACTIONS[i].target == NULL) {
-            rule->route.refusal = refusal_find(value);
-            CHECK(rule->route.refusal != NULL);
-            continue;
-        }
-        if (option_find(file, ACTIONS[i].target, value) == NULL)
-            return option_error(section, option, error, cap, "expected the title of a section \"%s\", not \"%s\"",
-                                ACTIONS[i].target, value);
-        rule->route.target = value;
-    }
-    if (first != NULL) return 0;
-    return option_error(section, NULL, error, cap, "expected an action: proxy, handoff or refuse");
-}
-
-/* A refusal in words that none of the route's clients, or not all of them, would understand. */
-static int check_refusal(const struct rule *rule, const struct option_section *section,
-                         const struct pattern_set *patterns, char *error, size_t cap)
-{
-    const struct refusal *refusal = rule->route.refusal;
-    if (refusal == NULL || refusal->protocol == NULL) return 0;
-    if (rule->on_timeout)
-        return option_error(
-            section, "refuse", error, cap,
-            "expected close or reset beside on-timeout: %s is for %s, and a silent client speaks nothing",
-            refusal->name, refusal->protocol);
-    for (size_t i = 0; i < PROBE_MAX && rule->protocols >> i != 0; i++) {
-        const char *name = rule_protocol_name(patterns, i);
-        if ((rule->protocols & UINT64_C(1) << i) == 0 || strcmp(name, refusal->protocol) == 0) continue;
-        return option_error(section, "refuse", error, cap,
-                            "expected a refusal for %s, which this route matches: %s is for %s only", name,
-                            refusal->name, refusal->protocol);
-    }
-    return 0;
-}
-
-int rule_read(struct rule *rule, const struct option_file *file, const struct option_section *section,
-              const struct pattern_set *patterns, char *error, size_t cap)
-{
-    *rule = (struct rule){.route = {.name = option_title(section), .line = option_line(section)}};
-    if (read_conditions(rule, file, section, patterns, error, cap) < 0) return -1;
-    if (read_action(rule, file, section, error, cap) < 0) return -1;
-    return check_refusal(rule, section, patterns, error, cap);
-}
-
-void rule_clear(struct rule *rule)
-{
-    names_clear(&rule->listeners);
-    names_clear(&rule->sni);
-    names_clear(&rule->alpn);
+    return false;
 }
 
 static bool has_name(const struct names *names, const char *name)
@@ -188,12 +69,37 @@ static bool has_name(const struct names *names, const char *name)
     return false;
 }
 
+bool rule_is_inside(const struct rule *rule, const char *tls)
+{
+    return has_name(&rule->inside, tls);
+}
+
 static bool has_sni(const struct names *patterns, const char *name)
 {
     for (size_t i = 0; i < patterns->count; i++) {
         if (server_name_matches(patterns->items[i], name)) return true;
     }
     return false;
+}
+
+/* Adds to *limits the searches that took too many steps. */
+static bool finds_sni(const struct rule *rule, const struct pattern_set *patterns, const char *name, unsigned *limits)
+{
+    for (size_t i = 0; i < rule->sni_regex_count; i++) {
+        enum regex_verdict verdict =
+            regex_search(pattern_regexes(patterns), rule->sni_regexes[i], (const uint8_t *)name, strlen(name), false);
+        if (verdict == REGEX_MATCH) return true;
+        *limits += verdict == REGEX_LIMIT;
+    }
+    return false;
+}
+
+static bool sni_holds(const struct rule *rule, const struct look *look, const struct clienthello *hello)
+{
+    if (look->sni == LOOK_SNI_FOUND) return true;
+    if (!hello->has_sni) return false;
+    if (look->sni == LOOK_SNI_ALL && has_sni(&rule->sni, hello->sni)) return true;
+    return finds_sni(rule, look->patterns, hello->sni, &look->sight->pattern_limits);
 }
 
 static bool offers_any(const struct names *names, const struct clienthello *hello)
@@ -204,7 +110,7 @@ static bool offers_any(const struct names *names, const struct clienthello *hell
     return false;
 }
 
-static enum probe_verdict ask(struct look *look, size_t index)
+enum probe_verdict rule_ask(struct look *look, size_t index)
 {
     uint64_t bit = UINT64_C(1) << index;
     if ((look->asked & bit) == 0) {
@@ -224,11 +130,62 @@ static enum probe_verdict ask_any(struct look *look, uint64_t protocols)
     enum probe_verdict verdict = PROBE_NO;
     for (size_t i = 0; i < PROBE_MAX && protocols >> i != 0; i++) {
         if ((protocols & UINT64_C(1) << i) == 0) continue;
-        enum probe_verdict one = ask(look, i);
+        enum probe_verdict one = rule_ask(look, i);
         if (one == PROBE_MATCH) return PROBE_MATCH;
         if (one == PROBE_MORE) verdict = PROBE_MORE;
     }
     return verdict;
+}
+
+const struct clienthello *rule_hello(const struct look *look)
+{
+    if (look->query->inside != NULL) return look->query->negotiated;
+    /* A hello that stopped half way has no names to hold a condition. */
+    return look->sight->hello_done ? &look->sight->hello : NULL;
+}
+
+static bool place_holds(const struct rule *rule, const struct route_query *query, enum route_condition condition)
+{
+    switch (condition) {
+    case ROUTE_INSIDE:
+        return query->inside == NULL ? rule->inside.count == 0 : has_name(&rule->inside, query->inside);
+    case ROUTE_LISTENER:
+        return rule->listeners.count == 0 || has_name(&rule->listeners, query->listener);
+    case ROUTE_SOURCE:
+        return rule->source.count == 0 || (query->source != NULL && cidr_set_holds(&rule->source, query->source));
+    default:
+        return rule->destination.count == 0 ||
+               (query->destination != NULL && destination_list_holds(&rule->destination, query->destination));
+    }
+}
+
+bool rule_place_holds(const struct rule *rule, const struct route_query *query)
+{
+    for (enum route_condition c = ROUTE_INSIDE; c <= ROUTE_DESTINATION; c++)
+        if (!place_holds(rule, query, c)) return false;
+    return true;
+}
+
+/* The conditions on what a hello says; none holds without one. */
+static bool hello_holds(const struct rule *rule, const struct look *look, enum route_condition condition)
+{
+    const struct clienthello *hello = rule_hello(look);
+    if (!rule_is_set(rule, condition)) return true;
+    if (hello == NULL) return false;
+    switch (condition) {
+    case ROUTE_NO_SNI:
+        return !hello->has_sni;
+    case ROUTE_SNI:
+        return sni_holds(rule, look, hello);
+    case ROUTE_NO_ALPN:
+        return hello->alpn_len == 0;
+    case ROUTE_ALPN:
+        return offers_any(&rule->alpn, hello);
+    case ROUTE_TLS_VERSION:
+        return (rule->versions & hello->versions) != 0;
+    default:
+        return hello->has_ech;
+    }
 }
 
 static enum probe_verdict verdict_of(bool holds)
@@ -240,26 +197,15 @@ static enum probe_verdict verdict_of(bool holds)
 static enum probe_verdict condition_holds(const struct rule *rule, struct look *look, enum route_condition condition)
 {
     const struct sight *sight = look->sight;
-    /* A hello that stopped half way has no names to hold a condition. */
-    const struct clienthello *hello = sight->hello_done ? &sight->hello : NULL;
-    switch (condition) {
-    case ROUTE_ON_TIMEOUT:
-        return verdict_of(rule->on_timeout == (sight->len == 0 && sight->final));
-    case ROUTE_LISTENER:
-        return verdict_of(rule->listeners.count == 0 || has_name(&rule->listeners, look->query->listener));
-    case ROUTE_PROTOCOL:
-        return rule->protocols == 0 ? PROBE_MATCH : ask_any(look, rule->protocols);
-    case ROUTE_SNI:
-        return verdict_of(rule->sni.count == 0 || (hello != NULL && hello->has_sni && has_sni(&rule->sni, hello->sni)));
-    case ROUTE_ALPN:
-        return verdict_of(rule->alpn.count == 0 || (hello != NULL && offers_any(&rule->alpn, hello)));
-    }
-    return PROBE_NO;
+    if (condition == ROUTE_ON_TIMEOUT) return verdict_of(rule->on_timeout == (sight->len == 0 && sight->final));
+    if (condition < ROUTE_PROTOCOL) return verdict_of(place_holds(rule, look->query, condition));
+    if (condition > ROUTE_PROTOCOL) return verdict_of(hello_holds(rule, look, condition));
+    return rule->protocols == 0 ? PROBE_MATCH : ask_any(look, rule->protocols);
 }
 
 enum probe_verdict rule_holds(const struct rule *rule, struct look *look)
 {
-    for (enum route_condition c = ROUTE_ON_TIMEOUT; c <= ROUTE_ALPN; c++) {
+    for (enum route_condition c = 0; c < ROUTE_CONDITION_COUNT; c++) {
         enum probe_verdict verdict = condition_holds(rule, look, c);
         if (look->trace != NULL) look->trace(look->trace_arg, rule, look, c, verdict);
         if (verdict != PROBE_MATCH) return verdict;
@@ -267,21 +213,68 @@ enum probe_verdict rule_holds(const struct rule *rule, struct look *look)
     return PROBE_MATCH;
 }
 
-/* Whether each name of narrow is taken by wide; unset is everything. */
-static bool names_cover(const struct names *wide, const struct names *narrow,
-                        bool (*has)(const struct names *, const char *))
+/* Whether each name of narrow is one of wide; unset is everything. */
+static bool names_cover(const struct names *wide, const struct names *narrow)
 {
     if (wide->count == 0) return true;
     for (size_t i = 0; i < narrow->count; i++) {
-        if (!has(wide, narrow->items[i])) return false;
+        if (!has_name(wide, narrow->items[i])) return false;
     }
     return narrow->count > 0;
 }
 
-bool rule_covers(const struct rule *wide, const struct rule *narrow)
+/* Where a connection comes from, goes to and is. */
+static bool places_cover(const struct rule *wide, const struct rule *narrow)
+{
+    if ((wide->inside.count == 0) != (narrow->inside.count == 0)) return false;
+    if (!names_cover(&wide->inside, &narrow->inside) || !names_cover(&wide->listeners, &narrow->listeners))
+        return false;
+    if (wide->source.count > 0 && (narrow->source.count == 0 || !cidr_set_covers(&wide->source, &narrow->source)))
+        return false;
+    return wide->destination.count == 0 ||
+           (narrow->destination.count > 0 && destination_list_covers(&wide->destination, &narrow->destination));
+}
+
+/* A regular expression takes itself, and the names that it finds; what it makes of all names behind a "*." is not
+ * known.
+ */
+static bool regex_takes(const struct rule *wide, const char *name, const struct pattern_set *patterns)
+{
+    unsigned limits = 0;
+    return strncmp(name, "*.", 2) != 0 && finds_sni(wide, patterns, name, &limits);
+}
+
+static bool has_regex(const struct rule *rule, const char *text, const struct pattern_set *patterns)
+{
+    for (size_t i = 0; i < rule->sni_regex_count; i++)
+        if (strcmp(regex_text(pattern_regexes(patterns), rule->sni_regexes[i]), text) == 0) return true;
+    return false;
+}
+
+static bool sni_covers(const struct rule *wide, const struct rule *narrow, const struct pattern_set *patterns)
+{
+    if (!rule_is_set(wide, ROUTE_SNI)) return true;
+    if (!rule_is_set(narrow, ROUTE_SNI)) return false;
+    for (size_t i = 0; i < narrow->sni_regex_count; i++)
+        if (!has_regex(wide, regex_text(pattern_regexes(patterns), narrow->sni_regexes[i]), patterns)) return false;
+    for (size_t i = 0; i < narrow->sni.count; i++) {
+        const char *name = narrow->sni.items[i];
+        if (!has_sni(&wide->sni, name) && !regex_takes(wide, name, patterns)) return false;
+    }
+    return true;
+}
+
+static bool flags_cover(const struct rule *wide, const struct rule *narrow)
 {
     if (wide->on_timeout != narrow->on_timeout) return false;
-    if (wide->protocols != 0 && (narrow->protocols == 0 || (narrow->protocols & ~wide->protocols) != 0)) return false;
-    return names_cover(&wide->listeners, &narrow->listeners, has_name) &&
-           names_cover(&wide->sni, &narrow->sni, has_sni) && names_cover(&wide->alpn, &narrow->alpn, has_name);
+    if ((wide->no_sni && !narrow->no_sni) || (wide->no_alpn && !narrow->no_alpn) || (wide->ech && !narrow->ech))
+        return false;
+    if (wide->versions != 0 && (narrow->versions == 0 || (narrow->versions & ~wide->versions) != 0)) return false;
+    return wide->protocols == 0 || (narrow->protocols != 0 && (narrow->protocols & ~wide->protocols) == 0);
+}
+
+bool rule_covers(const struct rule *wide, const struct rule *narrow, const struct pattern_set *patterns)
+{
+    return flags_cover(wide, narrow) && places_cover(wide, narrow) && names_cover(&wide->alpn, &narrow->alpn) &&
+           sni_covers(wide, narrow, patterns);
 }

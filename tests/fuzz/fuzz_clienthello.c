@@ -13,6 +13,12 @@ static void check_hello(const struct clienthello *hello)
     CHECK(hello->alpn_len <= sizeof(hello->alpn));
     CHECK(hello->has_alpn || hello->alpn_len == 0);
     CHECK(hello->version_max >> 8 == 3);
+    CHECK(hello->versions < 16);
+    /* The highest version offered is the highest of the set, as far as the set goes. */
+    for (unsigned minor = hello->version_max & 0xff; minor < 4; minor++)
+        CHECK((hello->versions & CLIENTHELLO_TLS10 << minor) == 0);
+    CHECK(hello->version_max < 0x0301 || hello->version_max > 0x0304 ||
+          (hello->versions & CLIENTHELLO_TLS10 << (hello->version_max - 0x0301)) != 0);
 
     char text[4 * CLIENTHELLO_ALPN_MAX_BYTES + 1];
     clienthello_alpn_text(hello, text, sizeof(text));

@@ -15,18 +15,28 @@ struct expected {
     const char *sni;  /* NULL: none */
     const char *alpn; /* as clienthello_alpn_text; NULL: the extension was not sent */
     unsigned version_max;
+    uint8_t versions; /* 0: not looked at */
     bool fragmented, sslv2, ech;
 };
 
 static const struct expected EXPECTED[] = {
     {.file = "real_openssl_xmpp", .sni = "xmpps.example.test", .alpn = "xmpp-client", .version_max = 0x0304},
-    {.file = "real_openssl_tls12_noname", .version_max = 0x0303},
+    {.file = "real_openssl_tls12_noname", .versions = CLIENTHELLO_TLS12, .version_max = 0x0303},
     {.file = "real_openssl_acme", .sni = "example.test", .alpn = "acme-tls/1", .version_max = 0x0304},
-    {.file = "real_curl_http2", .sni = "www.example.test", .alpn = "h2,http/1.1", .version_max = 0x0304},
+    {.file = "real_curl_http2",
+     .sni = "www.example.test",
+     .alpn = "h2,http/1.1",
+     .versions = 0xf,
+     .version_max = 0x0304},
     {.file = "real_curl_no_alpn", .sni = "www.example.test", .version_max = 0x0304},
     {.file = "real_curl_address", .alpn = "h2,http/1.1", .version_max = 0x0304},
     {.file = "real_python_xmpp_server", .sni = "chat.example.test", .alpn = "xmpp-server,h2", .version_max = 0x0304},
-    {.file = "good_post_quantum", .sni = "www.example.test", .alpn = "h2,http/1.1", .version_max = 0x0304, .ech = true},
+    {.file = "good_post_quantum",
+     .sni = "www.example.test",
+     .alpn = "h2,http/1.1",
+     .versions = CLIENTHELLO_TLS12 | CLIENTHELLO_TLS13,
+     .version_max = 0x0304,
+     .ech = true},
     {.file = "good_post_quantum_split",
      .sni = "www.example.test",
      .alpn = "h2,http/1.1",
@@ -46,8 +56,8 @@ static const struct expected EXPECTED[] = {
     {.file = "good_shares_record", .sni = "xmpps.example.test", .alpn = "xmpp-client", .version_max = 0x0304},
     {.file = "good_early_data", .sni = "xmpps.example.test", .alpn = "xmpp-client", .version_max = 0x0304},
     {.file = "good_padding", .sni = "xmpps.example.test", .alpn = "xmpp-client", .version_max = 0x0304},
-    {.file = "good_tls10", .sni = "old.example.test", .version_max = 0x0301},
-    {.file = "good_no_extensions", .version_max = 0x0301},
+    {.file = "good_tls10", .sni = "old.example.test", .versions = CLIENTHELLO_TLS10, .version_max = 0x0301},
+    {.file = "good_no_extensions", .versions = CLIENTHELLO_TLS10, .version_max = 0x0301},
     {.file = "good_no_sni", .alpn = "h2,http/1.1", .version_max = 0x0304},
     {.file = "good_no_alpn", .sni = "example.test", .version_max = 0x0304},
     {.file = "good_trailing_dot", .sni = "example.test", .version_max = 0x0303},
@@ -55,7 +65,7 @@ static const struct expected EXPECTED[] = {
     {.file = "good_sni_ipv4", .version_max = 0x0303},
     {.file = "good_sni_ipv6", .version_max = 0x0303},
     {.file = "good_ech", .sni = "outer.example.test", .version_max = 0x0304, .ech = true},
-    {.file = "good_sslv2", .version_max = 0x0303, .sslv2 = true},
+    {.file = "good_sslv2", .versions = CLIENTHELLO_TLS12, .version_max = 0x0303, .sslv2 = true},
 };
 
 static void hellos_are_read(void **state)
@@ -73,6 +83,7 @@ static void hellos_are_read(void **state)
         assert_int_equal(hello.has_alpn, e->alpn != NULL);
         assert_string_equal(clienthello_alpn_text(&hello, alpn, sizeof(alpn)), e->alpn != NULL ? e->alpn : "");
         assert_int_equal(hello.version_max, e->version_max);
+        if (e->versions != 0) assert_int_equal(hello.versions, e->versions);
         assert_int_equal(hello.fragmented, e->fragmented);
         assert_int_equal(hello.sslv2, e->sslv2);
         assert_int_equal(hello.has_ech, e->ech);
@@ -256,10 +267,38 @@ static void alpn_text_is_safe_and_cut(void **state)
     assert_string_equal(clienthello_alpn_text(&hello, out, sizeof(out)), "");
 }
 
+/* What came of a handshake is told in the same words as an offer. */
+static void what_was_negotiated(void **state)
+{
+    (void)state;
+    struct clienthello hello;
+    clienthello_negotiated(&hello, "WWW.Example.test.", (const uint8_t *)"h2", 2, 0x0304);
+    assert_true(hello.has_sni && hello.has_alpn);
+    assert_string_equal(hello.sni, "www.example.test");
+    assert_true(clienthello_offers(&hello, "h2"));
+    assert_false(clienthello_offers(&hello, "h"));
+    assert_int_equal(hello.versions, CLIENTHELLO_TLS13);
+    assert_int_equal(hello.version_max, 0x0304);
+    clienthello_negotiated(&hello, NULL, NULL, 0, 0x0303);
+    assert_false(hello.has_sni || hello.has_alpn || hello.has_ech);
+    assert_int_equal(hello.alpn_len, 0);
+    assert_int_equal(hello.versions, CLIENTHELLO_TLS12);
+    uint8_t longest[300] = {'x'};
+    memset(longest, 'x', sizeof(longest));
+    clienthello_negotiated(&hello, "a b", longest, 255, 0x0300);
+    assert_false(hello.has_sni);
+    assert_string_equal(hello.sni, "");
+    assert_int_equal(hello.alpn_len, 256);
+    assert_int_equal(hello.versions, 0);
+    clienthello_negotiated(&hello, "192.0.2.1", longest, 256, 0x0303);
+    assert_false(hello.has_sni || hello.has_alpn);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hellos_are_read),
+        cmocka_unit_test(what_was_negotiated),
         cmocka_unit_test(verdicts_are_as_named),
         cmocka_unit_test(out_is_left_alone_without_a_hello),
         cmocka_unit_test(flipped_bits_do_no_harm),

@@ -83,37 +83,37 @@ static void names_are_explained(void **state)
 {
     (void)state;
     EXPLAINS(0, REQUEST(.sni = "a.CHAT.example.test", .alpn = "h2,http/1.1"), "listener \"public\"", "tls\n",
-             "sni   a.chat.example.test\n", "alpn  h2,http/1.1\n", "route \"chat\" (line 8)", "protocol    yes  tls\n",
-             "sni         yes  a.chat.example.test\n", "Taken: route \"chat\" (line 8)",
+             "sni   a.chat.example.test\n", "alpn  h2,http/1.1\n", "route \"chat\" (line 8)", "protocol     yes  tls\n",
+             "sni          yes  a.chat.example.test\n", "Taken: route \"chat\" (line 8)",
              "backend \"chat\" at /run/inlet");
     EXPLAINS(0, REQUEST(.sni = "www.example.test", .alpn = "h2", .listener = "inner"),
-             "sni         NO   www.example.test is not chat.example.test, *.chat.example.test\n",
-             "listener    yes  inner", "alpn        yes  offered: h2; one of: h2",
+             "sni          NO   www.example.test is not chat.example.test, *.chat.example.test\n",
+             "listener     yes  inner", "alpn         yes  offered: h2; one of: h2",
              "upstream \"web\" at 127.0.0.1:3, unix:/run/web");
     EXPLAINS(0, REQUEST(.sni = "www.example.test"), "alpn  none",
-             "listener    NO   public is not inner\n    (not looked at: protocol, alpn)\n",
+             "listener     NO   public is not inner\n    (not looked at: protocol, alpn)\n",
              "is not a.test, b.test, c.test, d.test, e.test, f.test and 2 more\n    (not looked at: alpn)\n",
              "Taken: route \"tls\" (line 11)");
     EXPLAINS(0, REQUEST(.alpn = "x"), "sni   none", "NO   the client sends no name; wanted: chat.example.test",
              "route \"tls\"");
-    EXPLAINS(0, REQUEST(.sni = "a.test"), "alpn        NO   offered: nothing; wanted: x", "Taken: route \"tls\"");
+    EXPLAINS(0, REQUEST(.sni = "a.test"), "alpn         NO   offered: nothing; wanted: x", "Taken: route \"tls\"");
 }
 
 static void bytes_are_explained(void **state)
 {
     (void)state;
     EXPLAINS(0, REQUEST(.hex = "01:02 Ff"), "3 bytes, not", "hex   01 02 ff\n", "NO   is not tls",
-             "protocol    yes  odd\n", "Taken: route \"odd\" (line 12): refuse (reset)");
-    EXPLAINS(1, REQUEST(.hex = "01"), "1 byte,", "protocol    ?    could become odd\n", "Undecided", "route \"chat\"",
-             "protocol    NO   is not xmpp, odd, steps\n", "on-timeout  NO   the client is not silent",
+             "protocol     yes  odd\n", "Taken: route \"odd\" (line 12): refuse (reset)");
+    EXPLAINS(1, REQUEST(.hex = "01"), "1 byte,", "protocol     ?    could become odd\n", "Undecided", "route \"chat\"",
+             "protocol     NO   is not xmpp, odd, steps\n", "on-timeout   NO   the client is not silent",
              "Taken: no route");
     EXPLAINS(0, REQUEST(.hex = "16030102000100"), "beginning of a ClientHello", "?    could become tls", "Undecided",
-             "sni         NO   the ClientHello is not complete", "Taken: route \"tls\"");
+             "sni          NO   the ClientHello is not complete", "Taken: route \"tls\"");
     EXPLAINS(
         1, REQUEST(.hex = "616161616161616161616161616161616161616161616161616161616161616161616161616161616161616163"),
         " 61 ...\n", "too many steps", "no route");
     EXPLAINS(0, REQUEST(.silent = true), "nothing until peek-timeout", "NO   the client is silent, which is for",
-             "(not looked at: protocol, sni)", "on-timeout  yes  the client is silent", "Taken: route \"silent\"");
+             "(not looked at: protocol, sni)", "on-timeout   yes  the client is silent", "Taken: route \"silent\"");
 
     char path[] = "/tmp/test_explain.XXXXXX";
     int fd = mkstemp(path);

@@ -19,7 +19,7 @@ static const char SECTIONS[] = "listener \"public\" { address = {\"127.0.0.1:1\"
                                "upstream \"web\" { server = {\"127.0.0.1:3\"} }\n"
                                "upstream \"ssh\" { server = {\"127.0.0.1:4\"} }\n"
                                "backend \"chat\" { inlet = \"/tmp/inlet\" }\n"
-                               "\n";
+                               "tls \"ours\" { } tls \"theirs\" { }\n";
 
 struct loaded {
     struct option_file *file;
@@ -71,12 +71,12 @@ static void refused(const char *routes, int line, const char *part, const char *
 }
 
 /* The name of the row, or "more" or "none". */
-static const char *find(struct loaded *l, const char *listener, const void *data, size_t len, bool final)
+static const char *find_query(struct loaded *l, const struct route_query *query, const void *data, size_t len,
+                              bool final)
 {
     struct sight sight = {.data = data, .len = len, .final = final};
     struct route *route = NULL;
-    const struct route_query query = {.listener = listener};
-    switch (route_find(l->table, &sight, &query, &route)) {
+    switch (route_find(l->table, &sight, query, &route)) {
     case ROUTE_FOUND:
         return route->name;
     case ROUTE_MORE:
@@ -85,6 +85,12 @@ static const char *find(struct loaded *l, const char *listener, const void *data
         break;
     }
     return "none";
+}
+
+static const char *find(struct loaded *l, const char *listener, const void *data, size_t len, bool final)
+{
+    const struct route_query query = {.listener = listener};
+    return find_query(l, &query, data, len, final);
 }
 
 static const char *find_text(struct loaded *l, const char *text)
@@ -236,6 +242,182 @@ static void listeners_decide(void **state)
     unload(&l);
 }
 
+static struct addr address(const char *text)
+{
+    struct endpoint endpoint;
+    const char *why;
+    assert_int_equal(endpoint_parse(text, &endpoint, &why), 0);
+    return endpoint.ip;
+}
+
+static const char *find_places(struct loaded *l, const char *source, const char *destination, const char *text)
+{
+    struct addr from = address(source), to = address(destination);
+    const struct route_query query = {.listener = "public", .source = &from, .destination = &to};
+    return find_query(l, &query, text, strlen(text), false);
+}
+
+static void places_decide_without_waiting(void **state)
+{
+    (void)state;
+    struct loaded l =
+        load_good("route \"net\" { source = {\"192.0.2.0/24\", \"2001:db8::/32\"} protocol = \"xmpp\" "
+                  "proxy = \"web\" }\n"
+                  "route \"port\" { destination = {\"*:5223\", \"[2001:db8::1]:5223\"} proxy = \"web\" }\n"
+                  "route \"both\" { source = \"10.0.0.1\" destination = \"10.0.0.0/24\" handoff = \"chat\" }\n"
+                  "route \"rest\" { proxy = \"ssh\" }\n");
+    assert_string_equal(find_places(&l, "192.0.2.7:1", "10.0.0.2:443", "<"), "more");
+    assert_string_equal(find_places(&l, "[2001:db8::7]:1", "[2001:db8::1]:443", "<"), "more");
+    /* Who is elsewhere does not wait for what the first row wants to see. */
+    assert_string_equal(find_places(&l, "192.0.3.7:1", "10.0.0.2:443", "<"), "rest");
+    assert_string_equal(find_places(&l, "192.0.3.7:1", "10.0.0.2:5223", "<"), "port");
+    assert_string_equal(find_places(&l, "[2001:db9::7]:1", "[2001:db8::1]:5223", "<"), "port");
+    assert_string_equal(find_places(&l, "[2001:db9::7]:1", "[2001:db8::2]:5223", "<"), "rest");
+    assert_string_equal(find_places(&l, "10.0.0.1:1", "10.0.0.2:443", "<"), "both");
+    assert_string_equal(find_places(&l, "10.0.0.2:1", "10.0.0.2:443", "<"), "rest");
+    assert_string_equal(find_places(&l, "10.0.0.1:1", "10.0.1.2:443", "<"), "rest");
+    /* Unknown addresses are nowhere. */
+    assert_string_equal(find_text(&l, "<"), "rest");
+    unload(&l);
+    refused("route \"a\" { source = \"10.0.0.1/8\" proxy = \"web\" }\n", 7, "source: expected a network", "10.0.0.1/8");
+    refused("route \"a\" { source = \"example.test\" proxy = \"web\" }\n", 7, "source: expected an address", "example");
+    refused("route \"a\" { destination = \"10.0.0.1:0\" proxy = \"web\" }\n", 7, "destination: expected a port", ":0");
+    refused("route \"a\" { destination = \"*\" proxy = \"web\" }\n", 7, "destination: expected an address", "\"*\"");
+}
+
+static void hellos_decide(void **state)
+{
+    (void)state;
+    struct loaded l = load_good("route \"nothing\" { no-sni = true no-alpn = true proxy = \"web\" }\n"
+                                "route \"nameless\" { no-sni = true proxy = \"web\" }\n"
+                                "route \"ech\" { ech = true proxy = \"web\" }\n"
+                                "route \"no13\" { tls-version = \"1.2\" no-alpn = true proxy = \"web\" }\n"
+                                "route \"old\" { tls-version = {\"1.0\", \"1.1\"} no-alpn = true proxy = \"web\" }\n"
+                                "route \"plain\" { no-alpn = true proxy = \"web\" }\n"
+                                "route \"tls\" { protocol = \"tls\" proxy = \"web\" }\n"
+                                "route \"rest\" { proxy = \"web\" }\n");
+    assert_string_equal(find_sample(&l, "real_openssl_tls12_noname"), "nothing");
+    assert_string_equal(find_sample(&l, "real_curl_address"), "nameless");
+    assert_string_equal(find_sample(&l, "good_tls10"), "old");
+    assert_string_equal(find_sample(&l, "good_post_quantum"), "ech");
+    assert_string_equal(find_sample(&l, "real_curl_no_alpn"), "no13");
+    assert_string_equal(find_sample(&l, "real_curl_http2"), "tls");
+    assert_string_equal(find_sample(&l, "text_http_get"), "rest");
+    /* Half a hello names nothing, but it does not lack a name either. */
+    struct sample sample = sample_load("real_openssl_tls12_noname");
+    assert_string_equal(find(&l, "public", sample.data, sample.len - 1, false), "more");
+    assert_string_equal(find(&l, "public", sample.data, sample.len - 1, true), "tls");
+    free(sample.data);
+    unload(&l);
+    refused("route \"a\" { sni = \"a.test\" no-sni = true proxy = \"web\" }\n", 7, "no-sni: expected no sni", "none");
+    refused("route \"a\" { alpn = \"h2\" no-alpn = true proxy = \"web\" }\n", 7, "no-alpn: expected no alpn",
+            "nothing");
+    refused("route \"a\" { tls-version = \"1.4\" proxy = \"web\" }\n", 7, "tls-version: expected one of", "\"1.4\"");
+    static const char *const HELLO[] = {"no-sni = true",         "no-alpn = true", "ech = true",
+                                        "tls-version = \"1.3\"", "sni = \"~x\"",   "terminate = \"ours\""};
+    for (size_t i = 0; i < ARRAY_LEN(HELLO); i++) {
+        char text[256];
+        const char *action = strstr(HELLO[i], "terminate") == NULL ? "proxy = \"web\"" : "";
+        snprintf(text, sizeof(text), "route \"a\" { %s protocol = \"ssh\" %s }\n", HELLO[i], action);
+        refused(text, 7, "protocol: expected \"tls\" alone beside", "a");
+        snprintf(text, sizeof(text), "route \"a\" { %s on-timeout = true %s }\n", HELLO[i], action);
+        refused(text, 7, "on-timeout: expected", "silent");
+    }
+}
+
+static void expressions_decide(void **state)
+{
+    (void)state;
+    struct loaded l = load_good("route \"numbered\" { sni = {'~^CHAT[0-9]+\\.', \"b.test\"} handoff = \"chat\" }\n"
+                                "route \"www\" { sni = '~\\.EXAMPLE\\.test$' alpn = \"h2\" proxy = \"web\" }\n"
+                                "route \"tls\" { protocol = \"tls\" proxy = \"web\" }\n"
+                                "route \"rest\" { proxy = \"ssh\" }\n");
+    assert_string_equal(find_sample(&l, "real_curl_http2"), "www");
+    assert_string_equal(find_sample(&l, "real_curl_no_alpn"), "tls");
+    assert_string_equal(find_sample(&l, "real_openssl_tls12_noname"), "tls");
+    assert_string_equal(find_text(&l, "chat1.test"), "rest");
+    unload(&l);
+    refused("route \"a\" {\n sni = {\"a.test\", '~('} proxy = \"web\" }\n", 8,
+            "sni: \"~(\": expected a regular expression", "offset 1");
+    refused("route \"a\" { sni = '~' proxy = \"web\" }\n", 7, "sni: expected a regular expression", "~");
+    refused("route \"a\" { sni = {'~1', '~2', '~3', '~4', '~5', '~6', '~7', '~8', '~9'} proxy = \"web\" }\n", 7,
+            "sni: expected at most 8", "one route");
+}
+
+/* What takes too long is no match, and is counted. */
+static void expressions_have_limits(void **state)
+{
+    (void)state;
+    struct loaded l = load_good("route \"steps\" { sni = '~^(?:[a-z]|[a-z.]|.)+x$' proxy = \"web\" }\n"
+                                "route \"rest\" { proxy = \"web\" }\n");
+    struct sample sample = sample_load("real_curl_http2");
+    struct sight sight = {.data = sample.data, .len = sample.len};
+    struct route *route = NULL;
+    const struct route_query query = {.listener = "public"};
+    assert_int_equal(route_find(l.table, &sight, &query, &route), ROUTE_FOUND);
+    assert_string_equal(route->name, "rest");
+    assert_int_equal(sight.pattern_limits, 1);
+    free(sample.data);
+    unload(&l);
+}
+
+static const char *find_inside(struct loaded *l, const char *inside, const char *sni, const char *alpn,
+                               const char *text)
+{
+    struct clienthello negotiated;
+    const struct route_query query = {.listener = "public", .inside = inside, .negotiated = &negotiated};
+    clienthello_negotiated(&negotiated, sni, (const uint8_t *)alpn, alpn != NULL ? strlen(alpn) : 0, 0x0303);
+    return find_query(l, &query, text, strlen(text), false);
+}
+
+static void plaintext_has_its_own_rows(void **state)
+{
+    (void)state;
+    struct loaded l =
+        load_good("route \"begin\" { sni = \"www.example.test\" terminate = \"ours\" }\n"
+                  "route \"begin2\" { protocol = \"tls\" terminate = \"theirs\" }\n"
+                  "route \"chat\" { inside = {\"ours\"} protocol = \"xmpp\" proxy = \"web\" }\n"
+                  "route \"name\" { inside = \"ours\" sni = \"a.test\" alpn = \"h2\" proxy = \"web\" }\n"
+                  "route \"noalpn\" { inside = \"ours\" no-alpn = true no-sni = true tls-version = \"1.2\" "
+                  "proxy = \"web\" }\n"
+                  "route \"any\" { inside = {\"ours\", \"theirs\"} proxy = \"web\" }\n"
+                  "route \"rest\" { proxy = \"ssh\" }\n");
+    assert_int_equal(route_at(l.table, 0)->action, ROUTE_TERMINATE);
+    assert_string_equal(route_at(l.table, 0)->target, "ours");
+    assert_string_equal(find_sample(&l, "real_curl_http2"), "begin");
+    assert_string_equal(find_sample(&l, "real_openssl_acme"), "begin2");
+    assert_string_equal(find_text(&l, "GET"), "rest");
+    assert_string_equal(find_inside(&l, "ours", "a.test", "h2", "<"), "more");
+    assert_string_equal(find_inside(&l, "ours", "a.test", "h2", "<stream:stream "), "chat");
+    assert_string_equal(find_inside(&l, "ours", "A.test.", "h2", "GET"), "name");
+    assert_string_equal(find_inside(&l, "ours", "a.test", NULL, "GET"), "any");
+    assert_string_equal(find_inside(&l, "ours", NULL, NULL, "GET"), "noalpn");
+    assert_string_equal(find_inside(&l, "theirs", NULL, NULL, "GET"), "any");
+    assert_string_equal(find_inside(&l, "theirs", "a.test", "h2", "<"), "any");
+    unload(&l);
+    static const char BEGIN[] = "route \"b\" { sni = \"x.test\" terminate = \"ours\" }\n";
+    static const struct {
+        const char *route, *part, *part2;
+    } WRONG[] = {
+        {"inside = \"ours\" handoff = \"chat\"", "handoff: expected proxy or refuse", "decrypted"},
+        {"inside = \"ours\" terminate = \"ours\"", "terminate: expected proxy or refuse", "already"},
+        {"inside = \"ours\" refuse = tls-unrecognized-name", "refuse: expected another", "handshake"},
+        {"inside = \"ours\" protocol = \"http\" refuse = https-redirect", "refuse: expected another", "already"},
+        {"inside = \"ours\" ech = true proxy = \"web\"", "ech: expected it in the route that terminates", "inside"},
+        {"inside = \"nobody\" proxy = \"web\"", "inside: expected the title of a tls section", "nobody"},
+        {"terminate = \"nobody\"", "terminate: expected the title of a section", "nobody"},
+        {"inside = \"theirs\" proxy = \"web\"", "inside: expected a route with terminate = \"theirs\"", "theirs"},
+        {"alpn = \"x\" terminate = \"theirs\"", "terminate: expected a route with inside = \"theirs\"", "theirs"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(WRONG); i++) {
+        char text[512];
+        snprintf(text, sizeof(text),
+                 "%sroute \"i\" { inside = \"ours\" sni = \"y\" proxy = \"web\" }\nroute \"a\" { %s }\n", BEGIN,
+                 WRONG[i].route);
+        refused(text, 9, WRONG[i].part, WRONG[i].part2);
+    }
+}
+
 static void silence_has_its_own_rows(void **state)
 {
     (void)state;
@@ -315,6 +497,29 @@ static void unreachable_rows_are_refused(void **state)
     covers("listener = {\"public\", \"inner\"}", "listener = {\"inner\"}");
     covers("on-timeout = true", "on-timeout = true listener = {\"inner\"}");
 
+    covers("source = \"10.0.0.0/8\"", "source = {\"10.0.0.0/9\", \"10.128.0.0/9\"} alpn = \"h2\"");
+    covers("destination = {\"*:443\", \"[*]:443\"}", "destination = {\"10.0.0.1:443\", \"[2001:db8::/32]:443\"}");
+    covers("no-sni = true", "no-sni = true no-alpn = true");
+    covers("no-alpn = true", "no-alpn = true ech = true");
+    covers("ech = true", "ech = true sni = \"a.test\"");
+    covers("tls-version = {\"1.2\", \"1.3\"}", "tls-version = \"1.3\" sni = '~x'");
+    covers("sni = '~^a'", "sni = {'~^a', \"A.test\"}");
+    covers("sni = {'~^a', \"*.b.test\"}", "sni = {\"a.test\", \"x.b.test\"}");
+
+    covers_not("source = \"10.0.0.0/8\"", "");
+    covers_not("source = \"10.0.0.0/8\"", "source = {\"10.0.0.0/9\", \"11.0.0.1\"}");
+    covers_not("destination = \"*:443\"", "destination = {\"10.0.0.1:443\", \"[2001:db8::/32]:443\"}");
+    covers_not("destination = \"*:443\"", "destination = \"10.0.0.1\"");
+    covers_not("destination = \"*:443\"", "");
+    covers_not("no-sni = true", "sni = \"a.test\"");
+    covers_not("no-alpn = true", "protocol = \"tls\"");
+    covers_not("ech = true", "alpn = \"h2\"");
+    covers_not("tls-version = \"1.3\"", "tls-version = {\"1.2\", \"1.3\"}");
+    covers_not("tls-version = \"1.3\"", "no-sni = true");
+    covers_not("sni = '~^a'", "sni = '~^a.'");
+    covers_not("sni = '~^[*]'", "sni = \"*.a.test\"");
+    covers_not("sni = \"a.test\"", "sni = '~^a'");
+    covers_not("sni = '~^a'", "alpn = \"h2\"");
     covers_not("protocol = {\"tls\"}", "");
     covers_not("protocol = {\"tls\"}", "protocol = {\"tls\", \"http\"}");
     covers_not("sni = {\"*.a.test\"}", "sni = {\"b.a.test\", \"a.test\"}");
@@ -359,6 +564,11 @@ int main(void)
         cmocka_unit_test(later_rows_wait_for_earlier_ones),
         cmocka_unit_test(half_a_hello_is_tls_without_names),
         cmocka_unit_test(listeners_decide),
+        cmocka_unit_test(places_decide_without_waiting),
+        cmocka_unit_test(hellos_decide),
+        cmocka_unit_test(expressions_decide),
+        cmocka_unit_test(expressions_have_limits),
+        cmocka_unit_test(plaintext_has_its_own_rows),
         cmocka_unit_test(silence_has_its_own_rows),
         cmocka_unit_test(actions_are_checked),
         cmocka_unit_test(conditions_are_checked),

@@ -25,6 +25,16 @@ static const char *const ROUTES[] = {
     "route \"r2\" { alpn = {\"xmpp-client\", \"acme-tls/1\"} proxy = \"u\" }\n"
     "route \"r3\" { sni = {\"*.example.test\"} alpn = {\"h2\"} proxy = \"u\" }\n"
     "route \"r4\" { on-timeout = true proxy = \"u\" }\n",
+    "route \"r1\" { source = \"198.51.100.0/24\" protocol = \"xmpp\" proxy = \"u\" }\n"
+    "route \"r2\" { source = \"192.0.2.0/24\" sni = '~^www\\.' proxy = \"u\" }\n"
+    "route \"r3\" { destination = \"*:443\" no-sni = true tls-version = \"1.3\" proxy = \"u\" }\n"
+    "route \"r4\" { destination = \"*:444\" sni = \"*.example.test\" proxy = \"u\" }\n"
+    "route \"r5\" { source = \"198.51.100.0/24\" sni = \"chat.example.test\" proxy = \"u\" }\n"
+    "route \"r6\" { ech = true no-alpn = true proxy = \"u\" }\n"
+    "route \"r7\" { sni = {\"*.example.test\", \"example.test\"} alpn = \"h2\" proxy = \"u\" }\n"
+    "route \"r8\" { protocol = {\"http\", \"xmpp\"} proxy = \"u\" }\n"
+    "route \"r9\" { tls-version = {\"1.0\", \"1.2\"} no-sni = true proxy = \"u\" }\n"
+    "route \"r10\" { destination = \"*:443\" proxy = \"u\" }\n",
     "route \"r1\" { proxy = \"u\" }\n",
     "route \"r1\" { listener = {\"a\"} protocol = {\"http2\"} proxy = \"u\" }\n"
     "route \"r2\" { protocol = {\"http\", \"ssh\"} proxy = \"u\" }\n"
@@ -127,7 +137,9 @@ static void split_probes(const struct sample *sample)
 static size_t decide(struct route_table *table, struct sight *sight)
 {
     struct route *route = NULL;
-    const struct route_query query = {.listener = "a"};
+    static const struct addr FROM = {.in = {.sin_family = AF_INET, .sin_addr.s_addr = 0x010200c0}}; /* 192.0.2.1 */
+    static const struct addr TO = {.in = {.sin_family = AF_INET, .sin_port = 0xbb01}};              /* 443 */
+    const struct route_query query = {.listener = "a", .source = &FROM, .destination = &TO};
     switch (route_find(table, sight, &query, &route)) {
     case ROUTE_FOUND:
         assert_non_null(route);
