@@ -2,6 +2,7 @@
 
 #include "backend/backend_config.h"
 #include "backend/shard.h"
+#include "backend/terminated.h"
 
 #include <inttypes.h>
 #include <netinet/in.h>
@@ -52,6 +53,8 @@ void admission_take(struct backend *backend, const struct stream_origin *origin)
     static unsigned turn;
     if (backend_is_stopping(backend) || atomic_load(&backend->streams) >= (uint64_t)backend->config->max_connections) {
         counter_add(backend->counters, COUNTER_OVERLOAD, 1);
+        struct terminated *terminated = origin->terminated;
+        terminated_free(&terminated);
         close(origin->fd);
         return;
     }

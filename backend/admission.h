@@ -15,8 +15,8 @@ bool admission_has_room(const struct backend *backend);
 /* admission_name - give the connection an id of our own. */
 void admission_name(struct stream_origin *origin);
 
-/* admission_take - begin a stream on the next shard in turn; takes the descriptor.  Closes it and counts when the
- * server is full or stopping.  Called on shard 0. */
+/* admission_take - begin a stream on the next shard in turn; takes the descriptor, and what was told of TLS.  Closes it
+ * and counts when the server is full or stopping.  Called on shard 0. */
 void admission_take(struct backend *backend, const struct stream_origin *origin);
 
 #endif

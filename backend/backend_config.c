@@ -48,6 +48,7 @@ static int check_sections(const struct option_file *file, char *error, size_t ca
     while ((s = option_next(file, "host", s)) != NULL) {
         hosts++;
         if (check_required(s, "certificate", error, cap) != 0 || check_required(s, "key", error, cap) != 0) return -1;
+        if (option_enum(s, "client-certificate") != 0 && check_required(s, "client-ca", error, cap) != 0) return -1;
     }
     if (hosts == 0)
         return option_error(option_top(file), NULL, error, cap, "expected at least one section host \"DOMAIN\" { … }");
@@ -59,11 +60,11 @@ static int check_sections(const struct option_file *file, char *error, size_t ca
     return 0;
 }
 
-/* Both sockets stand there, and this is the longer name. */
+/* All sockets stand there, and this is the longest name. */
 static int check_run_dir(const struct option_section *top, char *error, size_t cap)
 {
     char why[512];
-    char *path = backend_config_path(option_str(top, "run-dir"), "control.sock", why, sizeof(why));
+    char *path = backend_config_path(option_str(top, "run-dir"), "terminated.sock", why, sizeof(why));
     if (!path) return option_error(top, "run-dir", error, cap, "expected a shorter path: %s", why);
     free(path);
     return 0;

@@ -18,7 +18,13 @@ enum { REFUSALS_MAX = 3 };
 enum stream_state c2s_open(struct stream *stream, struct elem *header)
 {
     const char *text = NULL;
+    enum end_reason reason = END_BAD_HEADER;
     const char *condition = stream_header_check(stream, header, &text);
+    if (!condition && stream->exchange && !sasl_exchange_identify(stream->exchange)) {
+        condition = "not-authorized";
+        text = "a client certificate is required";
+        reason = END_NO_CERTIFICATE;
+    }
     struct buf out = {0};
     stream_header_print(stream, header, &out);
     elem_free(&header);
@@ -39,7 +45,7 @@ enum stream_state c2s_open(struct stream *stream, struct elem *header)
         buf_append_str(&out, "</stream:features>");
     }
     stream_write_buf(stream, &out);
-    return condition ? stream_fail(stream, END_BAD_HEADER, condition, text) : next;
+    return condition ? stream_fail(stream, reason, condition, text) : next;
 }
 
 enum stream_state c2s_misplaced(struct stream *stream, struct elem *elem)

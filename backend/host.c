@@ -6,6 +6,7 @@
 #include "lib/mem.h"
 #include "lib/option.h"
 #include "lib/tls.h"
+#include "lib/tls_ask.h"
 
 #include <ctype.h>
 #include <openssl/x509v3.h>
@@ -142,6 +143,20 @@ static void check_leaf(const struct host *host)
     if (X509_cmp_current_time(X509_get0_notBefore(leaf)) > 0) warn(host, "the certificate is not valid yet");
 }
 
+/* client-certificate: none, optional or required. */
+static int ask_clients(struct host *host, char *error, size_t cap)
+{
+    char why[512];
+    const int ask = option_enum(host->section, "client-certificate");
+    if (ask == 0) return 0;
+    host->asks_certificate = true;
+    host->requires_certificate = ask == 2;
+    const char *path = option_str(host->section, "client-ca");
+    if (tls_ask_client(host->tls, ask == 2 ? TLS_ASK_REQUIRED : TLS_ASK_OPTIONAL, path, why, sizeof(why)) == 0)
+        return 0;
+    return option_error(host->section, "client-ca", error, cap, "%s", why);
+}
+
 int hosts_load_certificates(struct hosts *hosts, char *error, size_t cap)
 {
     char why[512];
@@ -152,6 +167,7 @@ int hosts_load_certificates(struct hosts *hosts, char *error, size_t cap)
         host->tls = tls_server_ctx(option_str(host->section, "certificate"), key, profile, why, sizeof(why));
         if (host->tls) {
             check_leaf(host);
+            if (ask_clients(host, error, cap) != 0) return -1;
             continue;
         }
         const bool of_key = strncmp(why, key, strlen(key)) == 0; /* the text begins with the file at fault */

@@ -5,6 +5,7 @@
 #include "lib/check.h"
 
 #include <openssl/ssl.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct option_file;
@@ -13,7 +14,8 @@ struct option_section;
 struct host {
     const char *domain; /* prepared */
     const struct option_section *section;
-    SSL_CTX *tls; /* NULL before hosts_load_certificates */
+    SSL_CTX *tls;                                /* NULL before hosts_load_certificates */
+    bool asks_certificate, requires_certificate; /* of clients */
 };
 
 struct hosts;

@@ -1,7 +1,7 @@
 #include "backend/inlet.h"
 
 #include "backend/admission.h"
-#include "backend/backend_config.h"
+#include "backend/gateway_socket.h"
 #include "backend/shard.h"
 #include "lib/fdpass.h"
 #include "lib/log.h"
@@ -9,17 +9,12 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <grp.h>
-#include <pwd.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-enum { INLET_MAGIC = 0x696e6c65, GATE_MAGIC = 0x67617465, MESSAGES_PER_TURN = 64, RETRY_MS = 100, BACKLOG = 128 };
+enum { INLET_MAGIC = 0x696e6c65, GATE_MAGIC = 0x67617465, MESSAGES_PER_TURN = 64, RETRY_MS = 100 };
 
 /* One connection from a gateway's worker. */
 struct gate {
@@ -34,9 +29,7 @@ struct gate {
 struct inlet {
     unsigned magic;
     struct backend *backend;
-    char *path;
-    int fd;
-    uid_t gateway_uid; /* may connect; ours when none is configured */
+    struct gateway_socket socket;
     struct event *event;
     struct list gates;
     struct deadline_queue *retry;    /* gates */
@@ -53,26 +46,6 @@ static void gate_free(struct gate *gate)
     close(gate->fd);
     gate->magic = 0;
     free(gate);
-}
-
-static void name_origin(struct stream_origin *origin, const struct pp2 *pp)
-{
-    const struct pp2_tlv *id = pp2_find(pp, PP2_TLV_UNIQUE_ID);
-    size_t len = 0;
-    for (size_t i = 0; id && i < id->len && len < sizeof(origin->id) - 1; i++)
-        if (id->value[i] > ' ' && id->value[i] < 0x7f) origin->id[len++] = (char)id->value[i];
-    origin->id[len] = '\0';
-    if (len == 0) admission_name(origin);
-}
-
-/* The gateway's view of the server name counts for the log only, and only until the handshake has told it. */
-static const char *sni_of(const struct pp2 *pp, char out[256])
-{
-    const struct pp2_tlv *authority = pp2_find(pp, PP2_TLV_AUTHORITY);
-    if (!authority || authority->len > 255) return NULL;
-    memcpy(out, authority->value, authority->len);
-    out[authority->len] = '\0';
-    return out;
 }
 
 /* TLS, unless the client has begun to speak otherwise; a silent one is waited for by the handshake. */
@@ -121,9 +94,11 @@ static void take(struct inlet *inlet, size_t len, int fd)
         return;
     }
     evutil_make_socket_nonblocking(fd);
-    char sni[256];
-    struct stream_origin origin = {.fd = fd, .peer = pp.src, .direct_tls = speaks_tls(fd), .sni = sni_of(&pp, sni)};
-    name_origin(&origin, &pp);
+    /* The gateway's view of the server name counts for the log only, and only until the handshake has told it; what it
+     * says about TLS counts for nothing, since the handshake is ours. */
+    char sni[GATEWAY_SNI_BYTES];
+    struct stream_origin origin = {.fd = fd, .direct_tls = speaks_tls(fd)};
+    gateway_socket_describe(&pp, &origin, sni);
     counter_add(inlet->backend->counters, COUNTER_INLET_MESSAGES, 1);
     admission_take(inlet->backend, &origin);
 }
@@ -179,14 +154,6 @@ static void on_message(evutil_socket_t fd, short what, void *arg)
         if (!read_one(gate)) return;
 }
 
-static bool is_allowed(const struct inlet *inlet, int fd)
-{
-    struct ucred peer;
-    socklen_t len = sizeof(peer);
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0) return false;
-    return peer.uid == 0 || peer.uid == geteuid() || peer.uid == inlet->gateway_uid;
-}
-
 static void on_gateway(evutil_socket_t listener, short what, void *arg)
 {
     (void)what;
@@ -200,7 +167,7 @@ static void on_gateway(evutil_socket_t listener, short what, void *arg)
         deadline_arm(inlet->reaccept, &inlet->accept_retry);
         return;
     }
-    if (!is_allowed(inlet, fd)) {
+    if (!gateway_socket_is_allowed(&inlet->socket, fd)) {
         counter_add(inlet->backend->counters, COUNTER_INLET_STRANGERS, 1);
         log_msg(LOG_LEVEL_WARN, "inlet_stranger", "a user who is not gateway-user connected");
         close(fd);
@@ -223,66 +190,14 @@ static void on_reaccept(struct deadline *deadline, void *arg)
     event_add(inlet->event, NULL);
 }
 
-static bool is_live(const struct sockaddr_un *un)
-{
-    const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    const bool connected = fd >= 0 && connect(fd, (const struct sockaddr *)un, sizeof(*un)) == 0;
-    const bool nobody = !connected && (errno == ENOENT || errno == ECONNREFUSED);
-    if (fd >= 0) close(fd);
-    return !nobody;
-}
-
-static int listen_at(const char *path, char *why, size_t cap)
-{
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
-    memcpy(un.sun_path, path, strlen(path) + 1);
-    if (is_live(&un)) {
-        snprintf(why, cap, "%s: something else is there, such as another backend that listens", path);
-        return -1;
-    }
-    (void)unlink(path);
-    const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    const mode_t before = umask(0177);
-    const bool bound = fd >= 0 && bind(fd, (const struct sockaddr *)&un, sizeof(un)) == 0 && listen(fd, BACKLOG) == 0;
-    umask(before);
-    if (bound) return fd;
-    snprintf(why, cap, "cannot listen on %s: %s", path, strerror(errno));
-    if (fd >= 0) close(fd);
-    return -1;
-}
-
-/* Give the file to those who may use it. */
-static int hand_over(const struct inlet *inlet, const struct backend_config *config, char *why, size_t cap)
-{
-    const struct passwd *user = config->user && geteuid() == 0 ? getpwnam(config->user) : NULL;
-    const uid_t owner = user ? user->pw_uid : (uid_t)-1;
-    const struct passwd *gateway = config->gateway_user ? getpwnam(config->gateway_user) : NULL;
-    const bool shared = gateway && gateway->pw_uid != (user ? user->pw_uid : geteuid());
-    if (chown(inlet->path, owner, shared ? gateway->pw_gid : (gid_t)-1) == 0 &&
-        chmod(inlet->path, shared ? 0660 : 0600) == 0)
-        return 0;
-    snprintf(why, cap, "cannot give %s to %s's group: %s; start as root, or make us a member of it", inlet->path,
-             config->gateway_user ? config->gateway_user : "our user", strerror(errno));
-    return -1;
-}
-
 struct inlet *inlet_open(const struct backend_config *config, char *why, size_t cap)
 {
-    char *path = backend_config_path(config->run_dir, "inlet.sock", why, cap);
-    if (!path) return NULL;
-    const int fd = listen_at(path, why, cap);
-    if (fd < 0) {
-        free(path);
-        return NULL;
-    }
-    const struct passwd *gateway = config->gateway_user ? getpwnam(config->gateway_user) : NULL;
+    struct gateway_socket opened;
+    if (gateway_socket_open(&opened, config, "inlet.sock", SOCK_SEQPACKET, why, cap) != 0) return NULL;
     struct inlet *inlet = MEM_NEW(struct inlet);
     inlet->magic = INLET_MAGIC;
-    inlet->path = path;
-    inlet->fd = fd;
-    inlet->gateway_uid = gateway ? gateway->pw_uid : 0;
+    inlet->socket = opened;
     list_init(&inlet->gates);
-    if (hand_over(inlet, config, why, cap) != 0) inlet_free(&inlet);
     return inlet;
 }
 
@@ -292,7 +207,7 @@ void inlet_start(struct inlet *inlet, struct backend *backend)
     inlet->backend = backend;
     inlet->retry = deadline_queue_new(loop, RETRY_MS, on_retry, inlet);
     inlet->reaccept = deadline_queue_new(loop, RETRY_MS, on_reaccept, inlet);
-    inlet->event = event_new(loop_base(loop), inlet->fd, EV_READ | EV_PERSIST, on_gateway, inlet);
+    inlet->event = event_new(loop_base(loop), inlet->socket.fd, EV_READ | EV_PERSIST, on_gateway, inlet);
     CHECK(inlet->event && event_add(inlet->event, NULL) == 0);
 }
 
@@ -308,9 +223,7 @@ void inlet_free(struct inlet **inlet)
     if (i->event) event_free(i->event);
     deadline_queue_free(&i->retry);
     deadline_queue_free(&i->reaccept);
-    close(i->fd);
-    (void)unlink(i->path);
-    free(i->path);
+    gateway_socket_close(&i->socket);
     i->magic = 0;
     free(i);
 }

@@ -11,7 +11,8 @@ enum { SASL_MAGIC = 0x7361736c, MESSAGE_MAX_BYTES = 4096 };
 
 /* In order of preference. */
 static const struct sasl_mechanism *const MECHANISMS[] = {
-    &SASL_SCRAM_SHA_256_PLUS, &SASL_SCRAM_SHA_1_PLUS, &SASL_SCRAM_SHA_256, &SASL_SCRAM_SHA_1, &SASL_PLAIN,
+    &SASL_EXTERNAL,      &SASL_SCRAM_SHA_256_PLUS, &SASL_SCRAM_SHA_1_PLUS,
+    &SASL_SCRAM_SHA_256, &SASL_SCRAM_SHA_1,        &SASL_PLAIN,
 };
 
 /* Invariant: waiting is true while the store or an offload thread holds a pointer to us, telling counts the calls of fn
@@ -38,7 +39,8 @@ static bool has_binding(const struct sasl_env *env)
 
 static bool offered(const struct sasl_env *env, const struct sasl_mechanism *mechanism)
 {
-    return env->encrypted && (!mechanism->plus || has_binding(env));
+    return env->encrypted && (!mechanism->plus || has_binding(env)) &&
+           (!mechanism->external || env->external_count > 0);
 }
 
 void sasl_each(const struct sasl_env *env, void (*fn)(const char *name, void *arg), void *arg)

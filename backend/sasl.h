@@ -26,6 +26,8 @@ struct sasl_env {
     uint8_t exporter[TLS_EXPORTER_BYTES];
     size_t end_point_len; /* tls-server-end-point; 0: none */
     uint8_t end_point[TLS_END_POINT_MAX_BYTES];
+    char *const *external; /* prepared local parts of the accounts that the client's certificate proves */
+    size_t external_count;
 };
 
 /* sasl_each - the mechanisms to offer for env, in order of preference. */

@@ -1,13 +1,15 @@
 #include "backend/sasl_exchange.h"
 
 #include "backend/c2s.h"
+#include "backend/client_cert.h"
 #include "backend/host.h"
 #include "backend/ns.h"
 #include "backend/sasl.h"
 #include "backend/shard.h"
 #include "backend/stream_log.h"
+#include "backend/stream_tls.h"
+#include "backend/terminated.h"
 #include "lib/base64.h"
-#include "lib/tls.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +22,8 @@ struct sasl_exchange {
     unsigned magic;
     struct stream *stream;
     struct sasl_env env;
-    struct sasl *sasl; /* NULL: no attempt is under way */
+    struct client_cert cert; /* env borrows from it */
+    struct sasl *sasl;       /* NULL: no attempt is under way */
     unsigned failures;
     bool calling, answered, over;
     enum stream_state next;
@@ -30,7 +33,6 @@ struct sasl_exchange *sasl_exchange_new(struct stream *stream)
 {
     struct sasl_exchange *exchange = MEM_NEW(struct sasl_exchange);
     struct backend *backend = stream->shard->backend;
-    SSL *ssl = io_ssl(stream->io);
     exchange->magic = SASL_EXCHANGE_MAGIC;
     exchange->stream = stream;
     exchange->env = (struct sasl_env){
@@ -41,8 +43,8 @@ struct sasl_exchange *sasl_exchange_new(struct stream *stream)
         .secret_len = sizeof(backend->secret),
         .encrypted = true,
     };
-    exchange->env.has_exporter = tls_exporter(ssl, exchange->env.exporter);
-    exchange->env.end_point_len = tls_server_end_point(ssl, exchange->env.end_point);
+    exchange->env.has_exporter = stream_tls_exporter(stream, exchange->env.exporter);
+    exchange->env.end_point_len = stream_tls_end_point(stream, exchange->env.end_point);
     return exchange;
 }
 
@@ -50,6 +52,7 @@ void sasl_exchange_free(struct sasl_exchange **exchange)
 {
     if (!*exchange) return;
     sasl_free(&(*exchange)->sasl);
+    client_cert_clear(&(*exchange)->cert);
     mem_wipe(*exchange, sizeof(**exchange));
     free(*exchange);
     *exchange = NULL;
@@ -58,6 +61,22 @@ void sasl_exchange_free(struct sasl_exchange **exchange)
 void sasl_exchange_give_up(struct sasl_exchange *exchange)
 {
     sasl_free(&exchange->sasl);
+}
+
+bool sasl_exchange_identify(struct sasl_exchange *exchange)
+{
+    struct stream *stream = exchange->stream;
+    const char *why = "the gateway does not trust it";
+    STACK_OF(X509) *chain = stream->host->asks_certificate ? stream_tls_chain(stream) : NULL;
+    client_cert_clear(&exchange->cert);
+    const bool trusted =
+        chain && !stream_tls_is_doubted(stream) && client_cert_read(&exchange->cert, stream->host, chain, &why);
+    if (chain && !trusted) stream_log_certificate(stream, why);
+    sk_X509_pop_free(chain, X509_free);
+    exchange->env.domain = stream->host->domain;
+    exchange->env.external = exchange->cert.locals;
+    exchange->env.external_count = exchange->cert.count;
+    return trusted || !stream->host->requires_certificate;
 }
 
 static void print_mechanism(const char *name, void *arg)
@@ -73,7 +92,6 @@ static void print_binding(const char *type, void *arg)
 void sasl_exchange_features(struct sasl_exchange *exchange, struct buf *out)
 {
     const struct sasl_env *env = &exchange->env;
-    exchange->env.domain = exchange->stream->host->domain;
     buf_append_str(out, "<mechanisms xmlns='" NS_SASL "'>");
     sasl_each(env, print_mechanism, out);
     buf_append_str(out, "</mechanisms>");
@@ -147,6 +165,7 @@ static enum stream_state conclude(struct sasl_exchange *exchange)
     if (exchange->over) sasl_free(&exchange->sasl);
     if (!stream->bare) return next;
     sasl_exchange_free(&stream->exchange);
+    if (stream->terminated) terminated_forget(stream->terminated);
     stream_restart(stream);
     return stream_settle(stream);
 }
@@ -188,7 +207,6 @@ static void start(struct sasl_exchange *exchange, const struct elem *auth, const
     const char *mechanism = elem_get(auth, "mechanism");
     snprintf(stream->mechanism, sizeof(stream->mechanism), "%s", mechanism ? mechanism : "");
     stream->auth_begun_ms = loop_now_ms(stream->shard->loop);
-    exchange->env.domain = stream->host->domain;
     exchange->sasl = sasl_start(&exchange->env, mechanism ? mechanism : "", data, len, on_answer, exchange);
 }
 

@@ -6,14 +6,18 @@
 
 #include "backend/stream.h"
 
-/* sasl_exchange_new - for a stream whose TLS is just up (borrowed): the channel bindings are read now. */
+/* sasl_exchange_new - for a stream behind TLS (borrowed): the channel bindings are read now. */
 struct sasl_exchange *sasl_exchange_new(struct stream *stream);
 void sasl_exchange_free(struct sasl_exchange **exchange);
 
 /* sasl_exchange_give_up - the stream is closing: an attempt under way is not answered any more. */
 void sasl_exchange_give_up(struct sasl_exchange *exchange);
 
-/* sasl_exchange_features - the mechanisms and channel bindings, for stream:features. */
+/* sasl_exchange_identify - the stream's host is known now: find out which of its accounts the client's certificate
+ * proves.  false: the host requires a certificate that it trusts, and there is none. */
+MUSTCHECK bool sasl_exchange_identify(struct sasl_exchange *exchange);
+
+/* sasl_exchange_features - the mechanisms and channel bindings, for stream:features; after sasl_exchange_identify. */
 void sasl_exchange_features(struct sasl_exchange *exchange, struct buf *out);
 
 /* sasl_exchange_step - a step of the table in stream.c: takes the element, returns what comes next. */

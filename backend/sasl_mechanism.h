@@ -12,8 +12,9 @@
 
 struct sasl_mechanism {
     const char *name;
-    int hash;  /* STORE_HASH_* */
-    bool plus; /* binds to the TLS channel: offered only when there is a binding */
+    int hash;      /* STORE_HASH_* */
+    bool plus;     /* binds to the TLS channel: offered only when there is a binding */
+    bool external; /* by the client's certificate: offered only when it proves an account */
     size_t state_bytes;
     /* A message of the client, text of len bytes with a NUL behind it.  Answers now or later, exactly once. */
     void (*message)(struct sasl *sasl, const char *text, size_t len);
@@ -23,7 +24,7 @@ struct sasl_mechanism {
 
 /* Rows of the table in sasl.c. */
 extern const struct sasl_mechanism SASL_SCRAM_SHA_256_PLUS, SASL_SCRAM_SHA_1_PLUS, SASL_SCRAM_SHA_256, SASL_SCRAM_SHA_1;
-extern const struct sasl_mechanism SASL_PLAIN;
+extern const struct sasl_mechanism SASL_EXTERNAL, SASL_PLAIN;
 
 void *sasl_state(struct sasl *sasl); /* zeroed at the start */
 const struct sasl_env *sasl_env(const struct sasl *sasl);

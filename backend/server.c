@@ -5,6 +5,7 @@
 #include "backend/inlet.h"
 #include "backend/server_state.h"
 #include "backend/shard.h"
+#include "backend/terminated_listen.h"
 #include "lib/log.h"
 #include "lib/proc.h"
 #include "lib/sandbox.h"
@@ -20,11 +21,12 @@
 #include <time.h>
 #include <unistd.h>
 
-/* listeners, inlet: NULL when the server runs for one command only. */
+/* listeners, inlet, terminated: NULL when the server runs for one command only. */
 struct server {
     struct backend backend;
     struct c2s_listen *listeners;
     struct inlet *inlet;
+    struct terminated_listen *terminated;
     struct control *control;
     char why[512];
 };
@@ -90,6 +92,7 @@ static void on_stop_signal(int signo, void *arg)
     proc_notify("STOPPING=1");
     c2s_listen_free(&server->listeners);
     inlet_free(&server->inlet);
+    terminated_listen_free(&server->terminated);
     control_free(&server->control);
     shards_stop(&server->backend);
 }
@@ -128,6 +131,8 @@ static int start_privileged(struct server *server)
     if (!server->listeners) return -1;
     server->inlet = inlet_open(config, server->why, sizeof(server->why));
     if (!server->inlet) return -1;
+    server->terminated = terminated_listen_open(config, server->why, sizeof(server->why));
+    if (!server->terminated) return -1;
     return proc_drop_privileges(config->user, config->group, server->why, sizeof(server->why));
 }
 
@@ -152,6 +157,7 @@ static int start(struct server *server)
     loop_on_signal(loop, SIGHUP, on_reload, NULL);
     c2s_listen_start(server->listeners, backend);
     inlet_start(server->inlet, backend);
+    terminated_listen_start(server->terminated, backend);
     return 0;
 }
 
@@ -162,6 +168,7 @@ static void tear_down(struct server *server)
     struct backend *backend = &server->backend;
     c2s_listen_free(&server->listeners);
     inlet_free(&server->inlet);
+    terminated_listen_free(&server->terminated);
     control_free(&server->control);
     atomic_store(&backend->stopping, true);
     offload_free(&backend->offload);

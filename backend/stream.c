@@ -9,6 +9,7 @@
 #include "backend/shard.h"
 #include "backend/stream_header.h"
 #include "backend/stream_log.h"
+#include "backend/terminated.h"
 #include "backend/user.h"
 
 #include <openssl/rand.h>
@@ -113,6 +114,7 @@ static void end(struct stream *stream)
     xml_free(&stream->xml);
     buf_free(&stream->held);
     jid_free(&stream->bare);
+    terminated_free(&stream->terminated);
     free(stream->lang);
     free(stream->sni);
     stream->lang = stream->sni = NULL;
@@ -367,6 +369,7 @@ static void on_begin(void *arg)
     stream->begun_ms = loop_now_ms(shard->loop);
     deadline_arm(shard->hurry, &stream->deadline);
     shard_count(shard, COUNTER_STREAMS);
+    if (stream->terminated) stream->exchange = sasl_exchange_new(stream);
     if (stream->state == STREAM_SECURING) io_start_tls(stream->io, hosts_tls(shard->backend->hosts));
     if (shard->stopping) stream_fail(stream, END_SHUTDOWN, "system-shutdown", NULL);
 }
@@ -377,7 +380,9 @@ void stream_begin(struct shard *shard, const struct stream_origin *origin)
     stream->magic = STREAM_MAGIC;
     stream->shard = shard;
     stream->state = origin->direct_tls ? STREAM_SECURING : STREAM_OPENING;
-    stream->host = hosts_by_server_name(shard->backend->hosts, NULL);
+    stream->terminated = origin->terminated;
+    stream->secure = origin->terminated != NULL;
+    stream->host = hosts_by_server_name(shard->backend->hosts, origin->terminated ? origin->sni : NULL);
     stream->fd = origin->fd;
     stream->peer = origin->peer;
     stream->sni = mem_strdup(origin->sni);

@@ -23,6 +23,7 @@ struct host;
 struct sasl_exchange;
 struct session;
 struct shard;
+struct terminated;
 struct user;
 
 enum {
@@ -56,6 +57,7 @@ struct stream_origin {
     struct addr peer;
     char id[STREAM_CONNECTION_ID_BYTES]; /* names the connection in the logs of gateway and backend */
     const char *sni;                     /* what a gateway has seen (borrowed); NULL: nothing */
+    struct terminated *terminated;       /* the gateway has terminated the client's TLS; NULL: it has not */
 };
 
 /* Touched only on its shard; between io_detach and io_attach only by the move.  Invariants: user != NULL from arrival
@@ -74,7 +76,8 @@ struct stream {
     struct buf held;
     struct deadline deadline; /* of auth-timeout; once bound, of idleness or a pause */
     struct loop_deferred deferred;
-    bool header_sent, secure;
+    bool header_sent, secure;       /* secure: the client is behind TLS, ours or the gateway's */
+    struct terminated *terminated;  /* by the gateway; NULL: not by it */
     const struct host *host;        /* by stream header; before it by SNI, or the first one */
     struct sasl_exchange *exchange; /* from TLS to success */
     struct jid *bare;               /* who authenticated */
@@ -91,8 +94,8 @@ struct stream {
     char mechanism[STREAM_MECHANISM_BYTES];
 };
 
-/* stream_begin - begin a stream on a shard (any thread; takes the descriptor).  It is counted in backend->streams
- * already. */
+/* stream_begin - begin a stream on a shard (any thread; takes the descriptor and terminated).  It is counted in
+ * backend->streams already. */
 void stream_begin(struct shard *shard, const struct stream_origin *origin);
 
 /* stream_random_id - an unpredictable id into out (2 * STREAM_ID_BYTES + 1 bytes). */

@@ -4,6 +4,7 @@
 #include "backend/ns.h"
 #include "backend/shard.h"
 #include "backend/stream.h"
+#include "backend/stream_tls.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -40,6 +41,16 @@ static const char *check_host(struct stream *stream, const char *to, const char 
     return NULL;
 }
 
+/* Our own handshakes negotiate nothing else; a gateway's might, and a client that was led here from another protocol
+ * must not be served (the ALPACA attack). */
+static bool speaks_xmpp(const struct stream *stream)
+{
+    static const char name[] = "xmpp-client";
+    size_t len = 0;
+    const char *alpn = stream_tls_alpn(stream, &len);
+    return !alpn || (len == sizeof(name) - 1 && memcmp(alpn, name, len) == 0);
+}
+
 const char *stream_header_check(struct stream *stream, const struct elem *header, const char **text)
 {
     *text = NULL;
@@ -49,6 +60,10 @@ const char *stream_header_check(struct stream *stream, const struct elem *header
     if (content && strcmp(content, NS_CLIENT) != 0 && strcmp(content, NS_STREAM) != 0) {
         *text = "the stanzas' namespace is not jabber:client";
         return "invalid-namespace";
+    }
+    if (!speaks_xmpp(stream)) {
+        *text = "the connection was made for another protocol than xmpp-client";
+        return "policy-violation";
     }
     const char *lang = elem_get_ns(header, NS_XML, "lang");
     free(stream->lang);

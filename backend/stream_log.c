@@ -4,6 +4,7 @@
 #include "backend/session.h"
 #include "backend/shard.h"
 #include "backend/stream.h"
+#include "backend/stream_tls.h"
 #include "lib/log.h"
 
 void stream_log_state(const struct stream *stream, const char *next)
@@ -20,18 +21,18 @@ void stream_log_state(const struct stream *stream, const char *next)
 
 static void who(struct log_line *line, const struct stream *stream)
 {
-    const unsigned char *alpn = NULL;
-    unsigned alpn_len = 0;
-    SSL *ssl = stream->secure ? io_ssl(stream->io) : NULL;
-    if (ssl) SSL_get0_alpn_selected(ssl, &alpn, &alpn_len);
+    size_t alpn_len = 0;
+    const char *alpn = stream_tls_alpn(stream, &alpn_len);
     log_str(line, "conn", stream->id);
     log_addr(line, "peer", &stream->peer);
     log_str(line, "host", stream->host->domain);
     log_str(line, "jid", stream->session ? stream->session->jid->full : stream->bare ? stream->bare->bare : NULL);
     log_str(line, "mech", stream->mechanism[0] ? stream->mechanism : NULL);
-    log_str(line, "tls", ssl ? SSL_get_version(ssl) : NULL);
+    log_str(line, "tls", stream_tls_version(stream));
+    log_str(line, "cipher", stream_tls_cipher(stream));
+    log_str(line, "by", stream->terminated ? "gateway" : NULL);
     log_str(line, "sni", stream->sni);
-    if (alpn_len > 0) log_strn(line, "alpn", (const char *)alpn, alpn_len);
+    if (alpn_len > 0) log_strn(line, "alpn", alpn, alpn_len);
 }
 
 void stream_log_refused(const struct stream *stream, const char *condition)
@@ -39,6 +40,15 @@ void stream_log_refused(const struct stream *stream, const char *condition)
     struct log_line line;
     log_begin(&line, LOG_LEVEL_INFO, "auth_refused");
     log_str(&line, "condition", condition);
+    who(&line, stream);
+    log_end(&line);
+}
+
+void stream_log_certificate(const struct stream *stream, const char *why)
+{
+    struct log_line line;
+    log_begin(&line, LOG_LEVEL_INFO, "certificate_refused");
+    log_str(&line, "why", why);
     who(&line, stream);
     log_end(&line);
 }

@@ -11,6 +11,9 @@ void stream_log_state(const struct stream *stream, const char *next);
  * address. */
 void stream_log_refused(const struct stream *stream, const char *condition);
 
+/* stream_log_certificate - the client gave a certificate that is not trusted, and why. */
+void stream_log_certificate(const struct stream *stream, const char *why);
+
 /* stream_log_bound, stream_log_end - a session has begun; the one line of a stream, at its end. */
 void stream_log_bound(const struct stream *stream);
 void stream_log_end(const struct stream *stream);

@@ -221,12 +221,14 @@ static int choose_by_hello(SSL *ssl, int *alert, void *arg)
         *alert = SSL_AD_UNRECOGNIZED_NAME;
         return SSL_CLIENT_HELLO_ERROR;
     }
-    /* SSL_set_SSL_CTX changes the certificate and the callbacks only; the profile is carried over here. */
+    /* SSL_set_SSL_CTX changes the certificate and the callbacks only; the profile, and whether the client is asked for
+     * a certificate, are carried over here. */
     if (!SSL_set_ex_data(ssl, alpn_index, (void *)(uintptr_t)choice.alpn) || !SSL_set_SSL_CTX(ssl, choice.ctx) ||
         !SSL_set_min_proto_version(ssl, (int)SSL_CTX_get_min_proto_version(choice.ctx))) {
         *alert = SSL_AD_INTERNAL_ERROR;
         return SSL_CLIENT_HELLO_ERROR;
     }
+    SSL_set_verify(ssl, SSL_CTX_get_verify_mode(choice.ctx), NULL);
     return SSL_CLIENT_HELLO_SUCCESS;
 }
 

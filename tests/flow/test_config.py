@@ -37,6 +37,9 @@ BACKEND = [
     ("listener \"a\" { address = \"*:1\" }\nlistener \"b\" { address = {\"*:2\", \"127.0.0.1:1\"} }\n" + HOST, 2,
      ["127.0.0.1:1", "*:1", "listener \"a\""]),
     ("listener \"a\" { address = \"unix:/x\" }\n" + HOST, 1, ["address", "Unix"]),
+    ("host \"example.test\" { certificate = \"no-certificate.pem\" key = \"no-key.pem\" client-certificate = optional }\n", 1,
+     ["client-ca", "required"]),
+    (HOST[:-2] + "client-certificate = maybe }\n", 1, ["client-certificate", "none", "required"]),
     ("run-dir = \"/" + 95 * "r" + "\"\n" + HOST, 1, ["run-dir", "shorter"]),
     ("shards = 1\n", None, ["host", "expected"]),
     ("host \"a b\" { certificate = \"x\" key = \"y\" }\n", 1, ["a b", "expected", "domain"]),
@@ -106,6 +109,7 @@ def test_the_examples_pass_the_check_and_fit_together(own_site, change):
         text = text.replace('user = "postern"', site.place.user_line().strip())
         text = text.replace("/etc/postern/example.com.pem", str(site.cert))
         text = text.replace("/etc/postern/example.com.key", str(site.key))
+        text = text.replace("/etc/postern/client-ca.pem", str(site.cert))
         done = run(f"postern-{name}", "-t", "-c", site.place.write(f"{name}-example.conf", text))
         assert done.returncode == 0, done.stderr
     run_dir = run("postern-backend", "-c", site.place.path / "backend-example.conf", "--print", "run-dir").stdout.strip()

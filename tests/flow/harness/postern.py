@@ -61,7 +61,7 @@ class Gateway(Server):
 class Backend(Server):
     def __init__(self, place, text, name="backend"):
         self.run_dir, self.state_dir = place.folder(f"{name}-run"), place.folder(f"{name}-state")
-        self.inlet = self.run_dir / "inlet.sock"
+        self.inlet, self.terminated = self.run_dir / "inlet.sock", self.run_dir / "terminated.sock"
         common = f'run-dir = "{self.run_dir}"\nstate-dir = "{self.state_dir}"\n{place.user_line()}'
         if USER:
             common += f'gateway-user = "{USER}"\n'

@@ -37,7 +37,10 @@ class AuthenticationFailed(Exception):
 
 class RawClient:
     def __init__(self, host, port, source=None):
-        self.tcp = socket.create_connection((host, port), timeout=PATIENCE_S, source_address=source)
+        self._begin(socket.create_connection((host, port), timeout=PATIENCE_S, source_address=source))
+
+    def _begin(self, connection):
+        self.tcp = connection
         self.tcp.setblocking(False)
         self.tls = None
         self.parser = None
@@ -58,7 +61,9 @@ class RawClient:
         left = end - time.monotonic()
         if left <= 0:
             raise TimeoutError("the server says nothing")
-        select.select([self.tcp], [self.tcp] if write else [], [], left)
+        poll = select.poll()  # unlike select(), for any number of descriptors
+        poll.register(self.tcp, select.POLLIN | (select.POLLOUT if write else 0))
+        poll.poll(left * 1000)
 
     def _send_bytes(self, data):
         end = time.monotonic() + PATIENCE_S
@@ -86,13 +91,17 @@ class RawClient:
                 raise Closed("end of file")
             return data
 
-    def start_tls(self, sni=None, alpn=(), version=None, options=0):
-        """The TLS handshake; version is SSL.TLS1_2_VERSION or so.  Certificates are not checked here."""
+    def start_tls(self, sni=None, alpn=(), version=None, options=0, certificate=None):
+        """The TLS handshake; version is SSL.TLS1_2_VERSION or so, certificate our own: (chain file, key file).  The
+        server's is not checked here."""
         context = SSL.Context(SSL.TLS_CLIENT_METHOD)
         if version:
             context.set_min_proto_version(version)
             context.set_max_proto_version(version)
         context.set_options(options)
+        if certificate:
+            context.use_certificate_chain_file(str(certificate[0]))
+            context.use_privatekey_file(str(certificate[1]))
         if alpn:
             context.set_alpn_protos([name.encode() for name in alpn])
         self.tls = SSL.Connection(context, None)
@@ -150,16 +159,24 @@ class RawClient:
 
     # Streams
 
-    def open(self, domain):
-        """Open (or restart) a stream; returns its features."""
+    def _new_parser(self):
         self.parser = ElementTree.XMLPullParser(("start", "end"))
         self.depth, self.elements, self.header = 0, [], None
+
+    def open(self, domain):
+        """Open (or restart) a stream; returns its features."""
+        self._new_parser()
         self.domain = domain
         self.send(f"<?xml version='1.0'?><stream:stream to='{domain}' version='1.0' xmlns='jabber:client' "
                   "xmlns:stream='http://etherx.jabber.org/streams'>")
         features = self.next()
         assert features.tag == STREAM + "features", features.tag
         return features
+
+    def next_after_header(self):
+        """The first element of a stream that was not opened by open(), whose header is passed over."""
+        self._new_parser()
+        return self.next()
 
     def _parse(self, data):
         self.parser.feed(data)
@@ -204,7 +221,10 @@ class RawClient:
 
     def authenticate(self, user, password, mechanism, binding=None, binding_data=None, gs2_flag=None):
         """SASL; binding names the channel binding of a -PLUS mechanism (binding_data replaces the true one, gs2_flag
-        the "n").  Raises AuthenticationFailed with the condition."""
+        the "n"); for EXTERNAL user is the authorization identity, which may be empty.  Raises AuthenticationFailed with the condition."""
+        if mechanism == "EXTERNAL":
+            self._fail_unless(self._step("auth", user.encode(), mechanism), "success")
+            return
         if mechanism == "PLAIN":
             initial = f"\0{user}\0{password}".encode()
             self._fail_unless(self._step("auth", initial, mechanism), "success")
@@ -262,6 +282,17 @@ class RawClient:
         """Log in on the stream that is open; returns the full JID."""
         self.authenticate(user, password, mechanism, **arguments)
         return self.bind(resource)
+
+
+class TerminatedClient(RawClient):
+    """A client whose TLS a gateway has terminated: we are the gateway."""
+
+    def __init__(self, path, header):
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(PATIENCE_S)
+        connection.connect(str(path))
+        self._begin(connection)
+        self.send(header)
 
 
 def mechanisms(features):

@@ -409,6 +409,58 @@ static void test_plain(void **state)
     expect_failure("not-authorized");
 }
 
+static void external(const char *authzid, size_t len)
+{
+    struct sasl *sasl = start("EXTERNAL", authzid, len);
+    wait_answer();
+    sasl_free(&sasl);
+}
+
+#define EXTERNAL(text) external(text, sizeof(text) - 1)
+
+static void expect_juliet(void)
+{
+    assert_int_equal(answer.status, SASL_SUCCESS);
+    assert_string_equal(answer.local, "juliet");
+    assert_int_equal(answer.len, 0);
+}
+
+static void test_external(void **state)
+{
+    static char juliet[] = "juliet", nobody[] = "nobody";
+    char *const proven[] = {juliet, nobody};
+
+    (void)state;
+    EXTERNAL("");
+    expect_failure("invalid-mechanism");
+    env.external = proven;
+    env.external_count = 1;
+    EXTERNAL("");
+    expect_juliet();
+    EXTERNAL("JULIET@example.test");
+    expect_juliet();
+    EXTERNAL("nobody@example.test");
+    expect_failure("invalid-authzid");
+    env.external_count = 2;
+    EXTERNAL("");
+    expect_failure("invalid-authzid");
+    EXTERNAL("juliet@example.test");
+    expect_juliet();
+    EXTERNAL("nobody@example.test");
+    expect_failure("not-authorized");
+    EXTERNAL("juliet@example.org");
+    expect_failure("invalid-authzid");
+    EXTERNAL("juliet@example.test/x");
+    expect_failure("invalid-authzid");
+    EXTERNAL("example.test");
+    expect_failure("invalid-authzid");
+    EXTERNAL("juliet@example.test\0");
+    expect_failure("malformed-request");
+    env.encrypted = false;
+    EXTERNAL("juliet@example.test");
+    expect_failure("invalid-mechanism");
+}
+
 static void test_no_initial_response(void **state)
 {
     static const char message[] = "\0juliet\0pencil";
@@ -575,6 +627,7 @@ int main(void)
         cmocka_unit_test_setup(test_altered_final_messages, fresh_env),
         cmocka_unit_test_setup(test_escapes_in_names, fresh_env),
         cmocka_unit_test_setup(test_plain, fresh_env),
+        cmocka_unit_test_setup(test_external, fresh_env),
         cmocka_unit_test_setup(test_no_initial_response, fresh_env),
         cmocka_unit_test_setup(test_offers, fresh_env),
         cmocka_unit_test_setup(test_free_while_busy, fresh_env),
