@@ -59,11 +59,11 @@ ssize_t pp2_ssl_encode(const struct pp2_ssl *ssl, uint8_t *out, size_t cap)
         out[1 + i] = (uint8_t)(ssl->verify >> (24 - 8 * i));
     size_t used = PP2_SSL_FIXED_BYTES;
     struct pp2_ssl copy = *ssl;
-    for (uint8_t subtype = PP2_SUBTYPE_SSL_VERSION; subtype <= PP2_SUBTYPE_SSL_KEY_ALG; subtype++) {
-        const struct pp2_text *text = place_of(&copy, subtype);
+    for (unsigned subtype = PP2_SUBTYPE_SSL_VERSION; subtype <= PP2_SUBTYPE_SSL_KEY_ALG; subtype++) {
+        const struct pp2_text *text = place_of(&copy, (uint8_t)subtype);
         if (!text->text) continue;
         if (cap - used < PP2_SSL_SUB_HEADER_BYTES + (size_t)text->len) return -1;
-        out[used] = subtype;
+        out[used] = (uint8_t)subtype;
         out[used + 1] = (uint8_t)(text->len >> 8);
         out[used + 2] = (uint8_t)text->len;
         memcpy(out + used + PP2_SSL_SUB_HEADER_BYTES, text->text, text->len);
