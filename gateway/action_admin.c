@@ -3,6 +3,7 @@
 #include "gateway/admin_page.h"
 #include "gateway/http_head.h"
 #include "gateway/peek.h"
+#include "gateway/probing.h"
 #include "gateway/worker.h"
 #include "lib/mem.h"
 
@@ -18,6 +19,7 @@ static enum conn_state answer(struct conn *conn, const uint8_t *data, size_t len
     memcpy(conn->header, buf_data(&text), conn->header_len);
     buf_free(&text);
     peek_wait_beyond(conn->client.fd, 0);
+    probing_leave(conn);
     conn->reason = CLOSE_ADMIN;
     return CONN_REFUSE;
 }

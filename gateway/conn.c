@@ -5,7 +5,10 @@
 #include "gateway/action_proxy.h"
 #include "gateway/action_queue.h"
 #include "gateway/action_refuse.h"
+#include "gateway/inbound.h"
+#include "gateway/limits.h"
 #include "gateway/peek.h"
+#include "gateway/probing.h"
 #include "gateway/proxy_relay.h"
 #include "gateway/upstream.h"
 #include "gateway/worker.h"
@@ -65,6 +68,7 @@ static struct deadline_queue *half_closed_queue(const struct conn *conn)
 }
 
 static const struct state_row STATES[CONN_STATE_COUNT] = {
+    [CONN_INBOUND] = {"inbound", inbound_step, peek_queue},
     [CONN_PEEK] = {"peek", peek_step, peek_queue},
     [CONN_QUEUE] = {"queue", action_queue_step, wait_queue},
     [CONN_CONNECT] = {"connect", action_proxy_step_connect, connect_queue},
@@ -84,7 +88,12 @@ const char *conn_state_name(enum conn_state state)
 
 char *conn_id(const struct conn *conn, char out[CONN_ID_BYTES])
 {
-    snprintf(out, CONN_ID_BYTES, "%016" PRIx64, conn->id);
+    return conn_id_text(conn->id, out);
+}
+
+char *conn_id_text(uint64_t id, char out[CONN_ID_BYTES])
+{
+    snprintf(out, CONN_ID_BYTES, "%016" PRIx64, id);
     return out;
 }
 
@@ -256,7 +265,7 @@ static void finish(struct conn *conn)
     size_t row = close_reason_row((enum close_reason)conn->reason);
     counter_add(worker->totals, row, 1);
     if (conn->route != NULL) counter_add(worker->route_totals[conn->route->index], row, 1);
-    log_end_of(conn);
+    if (limits_may_log(worker, (enum close_reason)conn->reason)) log_end_of(conn);
 
     /* Bytes that were taken from one side and cannot reach the other: it must not look like an end in order. */
     if (relay_wants_write(&conn->up) || relay_wants_write(&conn->down)) conn->reset = true;
@@ -268,6 +277,8 @@ static void finish(struct conn *conn)
 
     deadline_disarm(&conn->deadline);
     deadline_disarm(&conn->nap);
+    probing_leave(conn);
+    limits_left(conn);
     action_queue_leave(conn);
     conn_wait_done(conn);
     if (conn->upstream != NULL && conn->server != UPSTREAM_NO_SERVER) upstream_release(conn->upstream, conn->server);
@@ -324,6 +335,14 @@ void conn_close(struct conn *conn, enum close_reason reason)
     finish(conn);
 }
 
+static enum conn_state first_state(struct conn *conn)
+{
+    if (conn->listener->admin) return CONN_ADMIN;
+    if (inbound_expects(conn->listener, &conn->peer)) return CONN_INBOUND;
+    limits_came(conn);
+    return CONN_PEEK;
+}
+
 void conn_start(struct worker *worker, const struct listener_config *listener, int fd, const struct addr *peer)
 {
     struct conn *conn = MEM_NEW(struct conn);
@@ -340,11 +359,7 @@ void conn_start(struct worker *worker, const struct listener_config *listener, i
     if (getsockname(fd, (struct sockaddr *)&local, &len) == 0)
         addr_from_sockaddr(&conn->local, (struct sockaddr *)&local, len);
     list_append(&worker->conns, &conn->link);
-    worker->conn_count++;
-    if (worker->conn_count > worker->config->max_connections) {
-        conn_close(conn, CLOSE_OVERLOAD);
-        return;
-    }
-    enter(conn, listener->admin ? CONN_ADMIN : CONN_PEEK);
+    worker_conn_came(worker);
+    enter(conn, first_state(conn));
     conn_drive(conn, CONN_WAKE_ENTER);
 }

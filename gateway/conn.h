@@ -21,6 +21,7 @@ struct listener_config;
 struct upstream;
 
 enum conn_state {
+    CONN_INBOUND,      /* waits for the PROXY header of a trusted peer */
     CONN_PEEK,         /* looks at the first bytes until a route is found */
     CONN_QUEUE,        /* waits for a place at a server of the upstream */
     CONN_CONNECT,      /* connects to one */
@@ -53,22 +54,26 @@ struct conn_side {
 
 /* What only those that wait or try again need. */
 struct conn_wait {
-    struct list link; /* in the queue of the upstream or of the handoff */
+    struct list link; /* in the queue of the upstream or of the handoff, or among those not yet decided */
     struct conn *conn;
     uint64_t tried; /* bits: the upstream's servers that failed it */
 };
 
 /* Invariants: linked in worker->conns until CONN_END; in at most one deadline queue of its state, and in the nap queue
- * in CONN_PEEK and CONN_CONNECT only; route is set from the end of CONN_PEEK on, upstream only for those that
- * are proxied; server is UPSTREAM_NO_SERVER while it holds no place at one, and only together with upstream. */
+ * in CONN_INBOUND, CONN_PEEK and CONN_CONNECT only; route is set from the end of CONN_PEEK on, upstream only for those
+ * that are proxied; server is UPSTREAM_NO_SERVER while it holds no place at one, and only together with upstream. */
 struct conn {
     unsigned magic;
-    uint8_t state;   /* enum conn_state */
-    uint8_t reason;  /* enum close_reason, in CONN_REFUSE and CONN_END */
-    bool reset;      /* end by a reset, not in order */
-    uint8_t looks;   /* that wanted more bytes, in CONN_PEEK; counted until they become rare */
-    uint32_t seen;   /* bytes peeked so far */
-    uint32_t server; /* index of the upstream's server */
+    uint8_t state;      /* enum conn_state */
+    uint8_t reason;     /* enum close_reason, in CONN_REFUSE and CONN_END */
+    bool reset : 1;     /* end by a reset, not in order */
+    bool probing : 1;   /* in the worker's lists of those not yet decided, by wait */
+    bool hurried : 1;   /* decided early: others needed the room */
+    bool counted : 1;   /* with its source */
+    bool undecided : 1; /* and as one that is */
+    uint8_t looks;      /* that wanted more bytes, in CONN_PEEK; counted until they become rare */
+    uint32_t seen;      /* bytes peeked so far */
+    uint32_t server;    /* index of the upstream's server */
     struct worker *worker;
     const struct listener_config *listener;
     struct route *route;
@@ -90,7 +95,7 @@ struct conn {
     struct relay_way up, down; /* from the client, to the client */
 };
 
-/* conn_start - take fd (accepted, non-blocking) and begin to peek; one too many is closed at once. */
+/* conn_start - take fd (accepted, non-blocking, admitted by limits) and begin to peek. */
 void conn_start(struct worker *worker, const struct listener_config *listener, int fd, const struct addr *peer);
 
 /* conn_drive - run steps until one stays; the connection may be gone afterwards (freed at the end of the turn). */
@@ -126,8 +131,9 @@ void conn_rearm(struct conn *conn, int64_t timeout_ms);
 void conn_count(struct conn *conn, enum gateway_counter row, uint64_t n);
 
 enum { CONN_ID_BYTES = 17 };
-/* conn_id - the unique id as 16 hexadecimal digits; returns out. */
+/* conn_id - the unique id as 16 hexadecimal digits; returns out.  conn_id_text - the same of an id. */
 char *conn_id(const struct conn *conn, char out[CONN_ID_BYTES]);
+char *conn_id_text(uint64_t id, char out[CONN_ID_BYTES]);
 
 /* conn_state_name - as it stands in debug logs and lists. */
 const char *conn_state_name(enum conn_state state);

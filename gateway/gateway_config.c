@@ -121,6 +121,14 @@ static int read_routes(struct gateway_config *config, char *error, size_t cap)
     return 0;
 }
 
+/* What depends on other sections. */
+static int finish_listeners(struct gateway_config *config, char *error, size_t cap)
+{
+    for (size_t i = 0; i < config->listener_count; i++)
+        if (listener_config_check(&config->listeners[i], config->file, error, cap) < 0) return -1;
+    return 0;
+}
+
 struct gateway_config *gateway_config_load(const char *path, char *error, size_t cap)
 {
     struct option_file *file = option_load(path, GATEWAY_OPTIONS, GATEWAY_OPTION_COUNT, error, cap);
@@ -130,8 +138,9 @@ struct gateway_config *gateway_config_load(const char *path, char *error, size_t
     read_top(config);
     if (log_config_read(&config->log, file, error, cap) < 0 ||
         check_socket_path(option_top(file), "control-socket", error, cap) < 0 ||
-        read_listeners(config, error, cap) < 0 || read_upstreams(config, error, cap) < 0 ||
-        read_backends(config, error, cap) < 0 || read_routes(config, error, cap) < 0 ||
+        limits_config_read(&config->limits, file, error, cap) < 0 || read_listeners(config, error, cap) < 0 ||
+        read_upstreams(config, error, cap) < 0 || read_backends(config, error, cap) < 0 ||
+        read_routes(config, error, cap) < 0 || finish_listeners(config, error, cap) < 0 ||
         check_user(config, error, cap) < 0)
         gateway_config_free(&config);
     return config;
@@ -148,6 +157,7 @@ void gateway_config_free(struct gateway_config **config)
     free(old->listeners);
     for (size_t i = 0; i < old->upstream_count; i++)
         upstream_config_clear(&old->upstreams[i]);
+    limits_config_clear(&old->limits);
     free(old->upstreams);
     free(old->backends);
     option_file_free(&old->file);

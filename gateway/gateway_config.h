@@ -3,6 +3,7 @@
 #define POSTERN_GATEWAY_GATEWAY_CONFIG_H
 
 #include "gateway/handoff_config.h"
+#include "gateway/limits_config.h"
 #include "gateway/listener_config.h"
 #include "gateway/route.h"
 #include "gateway/upstream_config.h"
@@ -27,6 +28,7 @@ struct gateway_config {
     int64_t idle_timeout_ms;
     int64_t half_closed_timeout_ms;
     int64_t drain_timeout_ms;
+    struct limits_config limits;
     struct log_config log;
     size_t listener_count;
     struct listener_config *listeners;

@@ -3,6 +3,7 @@
 #include "gateway/channel.h"
 #include "gateway/conn.h"
 #include "gateway/master.h"
+#include "gateway/source.h"
 #include "lib/control.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -33,14 +34,25 @@ static void command_stats(struct control_request *request, void *arg)
     control_reply(request, stats);
 }
 
+static json_t *worker_status(const struct master *master, const struct master_worker *worker)
+{
+    json_t *status =
+        json_pack("{s:i, s:b, s:i}", "pid", (int)worker->pid, "ready", worker->ready, "deaths", (int)worker->deaths);
+    const struct source_gauges *gauges = source_table_gauges(master->sources, worker->source_region);
+    if (worker->pid == 0 || gauges == NULL) return status;
+    json_object_set_new(status, "connections", json_integer((json_int_t)atomic_load(&gauges->connections)));
+    json_object_set_new(status, "probing", json_integer((json_int_t)atomic_load(&gauges->probing)));
+    json_object_set_new(status, "probing_bytes", json_integer((json_int_t)atomic_load(&gauges->probing_bytes)));
+    return status;
+}
+
 static void command_status(struct control_request *request, void *arg)
 {
     const struct master *master = arg;
     json_t *workers = json_array();
     for (size_t i = 0; i < master->config->workers; i++) {
         const struct master_worker *worker = &master->workers[i];
-        json_array_append_new(workers, json_pack("{s:i, s:b, s:i}", "pid", (int)worker->pid, "ready", worker->ready,
-                                                 "deaths", (int)worker->deaths));
+        json_array_append_new(workers, worker_status(master, worker));
     }
     json_int_t uptime_s = (loop_now_ms(master->loop) - master->started_ms) / 1000;
     control_reply(request, json_pack("{s:s, s:i, s:I, s:b, s:o}", "version", POSTERN_VERSION, "pid", (int)getpid(),

@@ -43,7 +43,12 @@ static bool accept_one(struct intake *intake)
     struct addr peer;
     addr_from_sockaddr(&peer, (struct sockaddr *)&from, len);
     counter_add(worker->totals, COUNTER_ACCEPTED, 1);
-    conn_start(worker, intake->socket->config, fd, &peer);
+    const struct listener_config *listener = intake->socket->config;
+    enum close_reason why = CLOSE_OVERLOAD;
+    if (limits_admit(worker, listener, &peer, &why))
+        conn_start(worker, listener, fd, &peer);
+    else
+        limits_turn_away(worker, listener, fd, &peer, why);
     return true;
 }
 

@@ -20,7 +20,15 @@ enum {
     HOLDER_BYTES = 64,
 };
 
-static int new_socket(const struct endpoint *at, bool shared)
+/* An address that is not there yet: of a failover pair, or of an interface that comes up later. */
+static bool set_freebind(int fd, sa_family_t family)
+{
+    const int on = 1;
+    if (family == AF_INET6) return setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on)) == 0;
+    return setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on)) == 0;
+}
+
+static int new_socket(const struct listener_config *listener, const struct endpoint *at, bool shared)
 {
     int fd = socket(at->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return -1;
@@ -28,10 +36,13 @@ static int new_socket(const struct endpoint *at, bool shared)
     bool ok = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0;
     if (at->sa.sa_family == AF_INET6) ok = ok && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0;
     if (shared) ok = ok && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0;
+    if (listener->freebind) ok = ok && set_freebind(fd, at->sa.sa_family);
     /* Accepted sockets inherit both.  Without SO_OOBINLINE one urgent byte makes peeking spin: readable, yet no more
      * bytes. */
     ok = ok && setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)) == 0;
     ok = ok && setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0;
+    if (listener->defer_accept_s > 0)
+        ok = ok && setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &listener->defer_accept_s, sizeof(int)) == 0;
     if (!ok || bind(fd, &at->sa, at->len) < 0) {
         int saved = errno;
         close(fd);
@@ -43,10 +54,10 @@ static int new_socket(const struct endpoint *at, bool shared)
 
 /* SO_REUSEPORT would let us silently share a port with another program that sets it, too; without it the kernel
  * tells.  Workers of a gateway that was killed end within moments, so it is asked more than once. */
-static int check_free(const struct endpoint *at)
+static int check_free(const struct listener_config *listener, const struct endpoint *at)
 {
     for (int i = 0; i < IN_USE_RETRIES; i++) {
-        int fd = new_socket(at, false);
+        int fd = new_socket(listener, at, false);
         if (fd >= 0 && listen(fd, 1) == 0) {
             close(fd);
             return 0;
@@ -97,10 +108,10 @@ static int open_address(struct listener_set *set, const struct listener_config *
                         size_t position)
 {
     struct endpoint bound = *at;
-    if (addr_port(&at->ip) != 0 && check_free(at) < 0) return -1;
+    if (addr_port(&at->ip) != 0 && check_free(listener, at) < 0) return -1;
     for (size_t w = 0; w < set->worker_count; w++) {
         struct listener_socket *socket = &set->sockets[w * set->per_worker + position];
-        socket->fd = new_socket(&bound, true);
+        socket->fd = new_socket(listener, &bound, true);
         if (socket->fd >= 0) keepalive_set(socket->fd, &listener->keepalive);
         if (socket->fd < 0 || listen(socket->fd, listener->backlog) < 0) return -1;
         /* Port 0 is the kernel's choice for the first, and then the same for all. */

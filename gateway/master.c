@@ -4,6 +4,7 @@
 #include "gateway/close_reason.h"
 #include "gateway/gateway_control.h"
 #include "gateway/listener.h"
+#include "gateway/source.h"
 #include "gateway/upstream_state.h"
 #include "gateway/worker.h"
 #include "lib/control.h"
@@ -111,6 +112,7 @@ static void bury(struct master_worker *worker, int status)
     if (!master->stopping) log_death(worker, status);
     channel_free(&worker->channel);
     upstream_state_bury(master->upstreams, worker->index);
+    source_table_clear_worker(master->sources, worker->source_region);
     worker->pid = 0;
     worker->ready = false;
     if (!master->stopping) {
@@ -214,6 +216,7 @@ static void master_free(struct master **master)
     listener_set_free(&old->listeners);
     if (old->counters != NULL) counters_free(&old->counters);
     upstream_state_free(&old->upstreams);
+    source_table_free(&old->sources);
     free(old->workers);
     if (old->lock_fd >= 0) close(old->lock_fd);
     old->magic = 0;
@@ -229,11 +232,14 @@ static int run_child(struct master *m, const struct master_worker *worker, int c
         .counters = m->counters,
         .upstreams = m->upstreams,
         .listeners = m->listeners,
+        .sources = m->sources,
+        .source_region = worker->source_region,
         .channel = channel,
     };
     listener_keep_only(m->listeners, worker->index);
     m->counters = NULL;
     m->upstreams = NULL;
+    m->sources = NULL;
     m->listeners = NULL;
     /* The epoll descriptor is shared with the master: events must not be taken out of that one. */
     CHECK(event_reinit(loop_base(m->loop)) == 0);
@@ -246,6 +252,7 @@ static int run_child(struct master *m, const struct master_worker *worker, int c
     listener_set_free(&start.listeners);
     counters_free(&start.counters);
     upstream_state_free(&start.upstreams);
+    source_table_free(&start.sources);
     CHECK(status >= 0); /* negative means: still the master */
     return status;
 }
@@ -260,6 +267,7 @@ static int start_worker(struct master *master, struct master_worker *worker)
         set_timer(worker->restart, RESTART_MAX_MS);
         return -1;
     }
+    worker->source_region = source_table_take_region(master->sources);
     /* A signal between the fork and the child's own handlers would be told to the master's loop. */
     sigset_t all, mask;
     sigfillset(&all);
@@ -275,6 +283,7 @@ static int start_worker(struct master *master, struct master_worker *worker)
     if (pid < 0) {
         log_msg(LOG_LEVEL_ERROR, "worker_failed", "fork: %s", strerror(saved));
         close(pair[0]);
+        source_table_clear_worker(master->sources, worker->source_region);
         set_timer(worker->restart, RESTART_MAX_MS);
         return -1;
     }
@@ -332,6 +341,7 @@ static int master_open(struct master *master, char *why, size_t cap)
     if (master->listeners == NULL) return -1;
     make_counters(master);
     master->upstreams = upstream_state_new(config->upstreams, config->upstream_count, config->workers);
+    master->sources = source_table_new(config->workers, config->max_connections);
     watch_signals(master);
     make_workers(master);
     master->hard_stop = evtimer_new(loop_base(master->loop), on_hard_stop, master);

@@ -17,11 +17,13 @@ struct event;
 struct listener_set;
 struct upstream_state;
 struct master;
+struct source_table;
 
 /* One worker's place; the process in it may be replaced. */
 struct master_worker {
     struct master *master;
     size_t index;
+    int source_region;       /* of the process, in sources */
     pid_t pid;               /* 0: none */
     struct channel *channel; /* NULL: none */
     bool ready;              /* it accepts connections */
@@ -37,6 +39,7 @@ struct master {
     struct loop *loop;
     struct counters *counters;
     struct upstream_state *upstreams;
+    struct source_table *sources;
     struct listener_set *listeners;
     struct control *control; /* NULL: none */
     struct master_worker *workers;

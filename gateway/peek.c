@@ -3,7 +3,10 @@
 #include "gateway/action_handoff.h"
 #include "gateway/action_proxy.h"
 #include "gateway/action_refuse.h"
+#include "gateway/inbound.h"
+#include "gateway/limits.h"
 #include "gateway/probe_rows.h"
+#include "gateway/probing.h"
 #include "gateway/worker.h"
 
 #include <errno.h>
@@ -76,14 +79,31 @@ static void nap(struct conn *conn)
 
 void peek_wait(struct conn *conn, size_t seen)
 {
-    conn->seen = (uint32_t)seen;
-    peek_wait_beyond(conn->client.fd, conn->seen);
+    probing_wait(conn, seen);
+    peek_wait_beyond(conn->client.fd, seen);
     if (conn->looks == EAGER_LOOKS) {
         nap(conn);
     } else {
         conn->looks++;
         conn_watch_client(conn, EV_READ);
     }
+}
+
+void peek_again(struct conn *conn, unsigned wake, size_t len)
+{
+    probing_wait(conn, len);
+    /* Woken without growth: the kernel is short of memory and would wake us again at once, so pause. */
+    if ((wake & CONN_WAKE_CLIENT_READ) && len > 0)
+        nap(conn);
+    else
+        conn_watch_client(conn, EV_READ);
+}
+
+static enum conn_state no_route(struct conn *conn, const struct sight *sight)
+{
+    conn_discard(conn);
+    if (conn->hurried) return conn_ends(conn, CLOSE_PROBING_HURRIED);
+    return conn_ends(conn, sight->len == 0 ? CLOSE_PEEK_TIMEOUT : CLOSE_NO_ROUTE);
 }
 
 static enum conn_state decide(struct conn *conn, struct sight *sight)
@@ -98,13 +118,12 @@ static enum conn_state decide(struct conn *conn, struct sight *sight)
         peek_wait(conn, sight->len);
         return CONN_PEEK;
     }
+    probing_leave(conn);
+    limits_decided(conn);
     conn->protocol = protocol_of(sight);
     conn_remember(conn, sight);
     if (conn->seen > 0) peek_wait_beyond(conn->client.fd, 0);
-    if (verdict == ROUTE_NONE) {
-        conn_discard(conn);
-        return conn_ends(conn, sight->len == 0 ? CLOSE_PEEK_TIMEOUT : CLOSE_NO_ROUTE);
-    }
+    if (verdict == ROUTE_NONE) return no_route(conn, sight);
     conn_watch_client(conn, 0);
     conn->route = route;
     conn_count(conn, COUNTER_ROUTED, 1);
@@ -121,11 +140,7 @@ enum conn_state peek_step(struct conn *conn, unsigned wake)
     if (look == PEEK_BROKEN) return conn_resets(conn, CLOSE_CLIENT_RESET);
     if (look == PEEK_ENDED && len == 0) return conn_ends(conn, CLOSE_PEEK_EOF);
     if (look == PEEK_SAME && !deadline) {
-        /* Woken without growth: the kernel is short of memory and would wake us again at once, so pause. */
-        if ((wake & CONN_WAKE_CLIENT_READ) && len > 0)
-            nap(conn);
-        else
-            conn_watch_client(conn, EV_READ);
+        peek_again(conn, wake, len);
         return CONN_PEEK;
     }
     struct sight sight = {
@@ -133,5 +148,14 @@ enum conn_state peek_step(struct conn *conn, unsigned wake)
         .len = len,
         .final = deadline || look == PEEK_ENDED || len >= cap,
     };
+    switch (inbound_look(conn->listener, &sight)) {
+    case PROBE_MATCH:
+        return conn_resets(conn, CLOSE_HEADER_REFUSED);
+    case PROBE_MORE:
+        peek_wait(conn, len);
+        return CONN_PEEK;
+    case PROBE_NO:
+        break;
+    }
     return decide(conn, &sight);
 }

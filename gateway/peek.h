@@ -23,6 +23,9 @@ void peek_wait_beyond(int fd, size_t seen);
 /* peek_wait - the first seen bytes do not suffice: wait for more, at once or, for who drips, with pauses. */
 void peek_wait(struct conn *conn, size_t seen);
 
+/* peek_again - nothing new is there after a wake-up, of the len bytes: wait on. */
+void peek_again(struct conn *conn, unsigned wake, size_t len);
+
 /* peek_step - the step of CONN_PEEK. */
 enum conn_state peek_step(struct conn *conn, unsigned wake);
 

@@ -66,10 +66,22 @@ void worker_drain(struct worker *worker)
         evtimer_add(worker->drain_timer, &timeout);
 }
 
+static void note_connections(struct worker *worker)
+{
+    atomic_store_explicit(&worker->limits.sources.gauges->connections, worker->conn_count, memory_order_relaxed);
+}
+
+void worker_conn_came(struct worker *worker)
+{
+    worker->conn_count++;
+    note_connections(worker);
+}
+
 void worker_conn_gone(struct worker *worker)
 {
     CHECK(worker->conn_count > 0);
     worker->conn_count--;
+    note_connections(worker);
     if (worker->draining && worker->conn_count == 0) loop_stop(worker->loop);
 }
 
@@ -160,6 +172,8 @@ static void worker_open(struct worker *worker, const struct worker_start *start)
     worker->next_id = first_id();
     worker->peek_buffer = mem_alloc(start->config->peek_limit_bytes);
     list_init(&worker->conns);
+    limits_open(worker, start->sources, start->source_region);
+    probing_open(worker);
     relay_shared_init(&worker->relay);
     open_queues(worker, start->upstreams);
     open_routes(worker, start->counters);
@@ -190,6 +204,8 @@ static void worker_close(struct worker *worker)
         upstream_close(&worker->upstreams[i]);
     for (size_t i = 0; i < config->backend_count; i++)
         action_handoff_close(&worker->handoffs[i]);
+    probing_close(worker);
+    limits_close(worker);
     deadline_queue_free(&worker->peek_queue);
     deadline_queue_free(&worker->nap_queue);
     deadline_queue_free(&worker->idle_queue);

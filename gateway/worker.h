@@ -4,6 +4,8 @@
 
 #include "gateway/close_reason.h"
 #include "gateway/gateway_config.h"
+#include "gateway/limits.h"
+#include "gateway/probing.h"
 #include "gateway/relay.h"
 #include "lib/counter.h"
 #include "lib/loop.h"
@@ -34,6 +36,8 @@ struct worker {
     size_t intake_count;
     struct list conns;
     size_t conn_count;
+    struct limits limits;
+    struct probing probing;
     uint64_t next_id;
     uint8_t *peek_buffer; /* peek-limit bytes */
     struct relay_shared relay;
@@ -49,13 +53,16 @@ struct worker_start {
     struct counters *counters; /* every block was made before */
     struct upstream_state *upstreams;
     struct listener_set *listeners;
-    int channel; /* taken */
+    struct source_table *sources;
+    int source_region; /* of this worker in sources */
+    int channel;       /* taken */
 };
 
 /* worker_main - run a worker in this process until it has ended.  Returns its exit status. */
 int worker_main(const struct worker_start *start);
 
-/* worker_conn_gone - for conn: one connection less; a draining worker ends with the last. */
+/* worker_conn_came, worker_conn_gone - for conn: one connection more, or less; a draining worker ends with the last. */
+void worker_conn_came(struct worker *worker);
 void worker_conn_gone(struct worker *worker);
 
 /* worker_drain - stop accepting, end when the last connection has, or at drain-timeout. */

@@ -1,11 +1,11 @@
 #include "lib/pp2.h"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
 enum {
-    PP2_SIGNATURE_BYTES = 12,
     PP2_VERSION = 0x20, /* the high half of byte 13; the low half is the command */
     PP2_LOCAL = 0x0,
     PP2_PROXY = 0x1,
@@ -19,8 +19,6 @@ enum {
     PP2_TLV_HEADER_BYTES = 3,
     PP2_CRC32C_BYTES = 4,
 };
-
-static const uint8_t pp2_signature[PP2_SIGNATURE_BYTES] = "\r\n\r\n\0\r\nQUIT\n";
 
 static unsigned pp2_get16(const uint8_t *p)
 {
@@ -94,7 +92,7 @@ static int pp2_decode_fixed(const uint8_t *buf, size_t len, size_t *need, const 
 {
     size_t seen = len < PP2_SIGNATURE_BYTES ? len : PP2_SIGNATURE_BYTES;
     *need = 0;
-    if (seen && memcmp(buf, pp2_signature, seen) != 0) return pp2_fail(why, "no PROXY version 2 signature");
+    if (seen && memcmp(buf, PP2_SIGNATURE, seen) != 0) return pp2_fail(why, "no PROXY version 2 signature");
     if (len <= 12) return 0;
     if ((buf[12] & 0xf0) != PP2_VERSION) return pp2_fail(why, "version is not 2");
     if ((buf[12] & 0x0f) > PP2_PROXY) return pp2_fail(why, "unknown command");
@@ -215,7 +213,7 @@ ssize_t pp2_encode(const struct pp2 *pp, uint8_t *out, size_t cap)
     for (size_t i = 0; i < pp->tlv_count; i++)
         rest += PP2_TLV_HEADER_BYTES + (size_t)pp->tlvs[i].len;
     if (rest > UINT16_MAX || cap < PP2_HEADER_BYTES + rest) return -1;
-    memcpy(out, pp2_signature, PP2_SIGNATURE_BYTES);
+    memcpy(out, PP2_SIGNATURE, PP2_SIGNATURE_BYTES);
     out[12] = PP2_VERSION | (pp->local ? PP2_LOCAL : PP2_PROXY);
     out[13] = family;
     pp2_put16(out + 14, rest);
@@ -249,4 +247,79 @@ size_t pp1_encode(const struct pp2 *pp, char *out)
     }
     return (size_t)snprintf(out, PP1_MAX_BYTES, "PROXY TCP%c %s %s %u %u\r\n", family == PP2_TCP4 ? '4' : '6', src, dst,
                             (unsigned)addr_port(&pp->src), (unsigned)addr_port(&pp->dst));
+}
+
+/* Cut the next word off a line of words with one space between each; NULL when there is none. */
+static char *pp1_word(char **rest)
+{
+    char *word = *rest;
+    if (!word) return NULL;
+    char *space = strchr(word, ' ');
+    *rest = space ? space + 1 : NULL;
+    if (space) *space = '\0';
+    return word;
+}
+
+/* Decimal without leading zeros.  Returns -1 for anything else. */
+static int pp1_port(const char *word, in_port_t *out)
+{
+    unsigned port = 0;
+    size_t len = word ? strlen(word) : 0;
+    if (len == 0 || len > 5 || strspn(word, "0123456789") != len || (word[0] == '0' && len > 1)) return -1;
+    for (; *word; word++)
+        port = port * 10 + (unsigned)(*word - '0');
+    if (port > 65535) return -1;
+    *out = htons((uint16_t)port);
+    return 0;
+}
+
+static int pp1_address(const char *host, const char *port, sa_family_t family, struct addr *out)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+    if (!host) return -1;
+    if (family == AF_INET) {
+        if (inet_pton(AF_INET, host, &in.sin_addr) != 1 || pp1_port(port, &in.sin_port) != 0) return -1;
+        addr_from_sockaddr(out, (struct sockaddr *)&in, sizeof(in));
+    } else {
+        if (inet_pton(AF_INET6, host, &in6.sin6_addr) != 1 || pp1_port(port, &in6.sin6_port) != 0) return -1;
+        addr_from_sockaddr(out, (struct sockaddr *)&in6, sizeof(in6));
+    }
+    return 0;
+}
+
+/* The line behind the signature, without its end. */
+static int pp1_decode_words(char *line, struct pp2 *out, const char **why)
+{
+    char *rest = line;
+    const char *protocol = pp1_word(&rest);
+    if (strcmp(protocol, "UNKNOWN") == 0) return 0; /* whatever else it says is to be ignored */
+    sa_family_t family = strcmp(protocol, "TCP4") == 0 ? AF_INET : AF_INET6;
+    if (family == AF_INET6 && strcmp(protocol, "TCP6") != 0) return pp2_fail(why, "neither TCP4, TCP6 nor UNKNOWN");
+    const char *src = pp1_word(&rest), *dst = pp1_word(&rest), *sport = pp1_word(&rest), *dport = pp1_word(&rest);
+    if (rest || pp1_address(src, sport, family, &out->src) != 0 || pp1_address(dst, dport, family, &out->dst) != 0)
+        return pp2_fail(why, "not two addresses and two ports of that family");
+    return 0;
+}
+
+ssize_t pp1_decode(const uint8_t *buf, size_t len, struct pp2 *out, const char **why)
+{
+    enum { SIGNATURE_BYTES = sizeof(PP1_SIGNATURE) - 1 };
+    char line[PP1_MAX_BYTES];
+    size_t seen = len < SIGNATURE_BYTES ? len : SIGNATURE_BYTES, max = PP1_MAX_BYTES - 1;
+    memset(out, 0, sizeof(*out));
+    if (seen && memcmp(buf, PP1_SIGNATURE, seen) != 0) return pp2_fail(why, "no PROXY version 1 signature");
+    const uint8_t *cr = len ? memchr(buf, '\r', len < max ? len : max) : NULL;
+    size_t end = cr ? (size_t)(cr - buf) : len;
+    if (end + 2 > max) return pp2_fail(why, "longer than 107 bytes");
+    if (!cr || end + 1 == len) return 0;
+    if (buf[end + 1] != '\n') return pp2_fail(why, "a carriage return without a line feed");
+    if (memchr(buf, '\0', end)) return pp2_fail(why, "a NUL in the line");
+    memcpy(line, buf + SIGNATURE_BYTES, end - SIGNATURE_BYTES);
+    line[end - SIGNATURE_BYTES] = '\0';
+    if (pp1_decode_words(line, out, why) != 0) {
+        memset(out, 0, sizeof(*out));
+        return -1;
+    }
+    return (ssize_t)(end + 2);
 }

@@ -13,7 +13,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* How the headers begin; neither can begin a TLS record, an HTTP request line or an XMPP stream. */
+#define PP1_SIGNATURE "PROXY "
+#define PP2_SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
+
 enum {
+    PP2_SIGNATURE_BYTES = 12,
     PP2_HEADER_BYTES = 16,
     PP2_MAX_BYTES = 16 + 65535,
     PP1_MAX_BYTES = 108, /* 107 and a NUL */
@@ -63,6 +68,11 @@ const struct pp2_tlv *pp2_find(const struct pp2 *pp, uint8_t type);
  * 65,535 bytes.  Addresses of different families are both written as IPv6 (IPv4-mapped); when either is unknown,
  * neither is written.  A CRC32C TLV of 4 bytes is given the right value. */
 MUSTCHECK ssize_t pp2_encode(const struct pp2 *pp, uint8_t *out, size_t cap);
+
+/* pp1_decode - read a version 1 line at the start of buf, strictly as section 2.1 says.
+ * Returns its length in bytes with CR and LF, 0 if more bytes are needed (never if len >= PP1_MAX_BYTES - 1), -1 if it
+ * is malformed (*why says how).  The addresses of an UNKNOWN line are unknown. */
+MUSTCHECK ssize_t pp1_decode(const uint8_t *buf, size_t len, struct pp2 *out, const char **why);
 
 /* pp1_encode - write a version 1 line, "PROXY TCP4 src dst sport dport\r\n" or "PROXY UNKNOWN\r\n", with
  * the addresses as pp2_encode chooses them, and a NUL.  Returns its length in bytes without the NUL; out has at least

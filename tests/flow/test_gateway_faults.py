@@ -15,7 +15,7 @@ from harness.place import Place
 from harness.ports import reserve_port
 from harness.postern import Gateway, run
 from harness.process import BIN
-from harness.tcp import client_hello, connect, local_address, read_exactly, read_to_end
+from harness.tcp import client_hello, connect, local_address, read_exactly, read_to_end, turned_away
 from harness.wait import PATIENCE_S, wait_until
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -189,11 +189,8 @@ def test_a_reset_is_passed_on_as_a_reset(front, broken, half_closed):
 def test_one_connection_too_many_is_closed(front):
     one = front(extra="max-connections = 5")
     held = [one.pair() for _ in range(5)]
-    with connect(one.port) as refused:
-        address = local_address(refused)
-        assert read_to_end(refused)[0] == b""
-    line = one.gateway.close_lines(peer=address)[0]
-    assert line["reason"] == "overload" and len(line["conn"]) == 16
+    assert turned_away(one.port)
+    assert len(one.gateway.close_lines(reason="overload")[0]["conn"]) == 16
     for client, server in held:
         client.sendall(b"still there")
         assert read_exactly(server, 11) == b"still there"
@@ -211,9 +208,7 @@ def test_few_descriptors_mean_few_connections(front):
     one = front(limit=148)
     held = [one.pair() for _ in range(10)]
     for _ in range(20):
-        with connect(one.port) as refused:
-            refused.sendall(REQUEST)
-            assert read_to_end(refused)[0] == b""
+        assert turned_away(one.port)
     one.gateway.close_lines(count=20, reason="overload")
     for client, server in held:
         server.sendall(b"still there")

@@ -10,6 +10,15 @@ def connect(port, host="127.0.0.1"):
     return socket.create_connection((host, port), timeout=PATIENCE_S)
 
 
+def turned_away(port, host="127.0.0.1"):
+    """Whether a connection is reset before it could say anything."""
+    try:
+        with connect(port, host) as sock:
+            return read_to_end(sock) == (b"", "reset")
+    except ConnectionResetError:
+        return True
+
+
 def local_address(sock):
     return "%s:%d" % sock.getsockname()[:2]
 

@@ -1,0 +1,132 @@
+#include "gateway/limits.h"
+
+#include "gateway/conn.h"
+#include "gateway/inbound.h"
+#include "gateway/worker.h"
+#include "lib/log.h"
+
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { LINES_A_SECOND = 50 };
+
+static void on_second(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker *worker = arg;
+    struct limits *limits = &worker->limits;
+    (void)fd, (void)what;
+    if (limits->held_back > 0)
+        log_msg(LOG_LEVEL_WARN, "lines_held_back",
+                "worker %zu turned away %u more connections within a second; the counters have them all", worker->index,
+                limits->held_back);
+    limits->lines = 0;
+    limits->held_back = 0;
+}
+
+void limits_open(struct worker *worker, struct source_table *table, int region)
+{
+    struct limits *limits = &worker->limits;
+    const struct limits_config *config = &worker->config->limits;
+    sources_open(&limits->sources, table, region);
+    limits->counting = config->connections_per_source > 0 || config->probing_per_source > 0;
+    limits->second = evtimer_new(loop_base(worker->loop), on_second, worker);
+    CHECK(limits->second != NULL);
+}
+
+void limits_close(struct worker *worker)
+{
+    event_free(worker->limits.second);
+    sources_close(&worker->limits.sources);
+}
+
+static bool is_limited(const struct worker *worker, const struct addr *source)
+{
+    return source->sa.sa_family != AF_UNSPEC && !cidr_set_holds(&worker->config->limits.unlimited, source);
+}
+
+bool limits_admit_source(struct worker *worker, const struct addr *source, enum close_reason *why)
+{
+    const struct limits_config *config = &worker->config->limits;
+    struct limits *limits = &worker->limits;
+    if ((!limits->counting && config->rate_per_source.burst == 0) || !is_limited(worker, source)) return true;
+    uint64_t key = source_key(&limits->sources, source);
+    if (limits->counting) {
+        struct source_counts held = source_counts(&limits->sources, key);
+        *why = CLOSE_SOURCE_CONNECTIONS;
+        if (config->connections_per_source > 0 && held.connections >= config->connections_per_source) return false;
+        *why = CLOSE_SOURCE_PROBING;
+        if (config->probing_per_source > 0 && held.probing >= config->probing_per_source) return false;
+    }
+    *why = CLOSE_SOURCE_RATE;
+    return config->rate_per_source.burst == 0 ||
+           source_rate_take(&limits->sources, key, &config->rate_per_source, loop_now_ms(worker->loop));
+}
+
+bool limits_admit(struct worker *worker, const struct listener_config *listener, const struct addr *peer,
+                  enum close_reason *why)
+{
+    *why = CLOSE_OVERLOAD;
+    if (worker->conn_count >= worker->config->max_connections) return false;
+    if (listener->admin || inbound_expects(listener, peer)) return true;
+    return limits_admit_source(worker, peer, why);
+}
+
+bool limits_may_log(struct worker *worker, enum close_reason reason)
+{
+    struct limits *limits = &worker->limits;
+    if (reason != CLOSE_OVERLOAD && reason != CLOSE_DESCRIPTORS && reason != CLOSE_SOURCE_CONNECTIONS &&
+        reason != CLOSE_SOURCE_PROBING && reason != CLOSE_SOURCE_RATE)
+        return true;
+    if (limits->lines == LINES_A_SECOND) {
+        limits->held_back++;
+        return false;
+    }
+    const struct timeval second = {.tv_sec = 1};
+    if (limits->lines++ == 0) evtimer_add(limits->second, &second);
+    return true;
+}
+
+void limits_turn_away(struct worker *worker, const struct listener_config *listener, int fd, const struct addr *peer,
+                      enum close_reason reason)
+{
+    const struct linger linger = {.l_onoff = 1};
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+    close(fd);
+    counter_add(worker->totals, close_reason_row(reason), 1);
+    if (!limits_may_log(worker, reason)) return;
+    struct log_line line;
+    char id[CONN_ID_BYTES];
+    log_begin(&line, LOG_LEVEL_INFO, "close");
+    log_str(&line, "conn", conn_id_text(worker->next_id++, id));
+    log_addr(&line, "peer", peer);
+    log_str(&line, "listener", listener->name);
+    log_str(&line, "reason", close_reason_name(reason));
+    log_end(&line);
+}
+
+void limits_came(struct conn *conn)
+{
+    struct limits *limits = &conn->worker->limits;
+    if (!limits->counting || !is_limited(conn->worker, &conn->peer)) return;
+    source_came(&limits->sources, source_key(&limits->sources, &conn->peer));
+    conn->counted = true;
+    conn->undecided = true;
+}
+
+void limits_decided(struct conn *conn)
+{
+    struct limits *limits = &conn->worker->limits;
+    if (conn->undecided) source_decided(&limits->sources, source_key(&limits->sources, &conn->peer));
+    conn->undecided = false;
+}
+
+void limits_left(struct conn *conn)
+{
+    struct limits *limits = &conn->worker->limits;
+    limits_decided(conn);
+    if (conn->counted) source_left(&limits->sources, source_key(&limits->sources, &conn->peer));
+    conn->counted = false;
+}
