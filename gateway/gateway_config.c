@@ -37,6 +37,7 @@ static void read_top(struct gateway_config *config)
     config->peek_limit_bytes = (size_t)option_int(top, "peek-limit");
     config->idle_timeout_ms = option_int(top, "idle-timeout");
     config->half_closed_timeout_ms = option_int(top, "half-closed-timeout");
+    config->ticket_rotation_ms = option_int(top, "ticket-rotation");
     config->drain_timeout_ms = option_int(top, "drain-timeout");
 }
 
@@ -105,6 +106,18 @@ static int read_backends(struct gateway_config *config, char *error, size_t cap)
     return 0;
 }
 
+static int read_tls(struct gateway_config *config, char *error, size_t cap)
+{
+    config->tls_count = count_sections(config->file, "tls");
+    config->tls = mem_alloc((config->tls_count + 1) * sizeof(*config->tls));
+    const struct option_section *s = NULL;
+    for (size_t i = 0; i < config->tls_count; i++) {
+        s = option_next(config->file, "tls", s);
+        if (tls_config_read(&config->tls[i], s, error, cap) < 0) return -1;
+    }
+    return 0;
+}
+
 static int read_routes(struct gateway_config *config, char *error, size_t cap)
 {
     const struct option_section *s = NULL;
@@ -140,10 +153,17 @@ struct gateway_config *gateway_config_load(const char *path, char *error, size_t
         check_socket_path(option_top(file), "control-socket", error, cap) < 0 ||
         limits_config_read(&config->limits, file, error, cap) < 0 || read_listeners(config, error, cap) < 0 ||
         read_upstreams(config, error, cap) < 0 || read_backends(config, error, cap) < 0 ||
-        read_routes(config, error, cap) < 0 || finish_listeners(config, error, cap) < 0 ||
-        check_user(config, error, cap) < 0)
+        read_tls(config, error, cap) < 0 || read_routes(config, error, cap) < 0 ||
+        finish_listeners(config, error, cap) < 0 || check_user(config, error, cap) < 0)
         gateway_config_free(&config);
     return config;
+}
+
+int gateway_config_load_tls(struct gateway_config *config, char *error, size_t cap)
+{
+    for (size_t i = 0; i < config->tls_count; i++)
+        if (tls_config_load(&config->tls[i], error, cap) < 0) return -1;
+    return 0;
 }
 
 void gateway_config_free(struct gateway_config **config)
@@ -160,6 +180,9 @@ void gateway_config_free(struct gateway_config **config)
     limits_config_clear(&old->limits);
     free(old->upstreams);
     free(old->backends);
+    for (size_t i = 0; i < old->tls_count; i++)
+        tls_config_clear(&old->tls[i]);
+    free(old->tls);
     option_file_free(&old->file);
     free(old);
 }
@@ -177,5 +200,13 @@ size_t gateway_config_backend(const struct gateway_config *config, const char *n
     for (size_t i = 0; i < config->backend_count; i++)
         if (strcmp(config->backends[i].name, name) == 0) return i;
     CHECK(!"route to an unknown backend");
+    return 0;
+}
+
+size_t gateway_config_tls(const struct gateway_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->tls_count; i++)
+        if (strcmp(config->tls[i].name, name) == 0) return i;
+    CHECK(!"route to an unknown tls section");
     return 0;
 }

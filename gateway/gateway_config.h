@@ -6,6 +6,7 @@
 #include "gateway/limits_config.h"
 #include "gateway/listener_config.h"
 #include "gateway/route.h"
+#include "gateway/tls_config.h"
 #include "gateway/upstream_config.h"
 #include "lib/check.h"
 #include "lib/log.h"
@@ -36,16 +37,24 @@ struct gateway_config {
     struct upstream_config *upstreams;
     size_t backend_count;
     struct handoff_config *backends;
+    size_t tls_count;
+    struct tls_config *tls;
+    int64_t ticket_rotation_ms;
     struct route_table *routes;
 };
 
 /* gateway_config_load - read and check a file.  NULL and a message "FILE:LINE: …" in error (cap bytes). */
 MUSTCHECK struct gateway_config *gateway_config_load(const char *path, char *error, size_t cap);
+
+/* gateway_config_load_tls - read the files that the "tls" sections name, with the rights of who may read keys: once
+ * before the first worker is forked.  Returns 0, or -1 and a message in error. */
+MUSTCHECK int gateway_config_load_tls(struct gateway_config *config, char *error, size_t cap);
 void gateway_config_free(struct gateway_config **config);
 
-/* gateway_config_upstream, gateway_config_backend - the index of a section by its title; the title is known to exist,
- * for the routes were checked. */
+/* gateway_config_upstream, gateway_config_backend, gateway_config_tls - the index of a section by its title; the title
+ * is known to exist, for the routes were checked. */
 size_t gateway_config_upstream(const struct gateway_config *config, const char *name);
 size_t gateway_config_backend(const struct gateway_config *config, const char *name);
+size_t gateway_config_tls(const struct gateway_config *config, const char *name);
 
 #endif

@@ -144,6 +144,14 @@ static int explain(const struct arguments *arguments, const struct gateway_confi
     return result < 0 ? EXIT_USAGE : result;
 }
 
+static int check_keys(struct gateway_config *config)
+{
+    char error[1024];
+    int result = gateway_config_load_tls(config, error, sizeof(error));
+    if (result < 0) fprintf(stderr, "%s\n", error);
+    return result;
+}
+
 int main(int argc, char **argv)
 {
     struct arguments arguments = {.config = DEFAULT_CONFIG};
@@ -159,7 +167,9 @@ int main(int argc, char **argv)
     if (arguments.explain)
         status = explain(&arguments, config);
     else if (arguments.check_only)
-        status = printf("%s is good\n", arguments.config) > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        status = check_keys(config) < 0                         ? EXIT_USAGE
+                 : printf("%s is good\n", arguments.config) > 0 ? EXIT_SUCCESS
+                                                                : EXIT_FAILURE;
     else
         status = master_run(config);
     gateway_config_free(&config);

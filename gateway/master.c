@@ -5,6 +5,7 @@
 #include "gateway/gateway_control.h"
 #include "gateway/listener.h"
 #include "gateway/source.h"
+#include "gateway/tls_keeper.h"
 #include "gateway/upstream_state.h"
 #include "gateway/worker.h"
 #include "lib/control.h"
@@ -212,6 +213,7 @@ static void master_free(struct master **master)
         }
     }
     if (old->hard_stop != NULL) event_free(old->hard_stop);
+    tls_keeper_free(&old->tls);
     loop_free(&old->loop);
     listener_set_free(&old->listeners);
     if (old->counters != NULL) counters_free(&old->counters);
@@ -243,6 +245,7 @@ static int run_child(struct master *m, const struct master_worker *worker, int c
     m->listeners = NULL;
     /* The epoll descriptor is shared with the master: events must not be taken out of that one. */
     CHECK(event_reinit(loop_base(m->loop)) == 0);
+    start.tickets = tls_keeper_release(&m->tls);
     master_free(&m);
     signal(SIGHUP, SIG_IGN);
     signal(SIGUSR1, SIG_IGN);
@@ -250,6 +253,7 @@ static int run_child(struct master *m, const struct master_worker *worker, int c
     sigprocmask(SIG_SETMASK, mask, NULL);
     int status = worker_main(&start);
     listener_set_free(&start.listeners);
+    tls_tickets_free(&start.tickets);
     counters_free(&start.counters);
     upstream_state_free(&start.upstreams);
     source_table_free(&start.sources);
@@ -328,7 +332,7 @@ static void watch_signals(struct master *master)
 
 static int master_open(struct master *master, char *why, size_t cap)
 {
-    const struct gateway_config *config = master->config;
+    struct gateway_config *config = master->config;
     master->lock_fd = proc_lock(config->lock_file, why, cap);
     if (master->lock_fd < 0) return -1;
     if (log_setup(&config->log) < 0) {
@@ -339,6 +343,9 @@ static int master_open(struct master *master, char *why, size_t cap)
     proc_raise_nofile(); /* listeners of many workers */
     master->listeners = listener_open_all(config, why, cap);
     if (master->listeners == NULL) return -1;
+    if (gateway_config_load_tls(config, why, cap) < 0) return -1;
+    master->tls = tls_keeper_new(master->loop, config->ticket_rotation_ms, why, cap);
+    if (master->tls == NULL) return -1;
     make_counters(master);
     master->upstreams = upstream_state_new(config->upstreams, config->upstream_count, config->workers);
     master->sources = source_table_new(config->workers, config->max_connections);

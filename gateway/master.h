@@ -15,6 +15,7 @@ struct channel;
 struct control;
 struct event;
 struct listener_set;
+struct tls_keeper;
 struct upstream_state;
 struct master;
 struct source_table;
@@ -41,6 +42,7 @@ struct master {
     struct upstream_state *upstreams;
     struct source_table *sources;
     struct listener_set *listeners;
+    struct tls_keeper *tls;
     struct control *control; /* NULL: none */
     struct master_worker *workers;
     struct event *hard_stop; /* timer */

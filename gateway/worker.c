@@ -5,6 +5,7 @@
 #include "gateway/conn.h"
 #include "gateway/intake.h"
 #include "gateway/listener.h"
+#include "gateway/tls_service.h"
 #include "gateway/upstream.h"
 #include "gateway/worker_channel.h"
 #include "lib/log.h"
@@ -138,6 +139,14 @@ static void open_queues(struct worker *worker, const struct upstream_state *stat
                             deadline_queue_new(loop, config->backends[i].handoff_timeout_ms, on_deadline, worker));
 }
 
+static void open_tls(struct worker *worker, const struct tls_tickets *tickets)
+{
+    const struct gateway_config *config = worker->config;
+    worker->tls = mem_alloc((config->tls_count + 1) * sizeof(*worker->tls));
+    for (size_t i = 0; i < config->tls_count; i++)
+        worker->tls[i] = tls_service_new(&config->tls[i], config->routes, tickets);
+}
+
 static void open_routes(struct worker *worker, struct counters *counters)
 {
     struct gateway_config *config = worker->config;
@@ -176,6 +185,7 @@ static void worker_open(struct worker *worker, const struct worker_start *start)
     probing_open(worker);
     relay_shared_init(&worker->relay);
     open_queues(worker, start->upstreams);
+    open_tls(worker, start->tickets);
     open_routes(worker, start->counters);
     struct event_base *base = loop_base(worker->loop);
     worker->drain_timer = evtimer_new(base, on_drain_timer, worker);
@@ -206,6 +216,8 @@ static void worker_close(struct worker *worker)
         action_handoff_close(&worker->handoffs[i]);
     probing_close(worker);
     limits_close(worker);
+    for (size_t i = 0; i < config->tls_count; i++)
+        tls_service_free(&worker->tls[i]);
     deadline_queue_free(&worker->peek_queue);
     deadline_queue_free(&worker->nap_queue);
     deadline_queue_free(&worker->idle_queue);
@@ -217,6 +229,7 @@ static void worker_close(struct worker *worker)
     free(worker->intakes);
     free(worker->upstreams);
     free(worker->handoffs);
+    free(worker->tls);
     free(worker->route_totals);
     free(worker->peek_buffer);
     worker->magic = 0;

@@ -18,6 +18,8 @@ struct channel;
 struct intake;
 struct handoff;
 struct listener_set;
+struct tls_service;
+struct tls_tickets;
 struct upstream;
 struct upstream_state;
 
@@ -44,6 +46,7 @@ struct worker {
     struct deadline_queue *peek_queue, *nap_queue, *idle_queue, *half_closed_queue;
     struct upstream *upstreams; /* as in config */
     struct handoff *handoffs;   /* one for each backend in config */
+    struct tls_service **tls;   /* one for each tls section in config */
 };
 
 /* What a worker is started with. */
@@ -56,6 +59,7 @@ struct worker_start {
     struct source_table *sources;
     int source_region; /* of this worker in sources */
     int channel;       /* taken */
+    struct tls_tickets *tickets;
 };
 
 /* worker_main - run a worker in this process until it has ended.  Returns its exit status. */

@@ -37,6 +37,7 @@ enum option_type {
     OPTION_ENDPOINT,      /* endpoint_parse */
     OPTION_ENDPOINT_LIST, /* several */
     OPTION_PATH,          /* a file name; relative ones are relative to the configuration file's folder */
+    OPTION_PATH_LIST,     /* several */
     OPTION_SECTION, /* opens the section "name"; choices is "titled" (name "title" {…}, any number) or "single" */
 };
 

@@ -31,7 +31,7 @@ static void print_type(const struct option_row *row, FILE *out)
         [OPTION_DURATION] = "time",      [OPTION_SIZE] = "size",
         [OPTION_STRING] = "text",        [OPTION_STRING_LIST] = "texts",
         [OPTION_ENDPOINT] = "address",   [OPTION_ENDPOINT_LIST] = "addresses",
-        [OPTION_PATH] = "file name",
+        [OPTION_PATH] = "file name",     [OPTION_PATH_LIST] = "file names",
     };
     if (row->type == OPTION_ENUM) {
         print_choices(row->choices, out);
@@ -107,6 +107,7 @@ static void print_value(const struct option_section *s, const struct option_row 
         if (text) fputs(text, out);
         break;
     case OPTION_STRING_LIST:
+    case OPTION_PATH_LIST:
     case OPTION_ENDPOINT_LIST:
         for (size_t i = 0; i < option_count(s, row->name); i++)
             fprintf(out, "%s%s", i ? " " : "", option_item(s, row->name, i));

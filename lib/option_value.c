@@ -24,7 +24,7 @@ static const struct option_unit NO_UNITS[] = {{"", 1}, {NULL, 0}};
 
 bool option_value_is_list(const struct option_row *row)
 {
-    return row->type == OPTION_STRING_LIST || row->type == OPTION_ENDPOINT_LIST;
+    return row->type == OPTION_STRING_LIST || row->type == OPTION_ENDPOINT_LIST || row->type == OPTION_PATH_LIST;
 }
 
 static const struct option_unit *units_of(const struct option_row *row)
@@ -157,6 +157,7 @@ static int add_checked(struct option_value *v, const char *text, char *why, size
     case OPTION_ENDPOINT_LIST:
         return add_endpoint(v, text, why, cap);
     case OPTION_PATH:
+    case OPTION_PATH_LIST:
         return add_path(text, why, cap);
     case OPTION_STRING:
     case OPTION_STRING_LIST:
@@ -177,7 +178,8 @@ int option_value_add(struct option_value *v, const char *text, const char *folde
 {
     if (add_checked(v, text, why, cap) < 0) return -1;
     v->texts = mem_realloc(v->texts, (v->count + 1) * sizeof *v->texts);
-    v->texts[v->count++] = v->row->type == OPTION_PATH ? option_resolve(folder, text) : mem_strdup(text);
+    bool is_path = v->row->type == OPTION_PATH || v->row->type == OPTION_PATH_LIST;
+    v->texts[v->count++] = is_path ? option_resolve(folder, text) : mem_strdup(text);
     return 0;
 }
 

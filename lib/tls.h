@@ -3,16 +3,12 @@
 #define POSTERN_LIB_TLS_H
 
 #include "lib/check.h"
+#include "lib/tls_policy.h"
 
 #include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-enum tls_profile {
-    TLS_INTERMEDIATE, /* TLS 1.2 and 1.3, forward secrecy, AEAD */
-    TLS_MODERN,       /* TLS 1.3 */
-};
 
 /* What a handshake callback chooses for a client. */
 struct tls_choice {
@@ -25,7 +21,7 @@ typedef struct tls_choice tls_choose_fn(const char *sni, void *arg);
 
 /* tls_server_ctx - a context with a certificate chain (PEM, leaf first) and its private key.  NULL and a message in
  * why: not readable, no certificate, key and certificate differ, key file open to others.  Free with SSL_CTX_free.
- * Sessions are not resumed across names; no compression, no renegotiation; server preference. */
+ * Sessions are not resumed; the rest is as tls_policy_apply says. */
 MUSTCHECK SSL_CTX *tls_server_ctx(const char *cert_path, const char *key_path, enum tls_profile profile, char *why,
                                   size_t cap);
 
@@ -33,6 +29,17 @@ MUSTCHECK SSL_CTX *tls_server_ctx(const char *cert_path, const char *key_path, e
  * when the client offers it, whatever else it offers; an offer without it is answered by no ALPN at all, a deliberate
  * exception to RFC 7301 section 3.2 so that a web client gets to see the stream error. */
 void tls_set_chooser(SSL_CTX *ctx, tls_choose_fn *choose, void *arg);
+
+enum { TLS_NAME_BYTES = 256 };
+
+/* tls_hello_name - for a ClientHello callback: the host name of the server_name extension (RFC 6066 section 3) into
+ * out, lower case, no trailing dot.  Returns out, or NULL when there is none; a malformed one is refused by OpenSSL
+ * itself a little later. */
+const char *tls_hello_name(SSL *ssl, char out[TLS_NAME_BYTES]);
+
+/* tls_accept_name - a callback for SSL_CTX_set_tlsext_servername_callback, so that the answer says that the name was
+ * used (RFC 6066 section 3). */
+int tls_accept_name(SSL *ssl, int *alert, void *arg);
 
 enum { TLS_EXPORTER_BYTES = 32, TLS_END_POINT_MAX_BYTES = 64 };
 

@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import subprocess
 
 import pytest
 
@@ -93,8 +94,27 @@ def test_a_right_configuration_passes_the_check(own_site):
 
 
 def with_every_option(text):
-    """The lines that are commented out, but not the prose."""
+    """The lines that are commented out, but not the prose; of the log's two places the second."""
+    text = re.sub(r'^# +file = .*\n', "", text, flags=re.M)
     return re.sub(r'^# ?( *(?:[a-z-]+ = |[a-z]+ (?:"[^"]*" )?\{|\}))', r"\1", text, flags=re.M)
+
+
+def client_files(place):
+    """What the example names for clients' certificates: a CA, its revocation list, and a folder of our own ones."""
+    ca, key, crl = (place.path / name for name in ("client-ca.pem", "client-ca.key", "revoked.pem"))
+    settings = place.write("ca.conf", f"[ca]\ndefault_ca = c\n[c]\ndatabase = {place.write('index.txt', '')}\n"
+                                      "default_md = sha256\ndefault_crl_days = 2\n")
+    for arguments in (("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+                       "/CN=client ca", "-addext", "subjectAltName=DNS:example.com", "-keyout", key, "-out", ca),
+                      ("ca", "-config", settings, "-gencrl", "-cert", ca, "-keyfile", key, "-out", crl)):
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+    live = place.path / "live" / "example.com"
+    live.mkdir(parents=True)
+    (live / "fullchain.pem").write_bytes(ca.read_bytes())
+    (live / "privkey.pem").write_bytes(key.read_bytes())
+    (live / "privkey.pem").chmod(0o600)
+    return {"/etc/postern/client-ca.pem": ca, "/etc/postern/client-revoked.pem": crl,
+            "/etc/letsencrypt/live": live.parent}
 
 
 @pytest.mark.parametrize("change", [str, with_every_option])
@@ -102,6 +122,7 @@ def test_the_examples_pass_the_check_and_fit_together(own_site, change):
     """As they are, but for what this machine lacks: the user, the certificate, the folders."""
     site = own_site()
     root = pathlib.Path(__file__).resolve().parents[2]
+    files = client_files(site.place)
     examples = {"gateway": root / "gateway.conf.example", "backend": root / "conf/backend.conf.example"}
     for name, example in examples.items():
         text = change(example.read_text())
@@ -109,7 +130,8 @@ def test_the_examples_pass_the_check_and_fit_together(own_site, change):
         text = text.replace('user = "postern"', site.place.user_line().strip())
         text = text.replace("/etc/postern/example.com.pem", str(site.cert))
         text = text.replace("/etc/postern/example.com.key", str(site.key))
-        text = text.replace("/etc/postern/client-ca.pem", str(site.cert))
+        for path, there in files.items():
+            text = text.replace(path, str(there))
         done = run(f"postern-{name}", "-t", "-c", site.place.write(f"{name}-example.conf", text))
         assert done.returncode == 0, done.stderr
     run_dir = run("postern-backend", "-c", site.place.path / "backend-example.conf", "--print", "run-dir").stdout.strip()
