@@ -7,6 +7,7 @@
 #include "backend/session.h"
 #include "backend/shard.h"
 #include "backend/stream.h"
+#include "backend/stream_tls.h"
 #include "backend/user.h"
 
 #include <stdlib.h>
@@ -110,10 +111,14 @@ static void add_session(json_t *list, const struct session *session)
     char peer[ADDR_TEXT_BYTES];
     const struct stream *stream = session->stream;
     const int64_t since_ms = loop_now_ms(stream->shard->loop) - session->since_ms;
-    json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:b, s:i, s:I}", "jid", session->jid->full, "conn",
-                                          stream->id, "peer", addr_format(&stream->peer, ADDR_FULL, peer, sizeof(peer)),
-                                          "mechanism", stream->mechanism, "available", session->available, "priority",
-                                          session->priority, "since_s", (json_int_t)(since_ms / 1000)));
+    json_t *one = json_pack("{s:s, s:s, s:s, s:b, s:i, s:I}", "jid", session->jid->full, "conn", stream->id, "peer",
+                            addr_format(&stream->peer, ADDR_FULL, peer, sizeof(peer)), "available", session->available,
+                            "priority", session->priority, "since_s", (json_int_t)(since_ms / 1000));
+    json_t *secured = json_pack("{s:s, s:s?, s:s?, s:s?, s:s}", "mechanism", stream->mechanism, "binding",
+                                stream->binding, "tls", stream_tls_version(stream), "cipher", stream_tls_cipher(stream),
+                                "tls_by", stream->terminated ? "gateway" : "backend");
+    json_object_update_new(one, secured);
+    json_array_append_new(list, one);
 }
 
 static bool add_user(const void *key, size_t key_len, void *value, void *arg)

@@ -26,6 +26,7 @@ struct sasl {
     void *state;
     sasl_fn *fn;
     void *arg;
+    const char *binding;                /* see sasl_bound */
     char local[JID_PART_MAX_BYTES + 1]; /* of the account that is looked up */
     sasl_keys_fn *keys_fn;
     void (*work)(void *state);
@@ -101,6 +102,11 @@ static void tell(struct sasl *sasl, const struct sasl_result *result)
     if (sasl->orphan && !sasl->waiting && sasl->telling == 0) destroy(sasl);
 }
 
+void sasl_bound(struct sasl *sasl, const char *type)
+{
+    sasl->binding = type;
+}
+
 void sasl_challenge(struct sasl *sasl, const void *data, size_t len)
 {
     tell(sasl, &(struct sasl_result){.status = SASL_CHALLENGE, .data = data, .len = len});
@@ -108,7 +114,8 @@ void sasl_challenge(struct sasl *sasl, const void *data, size_t len)
 
 void sasl_succeed(struct sasl *sasl, const char *local, const void *data, size_t len)
 {
-    tell(sasl, &(struct sasl_result){.status = SASL_SUCCESS, .data = data, .len = len, .local = local});
+    tell(sasl, &(struct sasl_result){
+                   .status = SASL_SUCCESS, .data = data, .len = len, .local = local, .binding = sasl->binding});
 }
 
 void sasl_fail(struct sasl *sasl, const char *condition)

@@ -47,6 +47,7 @@ struct sasl_result {
     const uint8_t *data; /* not base64; NULL: none */
     size_t len;
     const char *local;     /* prepared local part */
+    const char *binding;   /* with SASL_SUCCESS: the type of the channel binding (static text); NULL: none */
     const char *condition; /* "not-authorized", "malformed-request", "invalid-mechanism", … */
 };
 

@@ -152,6 +152,7 @@ static enum stream_state answer(struct sasl_exchange *exchange, const struct sas
     }
     stream->bare = jid_new(result->local, stream->host->domain, NULL, NULL);
     if (!stream->bare) return failed(exchange, "not-authorized");
+    stream->binding = result->binding;
     exchange->over = true;
     write_data(stream, "success", result->data, result->len);
     return STREAM_MOVING;

@@ -35,6 +35,9 @@ void sasl_challenge(struct sasl *sasl, const void *data, size_t len);
 void sasl_succeed(struct sasl *sasl, const char *local, const void *data, size_t len);
 void sasl_fail(struct sasl *sasl, const char *condition);
 
+/* sasl_bound - the client has chosen a channel binding of this type (static text); it counts once it succeeds. */
+void sasl_bound(struct sasl *sasl, const char *type);
+
 /* sasl_get_keys - look up the account and call fn with keys of the preferred hash: its own, or for an account that does
  * not exist, fake ones that look alike (real says which).  If the store fails, so does the exchange. */
 typedef void sasl_keys_fn(struct sasl *sasl, const struct store_scram_keys *keys, bool real);

@@ -94,16 +94,20 @@ static bool decode_saslname(char *name)
 }
 
 /* choose_binding - what a client that asks for the channel binding type must prove to know. */
-static bool choose_binding(const struct sasl_env *env, struct scram_state *state, const char *type)
+static bool choose_binding(struct sasl *sasl, const char *type)
 {
+    const struct sasl_env *env = sasl_env(sasl);
+    struct scram_state *state = sasl_state(sasl);
     const uint8_t *data = NULL;
 
     if (strcmp(type, "tls-exporter") == 0 && env->has_exporter) {
         data = env->exporter;
         state->binding_len = sizeof env->exporter;
+        sasl_bound(sasl, "tls-exporter");
     } else if (strcmp(type, "tls-server-end-point") == 0 && env->end_point_len > 0) {
         data = env->end_point;
         state->binding_len = env->end_point_len;
+        sasl_bound(sasl, "tls-server-end-point");
     }
     if (data) memcpy(state->binding, data, state->binding_len);
     return data != NULL;
@@ -120,7 +124,7 @@ static const char *parse_gs2(struct sasl *sasl, const char **pos, char **authzid
     if (p[0] == 'p') {
         char *type = plus ? take_attr(&p, 'p') : NULL;
         if (!type) return "malformed-request";
-        bool known = choose_binding(env, state, type);
+        bool known = choose_binding(sasl, type);
         free(type);
         if (!known) return "not-authorized";
     } else if (plus || (p[0] != 'n' && p[0] != 'y')) {

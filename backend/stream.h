@@ -86,8 +86,9 @@ struct stream {
     struct session *session;
     char *lang; /* of the client's header; NULL: none */
     char *sni;
-    const char *why;   /* static text for the log: how the connection broke; NULL: nothing to say */
-    unsigned refusals; /* attempts to authenticate without TLS */
+    const char *binding; /* static text: the type of the channel binding it logged in with; NULL: none */
+    const char *why;     /* static text for the log: how the connection broke; NULL: nothing to say */
+    unsigned refusals;   /* attempts to authenticate without TLS */
     int64_t begun_ms, auth_begun_ms;
     struct addr peer;
     char id[STREAM_CONNECTION_ID_BYTES];

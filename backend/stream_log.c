@@ -28,6 +28,7 @@ static void who(struct log_line *line, const struct stream *stream)
     log_str(line, "host", stream->host->domain);
     log_str(line, "jid", stream->session ? stream->session->jid->full : stream->bare ? stream->bare->bare : NULL);
     log_str(line, "mech", stream->mechanism[0] ? stream->mechanism : NULL);
+    log_str(line, "binding", stream->binding);
     log_str(line, "tls", stream_tls_version(stream));
     log_str(line, "cipher", stream_tls_cipher(stream));
     log_str(line, "by", stream->terminated ? "gateway" : NULL);

@@ -21,7 +21,7 @@ enum {
     ACCEPTS_PER_TURN = 64,
     RETRY_MS = 100,
     HEADER_MS = 5000,         /* gateways send it at once */
-    HEADER_MAX_BYTES = 32768, /* with a chain of some certificates */
+    HEADER_MAX_BYTES = 40960, /* with a chain of certificates, of which the gateway passes on 32 KiB at most */
     ARRIVALS_MAX = 1024,      /* waiting for their header; the oldest makes room */
 };
 

@@ -7,7 +7,7 @@ from OpenSSL import SSL
 from harness.authority import Authority
 from harness.place import Place
 from harness.ports import reserve_port
-from harness.postern import Backend
+from harness.postern import Backend, run
 from harness.pp2 import AUTHORITY, CLIENT_CERT_CONN, CLIENT_SSL, EXPORTER, build, chain, ssl, tlv
 from harness.rawxmpp import STREAM, AuthenticationFailed, Closed, RawClient, TerminatedClient, mechanisms
 from harness.site import PASSWORDS
@@ -207,6 +207,15 @@ def test_the_gateways_doubt_counts(deployment):
     with TerminatedClient(deployment.backend.terminated, build(told)) as client:
         assert "EXTERNAL" not in mechanisms(client.open(ASKING))
     assert "gateway" in deployment.backend.wait_log(event="certificate_refused", why="the gateway does not trust it")["by"]
+
+
+def test_authorities_that_are_not_there(deployment):
+    text = deployment.backend.config.read_text().replace(str(deployment.other.path), "/nonexistent/ca.pem")
+    path = deployment.place.write("wrong.conf", text)
+    line = 1 + text[:text.index("/nonexistent")].count("\n")
+    done = run("postern-backend", "-t", "-c", path)
+    assert done.returncode == 2
+    assert f"{path}:{line}: host \"{STRICT}\": client-ca: /nonexistent/ca.pem" in done.stderr, done.stderr
 
 
 def test_a_verdict_of_the_gateway_without_a_chain_proves_nothing(deployment):

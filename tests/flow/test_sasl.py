@@ -1,5 +1,7 @@
 """Authentication: the mechanism that was really used, with channel bindings that the test computes by itself."""
 
+import json
+
 import pytest
 from OpenSSL import SSL
 
@@ -45,7 +47,11 @@ def test_mechanism(site, raw, version, mechanism, binding):
     jid = client.bind("test")
     assert jid == f"juliet@{DOMAIN}/test"
     port = client.tcp.getsockname()[1]
-    assert site.backend.wait_log(event="stream_bound", peer=f"127.0.0.1:{port}")["mech"] == mechanism
+    line = site.backend.wait_log(event="stream_bound", peer=f"127.0.0.1:{port}")
+    assert (line["mech"], line.get("binding")) == (mechanism, binding)
+    session, = [one for one in json.loads(site.backend.ctl("--json", "sessions")) if one["conn"] == line["conn"]]
+    assert (session["tls"], session["cipher"]) == (client.tls.get_protocol_version_name(), client.tls.get_cipher_name())
+    assert (session["tls_by"], session["binding"]) == ("backend", binding)
 
 
 def test_both_bindings_are_announced_and_tls_unique_is_not(raw):

@@ -61,10 +61,13 @@ class Alone:
         return TerminatedClient(self.backend.terminated, build(ALL) if header is None else header)
 
     def counter(self, name):
-        return json.loads(self.backend.ctl("--json", "status"))["counters"][name]
+        return self.status()["counters"][name]
 
     def connections(self):
-        return json.loads(self.backend.ctl("--json", "status"))["connections"]
+        return self.status()["connections"]
+
+    def status(self):
+        return json.loads(self.backend.ctl("--json", "status"))
 
 
 @pytest.fixture(scope="module")
@@ -101,10 +104,14 @@ def test_the_stream_counts_as_encrypted(server, mechanism, binding, value):
         assert bindings(features) == ["tls-exporter", "tls-server-end-point"]
         client.authenticate("juliet", PASSWORD, mechanism, binding=binding, binding_data=value)
         assert client.bind("x") == f"juliet@{DOMAIN}/x"
+        session, = json.loads(server.backend.ctl("--json", "sessions"))
         line = server.backend.wait_log(event="stream_bound", mech=mechanism)
     assert (line["peer"], line["conn"], line["sni"]) == ("192.0.2.7:40000", "gateway-17", DOMAIN)
     assert (line["tls"], line["cipher"], line["alpn"]) == ("TLSv1.3", "TLS_AES_256_GCM_SHA384", "xmpp-client")
-    assert line["by"] == "gateway"
+    assert (line["by"], line.get("binding")) == ("gateway", binding)
+    assert (session["peer"], session["conn"], session["mechanism"]) == ("192.0.2.7:40000", "gateway-17", mechanism)
+    assert (session["tls"], session["cipher"]) == (line["tls"], line["cipher"])
+    assert (session["tls_by"], session["binding"]) == ("gateway", binding)
 
 
 @pytest.mark.parametrize("binding,value", [("tls-exporter", HASH[:32]), ("tls-exporter", b"\0" * 32),
@@ -190,7 +197,7 @@ BAD = {
     "a chain that overruns": build(ssl(client=3) + tlv(CHAIN, b"\xff\xff\xffx")),
     "too many TLVs": build(ssl() + 24 * tlv(0xE9, b"")),
     "TLVs that overrun": build(ssl() + b"\xe1\xff\xff"),
-    "longer than allowed": build(ssl() + tlv(0xE9, bytes(40000))),
+    "longer than allowed": build(ssl() + tlv(0xE9, bytes(41000))),
     "version 1": b"PROXY TCP4 192.0.2.7 192.0.2.1 40000 443\r\n",
     "XML": b"<?xml version='1.0'?><stream:stream>",
     "TLS": b"\x16\x03\x01" + bytes(60),
@@ -251,13 +258,19 @@ def test_dripping_does_not_win_time(impatient):
 def test_ten_thousand_half_open_connections(server):
     """The gateway has gone mad: who comes with a header is served all the same."""
     raise_descriptor_limit(11000)
-    sockets = []
+    sockets, before = [], server.counter("terminated_faults")
     try:
         for _ in range(10000):
             sockets.append(socket.socket(socket.AF_UNIX))
             sockets[-1].connect(str(server.backend.terminated))  # waits for room in the queue
             sockets[-1].send(SIGNATURE)
-        wait_until(lambda: server.counter("terminated_faults") >= 10000 - 1024, "the oldest made room")
+
+        def waiting():
+            now = server.status()
+            all_seen = now["connections"] + now["counters"]["terminated_faults"] - before == len(sockets)
+            return all_seen and now["connections"]
+
+        assert wait_until(waiting, "all are accepted") == 1024, "the oldest make room"
         with server.client() as client:
             assert client.login("juliet", PASSWORD, DOMAIN)
     finally:
