@@ -4,6 +4,7 @@
 #include "gateway/conn.h"
 #include "gateway/master.h"
 #include "gateway/source.h"
+#include "gateway/upstream_report.h"
 #include "lib/control.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -159,11 +160,39 @@ static void command_log_level(struct control_request *request, void *arg)
     control_fail(request, "usage", "expected a level: debug, info, warn or error");
 }
 
+static void command_upstreams(struct control_request *request, void *arg)
+{
+    const struct master *master = arg;
+    control_reply(request, upstream_report(master->upstreams));
+}
+
+static void command_server(struct control_request *request, void *arg)
+{
+    const struct master *master = arg;
+    const char *upstream = control_arg_str(request, "upstream"), *server = control_arg_str(request, "server");
+    const char *admin = control_arg_str(request, "admin");
+    const json_t *weight = json_object_get(control_args(request), "weight");
+    char why[512];
+    if (upstream == NULL || server == NULL || (admin != NULL) == json_is_integer(weight)) {
+        control_fail(request, "usage", "expected upstream, server, and one of admin and weight");
+        return;
+    }
+    int rc = admin != NULL ? upstream_report_set_admin(master->upstreams, upstream, server, admin, why, sizeof(why))
+                           : upstream_report_set_weight(master->upstreams, upstream, server, json_integer_value(weight),
+                                                        why, sizeof(why));
+    if (rc < 0)
+        control_fail(request, "not-found", "%s", why);
+    else
+        control_reply(request, NULL);
+}
+
 static const struct control_command COMMANDS[] = {
     {"stats", "Every counter, of the whole gateway and of each route.", command_stats},
     {"connections", "The connections under way, those that fit a filter.", command_connections},
     {"kill", "End one connection.", command_kill},
     {"log-level", "Log more or less, until the next reload or restart.", command_log_level},
+    {"upstreams", "The servers to proxy to: health, load, what was set.", command_upstreams},
+    {"server", "Set a server's state or weight.", command_server},
     {"status", "Version, process ids, uptime.", command_status},
 };
 

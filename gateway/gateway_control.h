@@ -13,6 +13,7 @@ struct master;
  *   stats:  {"": {"accepted": 3, …}, "ROUTE": {…}, …}: every counter, of the whole gateway under "" and of each route.
  *   connections {filter: {name: text}, limit}: {"matched", "silent_workers", "connections": [as conn_list.h]}
  *   kill {id}, log-level {level}: null
+ *   upstreams: as upstream_report.h; server {upstream, server, admin or weight}: null
  *   status: {"version", "pid", "uptime_s", "ready", "workers": [{"pid", "ready", "deaths"}, …]} */
 MUSTCHECK struct control *gateway_control_open(struct master *master, const char *path, char *why, size_t cap);
 void gateway_control_close(struct control **control);

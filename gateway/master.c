@@ -7,6 +7,7 @@
 #include "gateway/source.h"
 #include "gateway/tls_keeper.h"
 #include "gateway/upstream_state.h"
+#include "gateway/upstream_watch.h"
 #include "gateway/worker.h"
 #include "lib/control.h"
 #include "lib/log.h"
@@ -214,6 +215,7 @@ static void master_free(struct master **master)
     }
     if (old->hard_stop != NULL) event_free(old->hard_stop);
     tls_keeper_free(&old->tls);
+    upstream_watch_free(&old->watch);
     loop_free(&old->loop);
     listener_set_free(&old->listeners);
     if (old->counters != NULL) counters_free(&old->counters);
@@ -349,6 +351,8 @@ static int master_open(struct master *master, char *why, size_t cap)
     make_counters(master);
     master->upstreams = upstream_state_new(config->upstreams, config->upstream_count, config->workers);
     master->sources = source_table_new(config->workers, config->max_connections);
+    master->watch = upstream_watch_new(master->loop, config, master->upstreams);
+    upstream_watch_settle(master->watch);
     watch_signals(master);
     make_workers(master);
     master->hard_stop = evtimer_new(loop_base(master->loop), on_hard_stop, master);

@@ -17,6 +17,7 @@ struct event;
 struct listener_set;
 struct tls_keeper;
 struct upstream_state;
+struct upstream_watch;
 struct master;
 struct source_table;
 
@@ -41,6 +42,7 @@ struct master {
     struct counters *counters;
     struct upstream_state *upstreams;
     struct source_table *sources;
+    struct upstream_watch *watch;
     struct listener_set *listeners;
     struct tls_keeper *tls;
     struct control *control; /* NULL: none */

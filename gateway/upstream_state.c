@@ -113,6 +113,19 @@ uint32_t upstream_state_all_waiting(const struct upstream_state *state, size_t u
     return sum;
 }
 
+struct upstream_totals upstream_state_totals(const struct upstream_state *state, size_t upstream, size_t server)
+{
+    const struct upstream_server *shared = &upstream_state_servers(state, upstream)[server];
+    struct upstream_totals totals = {.begun = atomic_load(&shared->earlier_total),
+                                     .failed = atomic_load(&shared->earlier_failures)};
+    for (size_t w = 0; w < state->workers; w++) {
+        const struct upstream_cell *cell = &upstream_state_cells(state, w, upstream)[server];
+        totals.begun += atomic_load_explicit(&cell->total, memory_order_relaxed);
+        totals.failed += atomic_load_explicit(&cell->failures, memory_order_relaxed);
+    }
+    return totals;
+}
+
 void upstream_state_bury(struct upstream_state *state, size_t worker)
 {
     struct upstream_cell *cells = cells_of(state, worker);

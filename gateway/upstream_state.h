@@ -69,6 +69,12 @@ uint32_t upstream_state_connections(const struct upstream_state *state, size_t u
 uint32_t upstream_state_all_connections(const struct upstream_state *state, size_t upstream);
 uint32_t upstream_state_all_waiting(const struct upstream_state *state, size_t upstream);
 
+/* upstream_state_totals - over all workers, and the generations before them. */
+struct upstream_totals {
+    uint64_t begun, failed; /* connections */
+};
+struct upstream_totals upstream_state_totals(const struct upstream_state *state, size_t upstream, size_t server);
+
 /* upstream_state_bury - for the master: a worker is dead, and has nothing open any more. */
 void upstream_state_bury(struct upstream_state *state, size_t worker);
 

@@ -1,10 +1,12 @@
 """The gateway, the backend and posternctl of the build under test."""
 
 import json
+import socket
 import subprocess
 
 from harness.place import USER
 from harness.process import BIN, Process
+from harness.wait import PATIENCE_S
 
 
 def run(program, *arguments, stdin=""):
@@ -52,6 +54,16 @@ class Gateway(Server):
     def status(self):
         """{"pid": …, "workers": [{"pid": …}]}"""
         return self._ask("status")
+
+    def control_call(self, command, **args):
+        """One request to the control socket; its result."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(PATIENCE_S)
+            sock.connect(str(self.control))
+            sock.sendall(json.dumps({"command": command, "args": args}).encode() + b"\n")
+            answer = json.loads(sock.makefile().readline())
+        assert answer["ok"], answer
+        return answer["result"]
 
     def close_lines(self, count=1, **wanted):
         self.wait_log(count=count, event="close", **wanted)
