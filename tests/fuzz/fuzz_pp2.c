@@ -63,6 +63,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < pp.tlv_count; i++)
         CHECK(back.tlvs[i].type == pp.tlvs[i].type && back.tlvs[i].len == pp.tlvs[i].len);
     char line[PP1_MAX_BYTES];
-    CHECK(pp1_encode(&pp, line) == strlen(line));
+    size_t line_len = pp1_encode(&pp, line);
+    CHECK(line_len == strlen(line));
+    CHECK(pp1_decode((const uint8_t *)line, line_len, &back, &why) == (ssize_t)line_len);
     return 0;
 }
