@@ -107,6 +107,11 @@ size_t route_count(const struct route_table *table)
     return table->count;
 }
 
+struct pattern_set *route_patterns(const struct route_table *table)
+{
+    return table->patterns;
+}
+
 struct route *route_at(struct route_table *table, size_t index)
 {
     CHECK(index < table->count);

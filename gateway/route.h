@@ -15,6 +15,7 @@
 
 enum route_action { ROUTE_PROXY, ROUTE_HANDOFF, ROUTE_REFUSE, ROUTE_TERMINATE };
 
+struct pattern_set;
 struct refusal;
 
 struct route {
@@ -47,6 +48,9 @@ void route_table_free(struct route_table **table);
 
 size_t route_count(const struct route_table *table);
 struct route *route_at(struct route_table *table, size_t index);
+
+/* route_patterns - what the conditions of its rows are searched with. */
+struct pattern_set *route_patterns(const struct route_table *table);
 
 enum route_verdict { ROUTE_MORE, ROUTE_FOUND, ROUTE_NONE };
 

@@ -188,6 +188,13 @@ static bool hello_holds(const struct rule *rule, const struct look *look, enum r
     }
 }
 
+bool rule_told_holds(const struct rule *rule, const struct look *look)
+{
+    for (enum route_condition c = ROUTE_NO_SNI; c < ROUTE_CONDITION_COUNT; c++)
+        if (!hello_holds(rule, look, c)) return false;
+    return true;
+}
+
 static enum probe_verdict verdict_of(bool holds)
 {
     return holds ? PROBE_MATCH : PROBE_NO;

@@ -69,6 +69,9 @@ MUSTCHECK enum probe_verdict rule_holds(const struct rule *rule, struct look *lo
 /* rule_place_holds - whether those conditions hold that no byte of a connection changes. */
 bool rule_place_holds(const struct rule *rule, const struct route_query *query);
 
+/* rule_told_holds - whether those conditions hold that a hello, or what was negotiated, tells. */
+bool rule_told_holds(const struct rule *rule, const struct look *look);
+
 /* rule_ask - the verdict of a probe or pattern, asked at most once for each decision. */
 enum probe_verdict rule_ask(struct look *look, size_t index);
 

@@ -1,6 +1,7 @@
 #include "gateway/tls_service.h"
 
 #include "gateway/server_name.h"
+#include "gateway/tls_alpn.h"
 #include "gateway/tls_certs.h"
 #include "lib/mem.h"
 
@@ -18,6 +19,7 @@ struct tls_service {
     const struct tls_config *config;
     struct tls_certs *certs; /* a reference */
     SSL_CTX *ctx;
+    struct tls_alpn *alpn;
     const struct tls_tickets *tickets;
     EVP_MD *digest;
     EVP_CIPHER *cipher;
@@ -65,6 +67,14 @@ static bool bind_sessions(struct tls_service *service, SSL *ssl, const char *nam
     return SSL_set_session_id_context(ssl, context, sizeof(context)) == 1;
 }
 
+/* The clean name that the client asks for, or NULL; in callbacks after that of the hello. */
+static const char *asked_name(SSL *ssl, char clean[SERVER_NAME_BYTES])
+{
+    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    if (name == NULL) return NULL;
+    return server_name_clean((const uint8_t *)name, strlen(name), clean) == SERVER_NAME_HOST ? clean : NULL;
+}
+
 static const struct tls_name *find_name(const struct tls_service *service, const char *name)
 {
     const struct tls_name *found = name != NULL ? tls_certs_find(service->certs, name) : NULL;
@@ -93,15 +103,35 @@ static int on_certificate(SSL *ssl, void *arg)
     struct tls_service *service = arg;
     char clean[SERVER_NAME_BYTES];
     CHECK_MAGIC(service, SERVICE_MAGIC);
-    const char *asked = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    bool proper = asked != NULL && server_name_clean((const uint8_t *)asked, strlen(asked), clean) == SERVER_NAME_HOST;
-    const struct tls_name *name = find_name(service, proper ? clean : NULL);
+    const struct tls_name *name = find_name(service, asked_name(ssl, clean));
     if (name == NULL) return 0;
     for (size_t i = 0; i < TLS_CERTS_KINDS; i++) {
         const struct tls_pair *pair = name->pairs[i];
         if (pair != NULL && SSL_use_cert_and_key(ssl, pair->leaf, pair->key, pair->chain, 1) != 1) return 0;
     }
     return 1;
+}
+
+static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *offer,
+                   unsigned offer_len, void *arg)
+{
+    const struct tls_service *service = arg;
+    char clean[SERVER_NAME_BYTES];
+    CHECK_MAGIC(service, SERVICE_MAGIC);
+    const struct tls_alpn_client client = {.sni = asked_name(ssl, clean),
+                                           .version = (uint16_t)SSL_version(ssl),
+                                           .query = SSL_get_app_data(ssl),
+                                           .offer = offer,
+                                           .offer_len = offer_len};
+    switch (tls_alpn_choose(service->alpn, &client, out, out_len)) {
+    case TLS_ALPN_CHOSEN:
+        return SSL_TLSEXT_ERR_OK;
+    case TLS_ALPN_WITHOUT:
+        return SSL_TLSEXT_ERR_NOACK;
+    case TLS_ALPN_NOTHING:
+        break;
+    }
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
 /* Whoever has shown a certificate starts anew each time: a ticket would not hold its chain. */
@@ -198,6 +228,7 @@ static void set_callbacks(struct tls_service *service)
     SSL_CTX_set_app_data(service->ctx, service);
     SSL_CTX_set_client_hello_cb(service->ctx, on_hello, service);
     SSL_CTX_set_tlsext_servername_callback(service->ctx, tls_accept_name);
+    SSL_CTX_set_alpn_select_cb(service->ctx, on_alpn, service);
     SSL_CTX_set_cert_cb(service->ctx, on_certificate, service);
     SSL_CTX_set_verify(service->ctx, VERIFY[config->client_certificate],
                        config->client_certificate == TLS_CLIENT_NONE ? NULL : on_verify);
@@ -208,7 +239,6 @@ static void set_callbacks(struct tls_service *service)
 struct tls_service *tls_service_new(const struct tls_config *config, struct route_table *routes,
                                     const struct tls_tickets *tickets)
 {
-    (void)routes;
     CHECK(config->ctx != NULL && config->certs != NULL);
     struct tls_service *service = MEM_NEW(struct tls_service);
     service->magic = SERVICE_MAGIC;
@@ -217,6 +247,7 @@ struct tls_service *tls_service_new(const struct tls_config *config, struct rout
     CHECK(SSL_CTX_up_ref(config->ctx) == 1);
     service->ctx = config->ctx;
     service->tickets = tickets;
+    service->alpn = tls_alpn_new(routes, config->name);
     service->digest = EVP_MD_fetch(NULL, "SHA256", NULL);
     service->cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
     service->digesting = EVP_MD_CTX_new();
@@ -233,6 +264,7 @@ void tls_service_free(struct tls_service **service)
     *service = NULL;
     SSL_CTX_free(old->ctx);
     tls_certs_unref(&old->certs);
+    tls_alpn_free(&old->alpn);
     EVP_MD_CTX_free(old->digesting);
     EVP_MD_free(old->digest);
     EVP_CIPHER_free(old->cipher);
@@ -255,6 +287,11 @@ SSL *tls_service_accept(struct tls_service *service, int fd)
     }
     SSL_set_accept_state(ssl);
     return ssl;
+}
+
+void tls_service_set_query(SSL *ssl, const struct route_query *query)
+{
+    CHECK(SSL_set_app_data(ssl, (void *)(uintptr_t)query) == 1);
 }
 
 const char *tls_service_alpn(SSL *ssl, char out[256])

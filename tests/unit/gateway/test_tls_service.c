@@ -4,6 +4,7 @@
 #include "lib/mem.h"
 #include "tests/unit/gateway/tls_pair_of_ends.h"
 
+#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,18 +20,30 @@ static SSL_CTX *client_ctx;
 struct section {
     struct option_file *file;
     struct tls_config config;
+    struct route_table *routes;
     struct tls_service *service;
 };
 
-static void open_titled(struct section *s, const char *title, const char *text)
+static void open_routed(struct section *s, const char *title, const char *text, const char *inside)
 {
     char error[512] = "";
-    char *whole = mem_asprintf("tls \"%s\" { %s }\n", title, text);
+    char *whole = mem_asprintf("tls \"%s\" { %s }\nupstream \"u\" { server = \"unix:/x\" }\n"
+                               "route \"t\" { protocol = \"tls\" terminate = \"%s\" }\n%s\n",
+                               title, text, title, inside);
     int rc = tls_section(whole, &fixture, &s->file, &s->config, error, sizeof(error));
     if (rc == 0) rc = tls_config_load(&s->config, error, sizeof(error));
     if (rc != 0) fail_msg("%s", error);
-    s->service = tls_service_new(&s->config, NULL, tickets);
+    s->routes = route_table_new(s->file, error, sizeof(error));
+    if (s->routes == NULL) fail_msg("%s", error);
+    s->service = tls_service_new(&s->config, s->routes, tickets);
     free(whole);
+}
+
+static void open_titled(struct section *s, const char *title, const char *text)
+{
+    char *inside = mem_asprintf("route \"i\" { inside = \"%s\" proxy = \"u\" }", title);
+    open_routed(s, title, text, inside);
+    free(inside);
 }
 
 static void open_section(struct section *s, const char *text)
@@ -42,6 +55,7 @@ static void close_section(struct section *s)
 {
     tls_service_free(&s->service);
     tls_config_clear(&s->config);
+    route_table_free(&s->routes);
     option_file_free(&s->file);
 }
 
@@ -186,6 +200,101 @@ static void test_tickets_are_bound(void **state)
     close_section(&asks);
 }
 
+/* An offer on the wire, from "h2,http/1.1". */
+static size_t wire(const char *names, uint8_t *out)
+{
+    size_t len = 0;
+    while (*names != '\0') {
+        size_t one = strcspn(names, ",");
+        out[len++] = (uint8_t)one;
+        memcpy(out + len, names, one);
+        len += one;
+        names += one + (names[one] == ',');
+    }
+    return len;
+}
+
+/* NULL: no name was agreed on; "!": the alert. */
+static const char *agreed(struct section *s, const char *sni, const char *offer, const struct route_query *query)
+{
+    static char out[256];
+    uint8_t bytes[256];
+    struct ends ends = ends_new(client_ctx, s->service, sni);
+    tls_service_set_query(ends.server, query);
+    if (offer != NULL) assert_int_equal(SSL_set_alpn_protos(ends.client, bytes, (unsigned)wire(offer, bytes)), 0);
+    bool done = ends_shake(&ends);
+    const char *name = done ? tls_service_alpn(ends.server, out) : "!";
+    if (!done) assert_int_equal(ends.alert, SSL_AD_NO_APPLICATION_PROTOCOL);
+    ends_free(&ends);
+    return name;
+}
+
+struct alpn_case {
+    const char *inside, *sni, *offer, *agreed;
+};
+
+#define BOTH                                                                                                           \
+    "route \"x\" { inside = \"x\" alpn = \"xmpp-client\" proxy = \"u\" }"                                              \
+    "route \"w\" { inside = \"x\" protocol = {\"http\", \"http2\"} proxy = \"u\" }"
+#define NAMED                                                                                                          \
+    "route \"a\" { inside = \"x\" sni = \"a.test\" alpn = {\"foo\", \"h2\"} proxy = \"u\" }"                           \
+    "route \"b\" { inside = \"x\" sni = '~^(www|b)\\.' protocol = \"xmpp\" proxy = \"u\" }"                            \
+    "route \"n\" { inside = \"x\" no-sni = true protocol = \"http\" proxy = \"u\" }"                                   \
+    "route \"no\" { inside = \"x\" refuse = close }"
+
+static const struct alpn_case ALPN_CASES[] = {
+    {BOTH, "a.test", "h2,http/1.1", "h2"},
+    {BOTH, "a.test", "http/1.1", "http/1.1"},
+    {BOTH, "a.test", "http/1.1,xmpp-client", "xmpp-client"},
+    {BOTH, "a.test", "xmpp-server", "!"},
+    {BOTH, "a.test", NULL, NULL},
+    {NAMED, "a.test", "h2,foo", "foo"},
+    {NAMED, "a.test", "xmpp-client", "!"},
+    {NAMED, "www.a.test", "h2,xmpp-server", "xmpp-server"},
+    {NAMED, "www.a.test", "h2", "!"},
+    {NAMED, NULL, "h2,http/1.1", "http/1.1"},
+    {"route \"i\" { inside = \"x\" proxy = \"u\" }", "a.test", "h2,http/1.1", NULL},
+    {"route \"i\" { inside = \"x\" proxy = \"u\" sni = \"a.test\" } " BOTH, "a.test", "h2,xmpp-client", NULL},
+    {BOTH "route \"i\" { inside = \"x\" proxy = \"u\" }", "a.test", "foo", NULL},
+    {BOTH "route \"i\" { inside = \"x\" protocol = \"ssh\" proxy = \"u\" }", "a.test", "foo", NULL},
+    {BOTH "route \"i\" { inside = \"x\" no-alpn = true proxy = \"u\" }", "a.test", "foo", "!"},
+    {BOTH "route \"i\" { inside = \"x\" on-timeout = true proxy = \"u\" }", "a.test", "foo", "!"},
+    {"route \"i\" { inside = \"x\" tls-version = \"1.2\" alpn = \"h2\" proxy = \"u\" }" BOTH, "a.test",
+     "h2,xmpp-client", "xmpp-client"},
+};
+
+static void test_alpn_by_routes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(ALPN_CASES); i++) {
+        const struct alpn_case *row = &ALPN_CASES[i];
+        struct section s;
+        open_routed(&s, "x", "certificate = \"a.pem\"", row->inside);
+        const char *name = agreed(&s, row->sni, row->offer, NULL);
+        if (name == NULL || row->agreed == NULL ? name != row->agreed : strcmp(name, row->agreed) != 0)
+            fail_msg("case %zu: %s", i, name != NULL ? name : "none");
+        close_section(&s);
+    }
+}
+
+static void test_alpn_by_place(void **state)
+{
+    struct section s;
+    struct addr near, far;
+    (void)state;
+    assert_int_equal(inet_pton(AF_INET, "10.0.0.1", &near.in.sin_addr), 1);
+    near.in.sin_family = AF_INET;
+    far = near;
+    far.in.sin_addr.s_addr = htonl(0xc0000201);
+    open_routed(&s, "x", "certificate = \"a.pem\"",
+                "route \"i\" { inside = \"x\" source = \"10.0.0.0/8\" alpn = \"h2\" proxy = \"u\" }" BOTH);
+    const struct route_query from_near = {.listener = "l", .source = &near, .inside = "x"};
+    const struct route_query from_far = {.listener = "l", .source = &far, .inside = "x"};
+    assert_string_equal(agreed(&s, "a.test", "h2,xmpp-client", &from_near), "h2");
+    assert_string_equal(agreed(&s, "a.test", "h2,xmpp-client", &from_far), "xmpp-client");
+    close_section(&s);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -219,6 +328,8 @@ int main(void)
         cmocka_unit_test(test_unknown_name_is_refused),
         cmocka_unit_test(test_kind_by_what_the_client_can),
         cmocka_unit_test(test_tickets_are_bound),
+        cmocka_unit_test(test_alpn_by_routes),
+        cmocka_unit_test(test_alpn_by_place),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
