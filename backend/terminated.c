@@ -27,9 +27,9 @@ static bool is_told_once(const struct pp2 *pp)
     return true;
 }
 
-static bool copy_text(char out[TERMINATED_TEXT_BYTES], struct pp2_text text)
+static bool copy_text(char *out, size_t cap, struct pp2_text text)
 {
-    if (text.len >= TERMINATED_TEXT_BYTES) return false;
+    if (text.len >= cap) return false;
     for (size_t i = 0; i < text.len; i++)
         if (text.text[i] <= ' ' || text.text[i] > '~') return false;
     if (text.len) memcpy(out, text.text, text.len);
@@ -52,7 +52,8 @@ static const char *read_ssl(struct terminated *t, const struct pp2 *pp, bool *ha
     if (!tlv) return "the client does not use TLS";
     if (pp2_ssl_decode(tlv->value, tlv->len, &ssl, &why) != 0) return why;
     if (!(ssl.client & PP2_CLIENT_SSL)) return "the client does not use TLS";
-    if (!copy_text(t->version, ssl.version) || !copy_text(t->cipher, ssl.cipher)) return "a text that is none";
+    if (!copy_text(t->version, sizeof(t->version), ssl.version) || !copy_text(t->cipher, sizeof(t->cipher), ssl.cipher))
+        return "a TLS version or cipher that is none";
     if (is_old(t->version)) return "the client uses a TLS below 1.2";
     *has_certificate = ssl.client & (PP2_CLIENT_CERT_CONN | PP2_CLIENT_CERT_SESS);
     t->verified = *has_certificate && ssl.verify == 0;

@@ -10,11 +10,13 @@
 
 #include <openssl/x509.h>
 
-enum { TERMINATED_TEXT_BYTES = 64 };
+/* Of texts, with their NUL; an ALPN name that is longer is not ours.  Each session keeps these. */
+enum { TERMINATED_VERSION_BYTES = 16, TERMINATED_CIPHER_BYTES = 48, TERMINATED_ALPN_BYTES = 32 };
 
 struct terminated {
-    char version[TERMINATED_TEXT_BYTES], cipher[TERMINATED_TEXT_BYTES]; /* printable ASCII; "": not told */
-    uint8_t alpn[255];
+    char version[TERMINATED_VERSION_BYTES]; /* printable ASCII; "": not told */
+    char cipher[TERMINATED_CIPHER_BYTES];   /* likewise */
+    uint8_t alpn[TERMINATED_ALPN_BYTES];
     size_t alpn_len; /* 0: none was negotiated */
     bool has_exporter;
     uint8_t exporter[TLS_EXPORTER_BYTES];

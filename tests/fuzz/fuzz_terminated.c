@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct terminated *t = terminated_read(&pp, &why);
     CHECK((t == NULL) == (why != NULL));
     if (!t) return 0;
-    CHECK(strlen(t->version) < TERMINATED_TEXT_BYTES && strlen(t->cipher) < TERMINATED_TEXT_BYTES);
+    CHECK(strlen(t->version) < sizeof(t->version) && strlen(t->cipher) < sizeof(t->cipher));
     CHECK(t->alpn_len <= sizeof(t->alpn) && t->end_point_len <= sizeof(t->end_point));
     CHECK(!t->verified || pp2_find(&pp, PP2_TLV_SSL));
     for (int i = 0; i < sk_X509_num(t->chain); i++)
