@@ -22,7 +22,7 @@ enum { ROUNDS = 9, ROUND_NS = 40 * 1000 * 1000 };
 
 static uint8_t hello[4096];
 static size_t hello_len;
-static struct route_table *routes;
+static struct route_table *routes, *few_names, *many_names;
 static struct xml *xml;
 static struct elem *stanza;
 
@@ -43,8 +43,8 @@ static void load_hello(void)
     }
 }
 
-/* Ten rules by ALPN, and the default behind them, which matches. */
-static void load_routes(void)
+/* The rows that write writes, and a default behind them. */
+static struct route_table *load_routes(void (*write)(FILE *file, int count), int count)
 {
     char path[] = "/tmp/bench-parts-XXXXXX", error[512] = "";
     int fd = mkstemp(path);
@@ -54,17 +54,31 @@ static void load_routes(void)
         exit(1);
     }
     fprintf(file, "upstream web { server = \"127.0.0.1:8443\" }\n");
-    for (int i = 0; i < 10; i++)
-        fprintf(file, "route r%d {\n alpn = name-%d\n proxy = web\n}\n", i, i);
+    write(file, count);
     fprintf(file, "route default { proxy = web }\n");
     fclose(file);
     struct option_file *options = option_load(path, GATEWAY_OPTIONS, GATEWAY_OPTION_COUNT, error, sizeof(error));
     unlink(path);
-    routes = options ? route_table_new(options, error, sizeof(error)) : NULL;
-    if (!routes) {
-        fprintf(stderr, "bench-parts: %s\n", error);
-        exit(1);
-    }
+    struct route_table *table = options ? route_table_new(options, error, sizeof(error)) : NULL;
+    if (table) return table;
+    fprintf(stderr, "bench-parts: %s\n", error);
+    exit(1);
+}
+
+/* Of which none matches. */
+static void write_alpn(FILE *file, int count)
+{
+    for (int i = 0; i < count; i++)
+        fprintf(file, "route r%d {\n alpn = name-%d\n proxy = web\n}\n", i, i);
+}
+
+/* Of which the last matches the hello of BENCH_HELLO. */
+static void write_names(FILE *file, int count)
+{
+    for (int i = 1; i < count; i++)
+        fprintf(file, "route r%d {\n sni = { \"host%d.example.test\", \"*.sub%d.example.test\" }\n proxy = web\n}\n", i,
+                i, i);
+    fprintf(file, "route last {\n sni = \"www.example.test\"\n proxy = web\n}\n");
 }
 
 static enum xml_unit next_unit(const char *text, size_t len, struct elem **out)
@@ -88,12 +102,36 @@ static void run_clienthello(void)
     CHECK(clienthello_parse(hello, hello_len, &out) == CLIENTHELLO_COMPLETE);
 }
 
-static void run_route(void)
+static void find_route(struct route_table *table)
 {
     struct sight sight = {.data = hello, .len = hello_len};
     struct route *route;
     const struct route_query query = {.listener = "public"};
-    CHECK(route_find(routes, &sight, &query, &route) == ROUTE_FOUND);
+    CHECK(route_find(table, &sight, &query, &route) == ROUTE_FOUND);
+}
+
+static void run_route(void)
+{
+    find_route(routes);
+}
+
+static void run_few_names(void)
+{
+    find_route(few_names);
+}
+
+static void run_many_names(void)
+{
+    find_route(many_names);
+}
+
+/* What a hello in two segments costs before its second is there. */
+static void run_many_names_waiting(void)
+{
+    struct sight sight = {.data = hello, .len = hello_len / 2};
+    struct route *route;
+    const struct route_query query = {.listener = "public"};
+    CHECK(route_find(many_names, &sight, &query, &route) == ROUTE_MORE);
 }
 
 static void run_pp2(void)
@@ -160,10 +198,15 @@ static void measure(const char *what, void (*run)(void))
 int main(void)
 {
     load_hello();
-    load_routes();
+    routes = load_routes(write_alpn, 10);
+    few_names = load_routes(write_names, 10);
+    many_names = load_routes(write_names, 10000);
     load_stream();
     measure("ClientHello parsed", run_clienthello);
     measure("route found behind 10 ALPN rules", run_route);
+    measure("route found by the last of 10 names", run_few_names);
+    measure("route found by the last of 10,000 names", run_many_names);
+    measure("half a ClientHello, 10,000 names", run_many_names_waiting);
     measure("PROXY v2 header written", run_pp2);
     measure("message stanza parsed", run_xml);
     measure("message stanza parsed, parser parked after it", run_xml_parked);

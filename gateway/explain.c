@@ -209,10 +209,15 @@ static void (*const WHYS[])(FILE *out, const struct rule *rule, const struct loo
     [ROUTE_ECH] = why_ech,
 };
 
-static void print_rest(FILE *out, const struct rule *rule, enum route_condition last)
+/* The conditions that the row has behind the last one that was looked at. */
+static void print_rest(FILE *out, const struct rule *rule, const struct look *look, enum route_condition last)
 {
     const char *before = "    (not looked at: ";
-    for (enum route_condition c = last + 1; c < ROUTE_CONDITION_COUNT; c++) {
+    size_t i = 0;
+    while (rule_condition_at(look->query, i) != last)
+        i++;
+    for (i++; i < ROUTE_CONDITION_COUNT; i++) {
+        enum route_condition c = rule_condition_at(look->query, i);
         if (!rule_is_set(rule, c)) continue;
         fprintf(out, "%s%s", before, CONDITIONS[c]);
         before = ", ";
@@ -232,7 +237,7 @@ static void trace(void *arg, const struct rule *rule, const struct look *look, e
         WHYS[condition](out, rule, look, verdict);
         fputc('\n', out);
     }
-    if (verdict != PROBE_MATCH) print_rest(out, rule, condition);
+    if (verdict != PROBE_MATCH) print_rest(out, rule, look, condition);
 }
 
 /* What the built-in probes make of the bytes. */
@@ -303,7 +308,7 @@ static void print_action(FILE *out, const struct gateway_config *config, const s
 static enum route_verdict find(struct sight *sight, const struct gateway_config *config,
                                const struct route_query *query, struct route **route, FILE *out)
 {
-    enum route_verdict verdict = route_find_traced(config->routes, sight, query, route, trace, out);
+    enum route_verdict verdict = route_trace(config->routes, sight, query, route, trace, out);
     if (sight->pattern_limits > 0) fputs("  A pattern took too many steps, which is no match.\n", out);
     return verdict;
 }

@@ -1,16 +1,11 @@
 #include "gateway/route.h"
 
+#include "gateway/route_walk.h"
 #include "gateway/rule_read.h"
 #include "lib/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-struct route_table {
-    size_t count;
-    struct rule *rules; /* in file order */
-    struct pattern_set *patterns;
-};
 
 static size_t count_sections(const struct option_file *file)
 {
@@ -19,16 +14,6 @@ static size_t count_sections(const struct option_file *file)
          s = option_next(file, "route", s))
         count++;
     return count;
-}
-
-/* The earlier row that takes all connections of the last one, or NULL. */
-static const struct rule *find_cover(const struct route_table *table)
-{
-    const struct rule *last = &table->rules[table->count - 1];
-    for (const struct rule *earlier = table->rules; earlier < last; earlier++) {
-        if (rule_covers(earlier, last, table->patterns)) return earlier;
-    }
-    return NULL;
 }
 
 /* Whether a row sends connections into the tls section, or (inside) takes what it has decrypted. */
@@ -70,12 +55,13 @@ static int fill(struct route_table *table, const struct option_file *file, char 
         size_t index = table->count++;
         if (rule_read(rule, file, s, table->patterns, error, cap) < 0) return -1;
         rule->route.index = index;
-        const struct rule *cover = find_cover(table);
+        const struct rule *cover = route_walk_cover(table, index);
         if (cover != NULL)
             return option_error(s, NULL, error, cap,
                                 "expected a route that can be reached, but route \"%s\" in line %d takes all of its "
                                 "connections",
                                 cover->route.name, cover->route.line);
+        route_walk_add(table, index);
     }
     regex_set_code(pattern_regexes(table->patterns));
     return check_terminated(table, file, error, cap);
@@ -86,6 +72,7 @@ struct route_table *route_table_new(const struct option_file *file, char *error,
     struct route_table *table = MEM_NEW(struct route_table);
     table->patterns = pattern_set_new(file, error, cap);
     size_t count = count_sections(file);
+    route_walk_init(table, count);
     if (count > 0) table->rules = mem_alloc(count * sizeof(*table->rules));
     if (table->patterns == NULL || fill(table, file, error, cap) < 0) route_table_free(&table);
     return table;
@@ -96,6 +83,7 @@ void route_table_free(struct route_table **table)
     if (*table == NULL) return;
     for (size_t i = 0; i < (*table)->count; i++)
         rule_clear(&(*table)->rules[i]);
+    route_walk_clear(*table);
     pattern_set_free(&(*table)->patterns);
     free((*table)->rules);
     free(*table);
@@ -118,23 +106,19 @@ struct route *route_at(struct route_table *table, size_t index)
     return &table->rules[index].route;
 }
 
-enum route_verdict route_find_traced(struct route_table *table, struct sight *sight, const struct route_query *query,
-                                     struct route **out, route_trace_fn *trace, void *trace_arg)
+enum route_verdict route_trace(struct route_table *table, struct sight *sight, const struct route_query *query,
+                               struct route **out, route_trace_fn *trace, void *trace_arg)
 {
     if (sight->len == 0 && !sight->final) return ROUTE_MORE;
 
     struct look look = {
         .sight = sight, .query = query, .patterns = table->patterns, .trace = trace, .trace_arg = trace_arg};
     for (size_t i = 0; i < table->count; i++) {
-        switch (rule_holds(&table->rules[i], &look)) {
-        case PROBE_MATCH:
-            *out = &table->rules[i].route;
-            return ROUTE_FOUND;
-        case PROBE_MORE:
-            return ROUTE_MORE;
-        case PROBE_NO:
-            break;
-        }
+        enum probe_verdict verdict = rule_holds(&table->rules[i], &look);
+        if (verdict == PROBE_MORE) return ROUTE_MORE;
+        if (verdict == PROBE_NO) continue;
+        *out = &table->rules[i].route;
+        return ROUTE_FOUND;
     }
     return ROUTE_NONE;
 }
@@ -142,5 +126,12 @@ enum route_verdict route_find_traced(struct route_table *table, struct sight *si
 enum route_verdict route_find(struct route_table *table, struct sight *sight, const struct route_query *query,
                               struct route **out)
 {
-    return route_find_traced(table, sight, query, out, NULL, NULL);
+    if (sight->len == 0 && !sight->final) return ROUTE_MORE;
+
+    struct look look = {.sight = sight, .query = query, .patterns = table->patterns};
+    size_t row = 0;
+    enum probe_verdict verdict = route_walk(table, &look, &row);
+    if (verdict == PROBE_MATCH) *out = &table->rules[row].route;
+    if (verdict == PROBE_NO) return ROUTE_NONE;
+    return verdict == PROBE_MORE ? ROUTE_MORE : ROUTE_FOUND;
 }

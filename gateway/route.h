@@ -54,8 +54,8 @@ struct pattern_set *route_patterns(const struct route_table *table);
 
 enum route_verdict { ROUTE_MORE, ROUTE_FOUND, ROUTE_NONE };
 
-/* The conditions of a row, in the order in which they are looked at: first those that need no bytes, so that a row that
- * cannot hold for a connection never makes it wait. */
+/* The conditions of a row.  First those are looked at that need no bytes, so that a row that cannot hold for a
+ * connection never makes it wait. */
 enum route_condition {
     ROUTE_ON_TIMEOUT,
     ROUTE_INSIDE,
@@ -84,9 +84,9 @@ typedef void route_trace_fn(void *arg, const struct rule *rule, const struct loo
 MUSTCHECK enum route_verdict route_find(struct route_table *table, struct sight *sight, const struct route_query *query,
                                         struct route **out);
 
-/* route_find_traced - the same, and tell trace how it went. */
-MUSTCHECK enum route_verdict route_find_traced(struct route_table *table, struct sight *sight,
-                                               const struct route_query *query, struct route **out,
-                                               route_trace_fn *trace, void *trace_arg);
+/* route_trace - the same decision by looking at every row in turn, telling trace how it goes. */
+MUSTCHECK enum route_verdict route_trace(struct route_table *table, struct sight *sight,
+                                         const struct route_query *query, struct route **out, route_trace_fn *trace,
+                                         void *trace_arg);
 
 #endif

@@ -210,9 +210,17 @@ static enum probe_verdict condition_holds(const struct rule *rule, struct look *
     return rule->protocols == 0 ? PROBE_MATCH : ask_any(look, rule->protocols);
 }
 
+enum route_condition rule_condition_at(const struct route_query *query, size_t i)
+{
+    enum route_condition c = (enum route_condition)i;
+    if (query->inside == NULL || c < ROUTE_PROTOCOL) return c;
+    return c + 1 < ROUTE_CONDITION_COUNT ? c + 1 : ROUTE_PROTOCOL;
+}
+
 enum probe_verdict rule_holds(const struct rule *rule, struct look *look)
 {
-    for (enum route_condition c = 0; c < ROUTE_CONDITION_COUNT; c++) {
+    for (size_t i = 0; i < ROUTE_CONDITION_COUNT; i++) {
+        enum route_condition c = rule_condition_at(look->query, i);
         enum probe_verdict verdict = condition_holds(rule, look, c);
         if (look->trace != NULL) look->trace(look->trace_arg, rule, look, c, verdict);
         if (verdict != PROBE_MATCH) return verdict;

@@ -63,6 +63,10 @@ bool rule_is_set(const struct rule *rule, enum route_condition condition);
 /* rule_is_inside - whether the row is for what this tls section decrypts. */
 bool rule_is_inside(const struct rule *rule, const char *tls);
 
+/* rule_condition_at - the condition that is looked at as the i-th: the protocol is the last for what is inside of TLS,
+ * where all that a hello says is known before any byte. */
+enum route_condition rule_condition_at(const struct route_query *query, size_t i);
+
 /* rule_holds - whether all conditions hold.  Never PROBE_MORE when the sight is final. */
 MUSTCHECK enum probe_verdict rule_holds(const struct rule *rule, struct look *look);
 

@@ -40,10 +40,8 @@ const struct option_section *option_single(const struct option_file *file, const
 
 const struct option_section *option_find(const struct option_file *file, const char *name, const char *title)
 {
-    const struct option_section *s = option_next(file, name, NULL);
-    while (s && (s->title == NULL || strcmp(s->title, title) != 0))
-        s = option_next(file, name, s);
-    return s;
+    CHECK(option_tree_row(file, name) != NULL);
+    return option_tree_find(file, name, title);
 }
 
 const char *option_title(const struct option_section *s)

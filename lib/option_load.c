@@ -175,6 +175,15 @@ static int on_section_start(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *
     return 0;
 }
 
+/* We hold what a section says; libconfuse would compare the title of each one that follows with those that it holds. */
+static int on_section_end(cfg_t *cfg, cfg_opt_t *opt)
+{
+    (void)cfg;
+    cfg_free_value(opt);
+    load.section_cfg = NULL;
+    return 0;
+}
+
 static int parse_file(cfg_t *cfg, const char *path)
 {
     bool readable;
@@ -244,6 +253,7 @@ static cfg_opt_t *make_opts(const struct option_row *rows, size_t row_count, con
         opt->flags = CFGF_NODEFAULT | CFGF_MULTI | (strcmp(row->choices, "titled") == 0 ? CFGF_TITLE : CFGF_NONE);
         opt->subopts = make_opts(rows, row_count, row->name);
         opt->parsecb = NULL;
+        if (opt->flags & CFGF_TITLE) opt->validcb = on_section_end;
     }
     return opts;
 }

@@ -1,5 +1,6 @@
 #include "lib/option_tree.h"
 
+#include "lib/map.h"
 #include "lib/mem.h"
 
 #include <stdio.h>
@@ -45,6 +46,34 @@ static void set_preset(const struct option_file *file, struct option_value *v)
     CHECK(rc == 0);
 }
 
+/* free() the key; *len is its length. */
+static char *title_key(const char *name, const char *title, size_t *len)
+{
+    size_t name_len = strlen(name), title_len = strlen(title);
+    char *key = mem_alloc(name_len + 1 + title_len);
+    memcpy(key, name, name_len);
+    memcpy(key + name_len + 1, title, title_len);
+    *len = name_len + 1 + title_len;
+    return key;
+}
+
+struct option_section *option_tree_find(const struct option_file *file, const char *name, const char *title)
+{
+    size_t len;
+    char *key = title_key(name, title, &len);
+    struct option_section *found = map_get(file->titled, key, len);
+    free(key);
+    return found;
+}
+
+static void remember_title(struct option_file *file, struct option_section *s)
+{
+    size_t len;
+    char *key = title_key(s->name, s->title, &len);
+    if (map_get(file->titled, key, len) == NULL) map_set(file->titled, key, len, s);
+    free(key);
+}
+
 struct option_section *option_tree_section(struct option_file *file, const char *name, const char *title,
                                            const char *path, int line)
 {
@@ -64,6 +93,7 @@ struct option_section *option_tree_section(struct option_file *file, const char 
         set_preset(file, &s->values[n++]);
     }
     list_append(&file->sections, &s->link);
+    if (title != NULL) remember_title(file, s);
     return s;
 }
 
@@ -74,6 +104,7 @@ struct option_file *option_tree_new(const char *path, const struct option_row *r
     file->row_count = row_count;
     file->folder = option_folder(path);
     list_init(&file->sections);
+    file->titled = map_new();
     option_tree_section(file, "", NULL, option_tree_path(file, path), 0);
     return file;
 }
@@ -126,6 +157,7 @@ void option_file_free(struct option_file **file)
     for (size_t i = 0; i < f->path_count; i++)
         free(f->paths[i]);
     free(f->paths);
+    map_free(&f->titled);
     free(f->folder);
     free(f);
 }

@@ -21,6 +21,8 @@ struct option_section {
     struct option_value *values; /* one for each row of the section */
 };
 
+struct map;
+
 struct option_file {
     const struct option_row *rows; /* borrowed */
     size_t row_count;
@@ -28,6 +30,7 @@ struct option_file {
     char **paths; /* the file and those it includes, as opened */
     size_t path_count;
     struct list sections;
+    struct map *titled; /* name and title with a 0 byte between them -> the section, the first of the file */
 };
 
 /* option_tree_new - a file with its top level and every preset. */
@@ -39,6 +42,9 @@ const char *option_tree_path(struct option_file *file, const char *path);
 /* option_tree_section - append a section with its presets; title may be NULL. */
 struct option_section *option_tree_section(struct option_file *file, const char *name, const char *title,
                                            const char *path, int line);
+
+/* option_tree_find - the first section with this title, or NULL. */
+struct option_section *option_tree_find(const struct option_file *file, const char *name, const char *title);
 
 /* option_tree_value - the value of an option, or NULL when the section has no such row. */
 struct option_value *option_tree_value(const struct option_section *s, const char *option);
