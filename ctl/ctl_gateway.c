@@ -24,6 +24,16 @@ enum command_status ctl_gateway_stats(const struct command_line *line)
     return call(line, "stats", NULL, NULL);
 }
 
+enum command_status ctl_gateway_reload(const struct command_line *line)
+{
+    return call(line, "reload", NULL, "reloaded");
+}
+
+enum command_status ctl_gateway_drain(const struct command_line *line)
+{
+    return call(line, "drain", NULL, "accepts no more and ends with the last connection");
+}
+
 /* "route=web" among the arguments into the filter, "limit=5" beside it. */
 static int read_filter(const char *text, json_t *args, json_t *filter)
 {

@@ -39,6 +39,7 @@ static void read_top(struct gateway_config *config)
     config->half_closed_timeout_ms = option_int(top, "half-closed-timeout");
     config->ticket_rotation_ms = option_int(top, "ticket-rotation");
     config->drain_timeout_ms = option_int(top, "drain-timeout");
+    config->hard_stop_after_ms = option_int(top, "hard-stop-after");
 }
 
 static int check_user(const struct gateway_config *config, char *error, size_t cap)

@@ -30,6 +30,7 @@ struct gateway_config {
     int64_t half_closed_timeout_ms;
     int64_t drain_timeout_ms;
     struct limits_config limits;
+    int64_t hard_stop_after_ms; /* 0: never */
     struct log_config log;
     size_t listener_count;
     struct listener_config *listeners;

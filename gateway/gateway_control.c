@@ -2,6 +2,7 @@
 
 #include "gateway/channel.h"
 #include "gateway/conn.h"
+#include "gateway/generation.h"
 #include "gateway/master.h"
 #include "gateway/source.h"
 #include "gateway/upstream_report.h"
@@ -35,29 +36,64 @@ static void command_stats(struct control_request *request, void *arg)
     control_reply(request, stats);
 }
 
-static json_t *worker_status(const struct master *master, const struct master_worker *worker)
+static json_t *describe_worker(const struct worker_place *place)
 {
     json_t *status =
-        json_pack("{s:i, s:b, s:i}", "pid", (int)worker->pid, "ready", worker->ready, "deaths", (int)worker->deaths);
-    const struct source_gauges *gauges = source_table_gauges(master->sources, worker->source_region);
-    if (worker->pid == 0 || gauges == NULL) return status;
+        json_pack("{s:i, s:b, s:i}", "pid", (int)place->pid, "ready", place->ready, "deaths", (int)place->deaths);
+    const struct source_table *sources = place->generation->sources;
+    const struct source_gauges *gauges = sources != NULL ? source_table_gauges(sources, place->source_region) : NULL;
+    if (place->pid == 0 || gauges == NULL) return status;
     json_object_set_new(status, "connections", json_integer((json_int_t)atomic_load(&gauges->connections)));
     json_object_set_new(status, "probing", json_integer((json_int_t)atomic_load(&gauges->probing)));
     json_object_set_new(status, "probing_bytes", json_integer((json_int_t)atomic_load(&gauges->probing_bytes)));
     return status;
 }
 
+static json_t *describe_workers(const struct generation *generation)
+{
+    json_t *workers = json_array();
+    for (size_t i = 0; generation != NULL && i < generation->place_count; i++)
+        json_array_append_new(workers, describe_worker(&generation->places[i]));
+    return workers;
+}
+
+/* Those whose generation does not serve any more, and that have connections. */
+static json_t *describe_retired(const struct master *master)
+{
+    json_t *pids = json_array();
+    LIST_EACH (link, &master->generations) {
+        const struct generation *generation = LIST_ENTRY(link, struct generation, link);
+        for (size_t i = 0; generation->state == GENERATION_RETIRED && i < generation->place_count; i++)
+            if (generation->places[i].pid != 0) json_array_append_new(pids, json_integer(generation->places[i].pid));
+    }
+    return pids;
+}
+
 static void command_status(struct control_request *request, void *arg)
 {
     const struct master *master = arg;
-    json_t *workers = json_array();
-    for (size_t i = 0; i < master->config->workers; i++) {
-        const struct master_worker *worker = &master->workers[i];
-        json_array_append_new(workers, worker_status(master, worker));
-    }
     json_int_t uptime_s = (loop_now_ms(master->loop) - master->started_ms) / 1000;
-    control_reply(request, json_pack("{s:s, s:i, s:I, s:b, s:o}", "version", POSTERN_VERSION, "pid", (int)getpid(),
-                                     "uptime_s", uptime_s, "ready", master->ready, "workers", workers));
+    json_int_t generation = master->serving != NULL ? (json_int_t)master->serving->number : 0;
+    control_reply(request,
+                  json_pack("{s:s, s:i, s:I, s:b, s:b, s:I, s:o, s:o, s:o}", "version", POSTERN_VERSION, "pid",
+                            (int)getpid(), "uptime_s", uptime_s, "ready", master->ready, "stopping", master->stopping,
+                            "generation", generation, "reload", reload_status(&master->reload), "workers",
+                            describe_workers(master->serving), "retired", describe_retired(master)));
+}
+
+static void command_reload(struct control_request *request, void *arg)
+{
+    struct master *master = arg;
+    reload_ask(&master->reload, request);
+}
+
+/* Without a limit but the one on every generation that accepts no more. */
+static void command_drain(struct control_request *request, void *arg)
+{
+    struct master *master = arg;
+    int64_t limit_ms = master->serving != NULL ? master->serving->hard_stop_after_ms : 0;
+    if (!master->stopping) master_drain(master, limit_ms > 0 ? limit_ms : -1);
+    control_reply(request, NULL);
 }
 
 enum {
@@ -70,10 +106,8 @@ enum {
 static void ask_workers(const struct master *master, json_t *message, channel_answers_fn *fn,
                         struct control_request *request)
 {
-    struct channel **channels = mem_alloc((master->config->workers + 1) * sizeof(struct channel *));
-    size_t count = 0;
-    for (size_t i = 0; i < master->config->workers; i++)
-        if (master->workers[i].channel != NULL) channels[count++] = master->workers[i].channel;
+    size_t count;
+    struct channel **channels = master_channels(master, &count);
     channel_ask(master->loop, channels, count, message, ASK_TIMEOUT_MS, fn, request);
     free(channels);
 }
@@ -144,31 +178,37 @@ static void command_kill(struct control_request *request, void *arg)
 static void command_log_level(struct control_request *request, void *arg)
 {
     static const char *const LEVELS[] = {"debug", "info", "warn", "error"};
-    const struct master *master = arg;
+    struct master *master = arg;
     const char *wanted = control_arg_str(request, "level");
     for (size_t level = 0; wanted != NULL && level < ARRAY_LEN(LEVELS); level++) {
         if (strcmp(LEVELS[level], wanted) != 0) continue;
         log_msg(LOG_LEVEL_WARN, "log_level", "%s, until the next reload or restart", wanted);
         log_set_level((enum log_level)level);
-        for (size_t i = 0; i < master->config->workers; i++)
-            if (master->workers[i].channel != NULL)
-                (void)channel_send(master->workers[i].channel,
-                                   json_pack("{s:s, s:I}", "type", "log-level", "level", (json_int_t)level), -1);
+        master_tell(master, json_pack("{s:s, s:I}", "type", "log-level", "level", (json_int_t)level), -1);
         control_reply(request, NULL);
         return;
     }
     control_fail(request, "usage", "expected a level: debug, info, warn or error");
 }
 
+/* NULL: there are none yet. */
+static struct upstream_state *serving_upstreams(const struct master *master)
+{
+    return master->serving != NULL ? master->serving->upstreams : NULL;
+}
+
 static void command_upstreams(struct control_request *request, void *arg)
 {
-    const struct master *master = arg;
-    control_reply(request, upstream_report(master->upstreams));
+    struct upstream_state *upstreams = serving_upstreams(arg);
+    if (upstreams == NULL)
+        control_fail(request, "unavailable", "no generation of this program serves yet");
+    else
+        control_reply(request, upstream_report(upstreams));
 }
 
 static void command_server(struct control_request *request, void *arg)
 {
-    const struct master *master = arg;
+    struct upstream_state *upstreams = serving_upstreams(arg);
     const char *upstream = control_arg_str(request, "upstream"), *server = control_arg_str(request, "server");
     const char *admin = control_arg_str(request, "admin");
     const json_t *weight = json_object_get(control_args(request), "weight");
@@ -177,9 +217,13 @@ static void command_server(struct control_request *request, void *arg)
         control_fail(request, "usage", "expected upstream, server, and one of admin and weight");
         return;
     }
-    int rc = admin != NULL ? upstream_report_set_admin(master->upstreams, upstream, server, admin, why, sizeof(why))
-                           : upstream_report_set_weight(master->upstreams, upstream, server, json_integer_value(weight),
-                                                        why, sizeof(why));
+    if (upstreams == NULL) {
+        control_fail(request, "unavailable", "no generation of this program serves yet");
+        return;
+    }
+    int rc = admin != NULL ? upstream_report_set_admin(upstreams, upstream, server, admin, why, sizeof(why))
+                           : upstream_report_set_weight(upstreams, upstream, server, json_integer_value(weight), why,
+                                                        sizeof(why));
     if (rc < 0)
         control_fail(request, "not-found", "%s", why);
     else
@@ -193,6 +237,8 @@ static const struct control_command COMMANDS[] = {
     {"log-level", "Log more or less, until the next reload or restart.", command_log_level},
     {"upstreams", "The servers to proxy to: health, load, what was set.", command_upstreams},
     {"server", "Set a server's state or weight.", command_server},
+    {"reload", "Put the changed configuration in force.", command_reload},
+    {"drain", "Accept no more, end with the last connection.", command_drain},
     {"status", "Version, process ids, uptime.", command_status},
 };
 

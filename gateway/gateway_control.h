@@ -14,7 +14,11 @@ struct master;
  *   connections {filter: {name: text}, limit}: {"matched", "silent_workers", "connections": [as conn_list.h]}
  *   kill {id}, log-level {level}: null
  *   upstreams: as upstream_report.h; server {upstream, server, admin or weight}: null
- *   status: {"version", "pid", "uptime_s", "ready", "workers": [{"pid", "ready", "deaths"}, …]} */
+ *   status: {"version", "pid", "uptime_s", "ready", "stopping", "generation",
+ *            "reload": {"running", "error": of the last one or null},
+ *            "workers": [{"pid", "ready", "deaths"}, …], "retired": [pid, …]}
+ *   reload: null when the new configuration serves, or the error that kept the old one
+ *   drain:  null */
 MUSTCHECK struct control *gateway_control_open(struct master *master, const char *path, char *why, size_t cap);
 void gateway_control_close(struct control **control);
 

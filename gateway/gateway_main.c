@@ -171,7 +171,7 @@ int main(int argc, char **argv)
                  : printf("%s is good\n", arguments.config) > 0 ? EXIT_SUCCESS
                                                                 : EXIT_FAILURE;
     else
-        status = master_run(config);
+        return master_run(config, arguments.config);
     gateway_config_free(&config);
     return status;
 }

@@ -78,10 +78,10 @@ void intake_start(struct intake *intake, struct worker *worker, struct listener_
     event_add(intake->event, NULL);
 }
 
-void intake_stop(struct intake *intake)
+void intake_stop(struct intake *intake, bool empty)
 {
     if (intake->resume == NULL) return;
-    for (int i = 0; i < LAST_BATCHES * BATCH && accept_one(intake); i++)
+    for (int i = 0; empty && i < LAST_BATCHES * BATCH && accept_one(intake); i++)
         ;
     event_free(intake->event);
     event_free(intake->resume);

@@ -2,7 +2,9 @@
 #ifndef POSTERN_GATEWAY_INTAKE_H
 #define POSTERN_GATEWAY_INTAKE_H
 
-#include "gateway/listener.h"
+#include "gateway/listener_pool.h"
+
+#include <stdbool.h>
 
 struct event;
 struct worker;
@@ -17,7 +19,8 @@ struct intake {
 /* intake_start - begin to accept.  The socket stays the listener set's. */
 void intake_start(struct intake *intake, struct worker *worker, struct listener_socket *socket);
 
-/* intake_stop - take the connections that wait already, then close the socket in this process. */
-void intake_stop(struct intake *intake);
+/* intake_stop - close the socket in this process.  empty: take the connections that wait there before, for nobody else
+ * will. */
+void intake_stop(struct intake *intake, bool empty);
 
 #endif

@@ -1,14 +1,13 @@
 #include "gateway/listener.h"
 
+#include "gateway/keepalive.h"
 #include "gateway/port_holder.h"
-#include "lib/log.h"
-#include "lib/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -20,6 +19,15 @@ enum {
     HOLDER_BYTES = 64,
 };
 
+/* Accepted sockets inherit both.  Without SO_OOBINLINE one urgent byte makes peeking spin: readable, yet no more
+ * bytes. */
+static bool set_inherited(int fd)
+{
+    const int on = 1;
+    return setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)) == 0 &&
+           setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0;
+}
+
 /* An address that is not there yet: of a failover pair, or of an interface that comes up later. */
 static bool set_freebind(int fd, sa_family_t family)
 {
@@ -28,7 +36,7 @@ static bool set_freebind(int fd, sa_family_t family)
     return setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on)) == 0;
 }
 
-static int new_socket(const struct listener_config *listener, const struct endpoint *at, bool shared)
+static int new_socket(const struct listener_config *config, const struct endpoint *at, bool shared)
 {
     int fd = socket(at->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return -1;
@@ -36,13 +44,8 @@ static int new_socket(const struct listener_config *listener, const struct endpo
     bool ok = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0;
     if (at->sa.sa_family == AF_INET6) ok = ok && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0;
     if (shared) ok = ok && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0;
-    if (listener->freebind) ok = ok && set_freebind(fd, at->sa.sa_family);
-    /* Accepted sockets inherit both.  Without SO_OOBINLINE one urgent byte makes peeking spin: readable, yet no more
-     * bytes. */
-    ok = ok && setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)) == 0;
-    ok = ok && setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0;
-    if (listener->defer_accept_s > 0)
-        ok = ok && setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &listener->defer_accept_s, sizeof(int)) == 0;
+    if (config->freebind) ok = ok && set_freebind(fd, at->sa.sa_family);
+    ok = ok && set_inherited(fd);
     if (!ok || bind(fd, &at->sa, at->len) < 0) {
         int saved = errno;
         close(fd);
@@ -52,20 +55,25 @@ static int new_socket(const struct listener_config *listener, const struct endpo
     return fd;
 }
 
+void listener_prepare_passed(int fd)
+{
+    (void)set_inherited(fd);
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
 /* SO_REUSEPORT would let us silently share a port with another program that sets it, too; without it the kernel
- * tells.  Workers of a gateway that was killed end within moments, so it is asked more than once. */
-static int check_free(const struct listener_config *listener, const struct endpoint *at)
+ * tells. */
+int listener_check_free(const struct listener_config *config, const struct endpoint *at, bool patient)
 {
     for (int i = 0; i < IN_USE_RETRIES; i++) {
-        int fd = new_socket(listener, at, false);
-        if (fd >= 0 && listen(fd, 1) == 0) {
-            close(fd);
-            return 0;
-        }
+        int fd = new_socket(config, at, false);
+        int rc = fd >= 0 ? listen(fd, 1) : -1;
         int saved = errno;
         if (fd >= 0) close(fd);
+        if (rc == 0) return 0;
         errno = saved;
-        if (errno != EADDRINUSE) return -1;
+        if (errno != EADDRINUSE || !patient) return -1;
         const struct timespec pause = {.tv_nsec = IN_USE_RETRY_MS * 1000000L};
         nanosleep(&pause, NULL);
         errno = saved;
@@ -73,7 +81,29 @@ static int check_free(const struct listener_config *listener, const struct endpo
     return -1;
 }
 
-static void explain(const struct endpoint *at, int error, char *why, size_t cap)
+void listener_tune(int fd, const struct listener_config *config)
+{
+    const int off = 0;
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &off, sizeof(off));
+    keepalive_set(fd, &config->keepalive);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &config->defer_accept_s, sizeof(int));
+    (void)listen(fd, config->backlog);
+}
+
+int listener_open(const struct listener_config *config, const struct endpoint *at, struct endpoint *bound)
+{
+    int fd = new_socket(config, at, true);
+    if (fd < 0) return -1;
+    bound->len = sizeof(bound->ip);
+    listener_tune(fd, config);
+    if (listen(fd, config->backlog) == 0 && getsockname(fd, &bound->sa, &bound->len) == 0) return fd;
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
+void listener_explain(const struct endpoint *at, int error, char *why, size_t cap)
 {
     char text[ENDPOINT_TEXT_BYTES], holder[HOLDER_BYTES];
     endpoint_format(at, text, sizeof(text));
@@ -91,83 +121,4 @@ static void explain(const struct endpoint *at, int error, char *why, size_t cap)
                  text);
     else
         snprintf(why, cap, "cannot listen on %s: %s", text, strerror(error));
-}
-
-static void log_listening(const struct listener_config *listener, const struct endpoint *at)
-{
-    struct log_line line;
-    char text[ENDPOINT_TEXT_BYTES];
-    log_begin(&line, LOG_LEVEL_INFO, "listening");
-    log_str(&line, "listener", listener->name);
-    log_str(&line, "address", endpoint_format(at, text, sizeof(text)));
-    log_end(&line);
-}
-
-/* One address, for all workers; position is its place among those of a worker. */
-static int open_address(struct listener_set *set, const struct listener_config *listener, const struct endpoint *at,
-                        size_t position)
-{
-    struct endpoint bound = *at;
-    if (addr_port(&at->ip) != 0 && check_free(listener, at) < 0) return -1;
-    for (size_t w = 0; w < set->worker_count; w++) {
-        struct listener_socket *socket = &set->sockets[w * set->per_worker + position];
-        socket->fd = new_socket(listener, &bound, true);
-        if (socket->fd >= 0) keepalive_set(socket->fd, &listener->keepalive);
-        if (socket->fd < 0 || listen(socket->fd, listener->backlog) < 0) return -1;
-        /* Port 0 is the kernel's choice for the first, and then the same for all. */
-        bound.len = sizeof(bound.ip);
-        if (getsockname(socket->fd, &bound.sa, &bound.len) < 0) return -1;
-    }
-    log_listening(listener, &bound);
-    return 0;
-}
-
-static struct listener_set *new_set(const struct gateway_config *config)
-{
-    struct listener_set *set = MEM_NEW(struct listener_set);
-    set->worker_count = config->workers;
-    for (size_t l = 0; l < config->listener_count; l++)
-        set->per_worker += config->listeners[l].address_count;
-    set->sockets = mem_alloc(set->worker_count * set->per_worker * sizeof(*set->sockets));
-    for (size_t i = 0; i < set->worker_count * set->per_worker; i++)
-        set->sockets[i].fd = -1;
-    return set;
-}
-
-struct listener_set *listener_open_all(const struct gateway_config *config, char *why, size_t cap)
-{
-    struct listener_set *set = new_set(config);
-    size_t position = 0;
-    for (size_t l = 0; l < config->listener_count; l++) {
-        const struct listener_config *listener = &config->listeners[l];
-        for (size_t a = 0; a < listener->address_count; a++, position++) {
-            const struct endpoint *at = listener_config_address(listener, a);
-            for (size_t w = 0; w < set->worker_count; w++)
-                set->sockets[w * set->per_worker + position].config = listener;
-            if (open_address(set, listener, at, position) == 0) continue;
-            explain(at, errno, why, cap);
-            listener_set_free(&set);
-            return NULL;
-        }
-    }
-    return set;
-}
-
-void listener_keep_only(struct listener_set *set, size_t worker)
-{
-    for (size_t i = 0; i < set->worker_count * set->per_worker; i++) {
-        if (i / set->per_worker == worker || set->sockets[i].fd < 0) continue;
-        close(set->sockets[i].fd);
-        set->sockets[i].fd = -1;
-    }
-}
-
-void listener_set_free(struct listener_set **set)
-{
-    struct listener_set *old = *set;
-    if (old == NULL) return;
-    *set = NULL;
-    listener_keep_only(old, SIZE_MAX);
-    free(old->sockets);
-    free(old);
 }

@@ -1,31 +1,29 @@
-/* listener - the listening sockets, which the master makes and the workers accept from.
- *
- * Each worker has a socket of its own for every address (SO_REUSEPORT: the kernel spreads clients over them).  The
- * master keeps them all, so a worker that is replaced loses no connection that waits to be accepted. */
+/* listener - makes one listening socket. */
 #ifndef POSTERN_GATEWAY_LISTENER_H
 #define POSTERN_GATEWAY_LISTENER_H
 
-#include "gateway/gateway_config.h"
+#include "gateway/listener_config.h"
+#include "lib/addr.h"
 #include "lib/check.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
-struct listener_socket {
-    const struct listener_config *config;
-    int fd; /* -1: closed in this process */
-};
+/* listener_open - bind to an address, which other sockets of ours may share, and listen.  Returns the descriptor, with
+ * its own address in bound, or -1 and errno. */
+MUSTCHECK int listener_open(const struct listener_config *config, const struct endpoint *at, struct endpoint *bound);
 
-struct listener_set {
-    size_t worker_count, per_worker;
-    struct listener_socket *sockets; /* those of worker w begin at w * per_worker */
-};
+/* listener_tune - apply what can change while a socket listens. */
+void listener_tune(int fd, const struct listener_config *config);
 
-/* listener_open_all - bind and listen on every address for every worker.  NULL and a message in why that says who
- * holds the port.  Waits up to two seconds for an address that the workers of a killed gateway still hold. */
-MUSTCHECK struct listener_set *listener_open_all(const struct gateway_config *config, char *why, size_t cap);
+/* listener_prepare_passed - make a socket of the service manager's like our own, as far as that can be done later. */
+void listener_prepare_passed(int fd);
 
-/* listener_keep_only - close all sockets but those of one worker; SIZE_MAX: all. */
-void listener_keep_only(struct listener_set *set, size_t worker);
-void listener_set_free(struct listener_set **set);
+/* listener_check_free - whether nobody listens there.  patient: ask for two seconds, for the workers of a gateway that
+ * was killed end within moments.  Returns 0, or -1 and errno. */
+MUSTCHECK int listener_check_free(const struct listener_config *config, const struct endpoint *at, bool patient);
+
+/* listener_explain - why (an errno) one cannot listen there, with who does, as a message in why. */
+void listener_explain(const struct endpoint *at, int error, char *why, size_t cap);
 
 #endif

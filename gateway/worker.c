@@ -4,7 +4,7 @@
 #include "gateway/channel.h"
 #include "gateway/conn.h"
 #include "gateway/intake.h"
-#include "gateway/listener.h"
+#include "gateway/listener_pool.h"
 #include "gateway/tls_service.h"
 #include "gateway/upstream.h"
 #include "gateway/worker_channel.h"
@@ -53,17 +53,18 @@ static void on_drain_timer(evutil_socket_t fd, short what, void *arg)
     worker_end(arg);
 }
 
-void worker_drain(struct worker *worker)
+void worker_drain(struct worker *worker, int64_t timeout_ms, worker_empties_fn *empties, const void *arg)
 {
-    if (worker->draining) return;
-    for (size_t i = 0; i < worker->intake_count; i++)
-        intake_stop(&worker->intakes[i]);
+    for (size_t i = 0; i < worker->intake_count && !worker->draining; i++) {
+        struct intake *intake = &worker->intakes[i];
+        intake_stop(intake, empties(intake->socket->id, arg));
+    }
     worker->draining = true;
-    int64_t timeout_ms = worker->config->drain_timeout_ms;
     const struct timeval timeout = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
+    evtimer_del(worker->drain_timer);
     if (worker->conn_count == 0 || timeout_ms == 0)
         worker_end(worker);
-    else
+    else if (timeout_ms > 0)
         evtimer_add(worker->drain_timer, &timeout);
 }
 
@@ -86,10 +87,17 @@ void worker_conn_gone(struct worker *worker)
     if (worker->draining && worker->conn_count == 0) loop_stop(worker->loop);
 }
 
+static bool all_sockets(uint64_t socket, const void *arg)
+{
+    (void)socket, (void)arg;
+    return true;
+}
+
 static void on_signal(int signo, void *arg)
 {
+    struct worker *worker = arg;
     if (signo == SIGTERM)
-        worker_drain(arg);
+        worker_drain(worker, worker->config->drain_timeout_ms, all_sockets, NULL);
     else
         worker_end(arg);
 }
@@ -197,17 +205,17 @@ static void worker_open(struct worker *worker, const struct worker_start *start)
 
 static void start_accepting(struct worker *worker, struct listener_set *listeners)
 {
-    worker->intake_count = listeners->per_worker;
-    worker->intakes = mem_alloc(worker->intake_count * sizeof(*worker->intakes));
-    for (size_t i = 0; i < worker->intake_count; i++)
-        intake_start(&worker->intakes[i], worker, &listeners->sockets[worker->index * listeners->per_worker + i]);
+    worker->intake_count = listeners->count;
+    worker->intakes = mem_alloc((listeners->count + 1) * sizeof(*worker->intakes));
+    for (size_t i = 0; i < listeners->count; i++)
+        intake_start(&worker->intakes[i], worker, &listeners->sockets[i]);
 }
 
 static void worker_close(struct worker *worker)
 {
     const struct gateway_config *config = worker->config;
     for (size_t i = 0; i < worker->intake_count; i++)
-        intake_stop(&worker->intakes[i]);
+        intake_stop(&worker->intakes[i], false);
     LIST_EACH (pos, &worker->conns)
         conn_close(LIST_ENTRY(pos, struct conn, link), CLOSE_DRAINED);
     for (size_t i = 0; i < config->upstream_count; i++)

@@ -69,8 +69,12 @@ int worker_main(const struct worker_start *start);
 void worker_conn_came(struct worker *worker);
 void worker_conn_gone(struct worker *worker);
 
-/* worker_drain - stop accepting, end when the last connection has, or at drain-timeout. */
-void worker_drain(struct worker *worker);
+/* Who takes the connections that still wait at a socket when its worker stops accepting. */
+typedef bool worker_empties_fn(uint64_t socket, const void *arg);
+
+/* worker_drain - stop accepting, after taking who waits at the sockets that empties names; end when the last
+ * connection has, or after timeout_ms (negative: whenever that is).  Draining already, only the time changes. */
+void worker_drain(struct worker *worker, int64_t timeout_ms, worker_empties_fn *empties, const void *arg);
 
 /* worker_end - close every connection and end. */
 void worker_end(struct worker *worker);

@@ -5,10 +5,22 @@
 #include "gateway/worker.h"
 #include "lib/log.h"
 
+#include <string.h>
+
+/* arg: an array of ids, or true for all. */
+static bool is_named(uint64_t socket, const void *arg)
+{
+    const json_t *named = arg;
+    for (size_t i = 0; i < json_array_size(named); i++)
+        if ((uint64_t)json_integer_value(json_array_get(named, i)) == socket) return true;
+    return json_is_true(named);
+}
+
 static void on_drain(struct channel *channel, const json_t *message, int *fd, void *arg)
 {
-    (void)channel, (void)message, (void)fd;
-    worker_drain(arg);
+    (void)channel, (void)fd;
+    worker_drain(arg, json_integer_value(json_object_get(message, "timeout_ms")), is_named,
+                 json_object_get(message, "empty"));
 }
 
 static void on_end(struct channel *channel, const json_t *message, int *fd, void *arg)
@@ -19,8 +31,13 @@ static void on_end(struct channel *channel, const json_t *message, int *fd, void
 
 static void on_log(struct channel *channel, const json_t *message, int *fd, void *arg)
 {
-    (void)channel, (void)message, (void)arg;
-    if (*fd < 0) return;
+    (void)channel, (void)arg;
+    const struct log_config config = {
+        .level = (enum log_level)json_integer_value(json_object_get(message, "level")),
+        .format = (enum log_format)json_integer_value(json_object_get(message, "format")),
+        .addresses = (enum addr_mode)json_integer_value(json_object_get(message, "addresses")),
+    };
+    if (*fd < 0 || log_setup(&config) < 0) return;
     log_adopt(*fd);
     *fd = -1;
 }
@@ -46,9 +63,11 @@ static void on_kill(struct channel *channel, const json_t *message, int *fd, voi
 }
 
 static const struct channel_row MESSAGES[] = {
-    {"drain", on_drain}, /* stop accepting, end when the last connection has, or at drain-timeout */
-    {"end", on_end},     /* end now */
-    {"log", on_log},     /* with the descriptor of the reopened log file */
+    /* {"timeout_ms", "empty": [id, …] or true}: stop accepting, take who waits at those sockets, end with the last
+     * connection or after the time; negative: whenever that is */
+    {"drain", on_drain},
+    {"end", on_end}, /* end now */
+    {"log", on_log}, /* {"level", "format", "addresses"} as numbers, with the descriptor to write to */
     {"log-level", on_log_level},
     {"connections", on_connections}, /* asks for conn_list */
     {"kill", on_kill},               /* asks whether that connection was here */
