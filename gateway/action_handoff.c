@@ -1,52 +1,67 @@
 #include "gateway/action_handoff.h"
 
+#include "gateway/action_proxy.h"
+#include "gateway/inlet_link.h"
 #include "gateway/worker.h"
-#include "lib/fdpass.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/pp2.h"
 
-#include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 enum {
     RETRY_MS = 100,
     HEADER_MAX_BYTES = 2048, /* addresses, id, a name of 255 bytes, an offer of 512 */
-    /* Sockets in flight are lost if the backend dies: a small queue keeps them few. */
-    QUEUE_BYTES = 64 * 1024,
 };
 
-static void flush_waiting(struct handoff *handoff);
-
-static void unwatch(struct handoff *handoff)
+static void retry_later(struct handoff *handoff)
 {
-    if (handoff->watched != 0) event_free(handoff->event);
-    handoff->event = NULL;
-    handoff->watched = 0;
+    const struct timeval delay = {.tv_usec = RETRY_MS * 1000L};
+    if (!evtimer_pending(handoff->retry, NULL)) evtimer_add(handoff->retry, &delay);
 }
 
-static void disconnect(struct handoff *handoff)
+static uint64_t all_inlets(const struct handoff_config *config)
 {
-    if (handoff->fd < 0) return;
-    unwatch(handoff);
-    close(handoff->fd);
-    handoff->fd = -1;
+    return config->inlet_count < BALANCE_SERVERS_MAX ? (UINT64_C(1) << config->inlet_count) - 1 : UINT64_MAX;
 }
 
-/* The backend never writes: readable means that it is gone.  Noticing it now keeps sockets out of a dead queue. */
-static void on_event(evutil_socket_t fd, short what, void *arg)
+/* Each inlet is asked once.  False: wait; what wakes us is set up. */
+static bool send_socket(struct handoff *handoff, struct conn *conn)
+{
+    enum balance how = handoff->config->balance;
+    uint64_t source = how == BALANCE_SOURCE_HASH ? balance_source(&conn->peer) : 0;
+    for (uint64_t left = all_inlets(handoff->config); left != 0;) {
+        size_t i = balance_choose(how, handoff->balance, left, source);
+        switch (inlet_link_send(&handoff->links[i], conn->client.fd, conn->header, conn->header_len)) {
+        case INLET_LINK_SENT:
+            conn->server = (uint32_t)i;
+            handoff->missed = false;
+            return true;
+        case INLET_LINK_GONE:
+            retry_later(handoff);
+            break;
+        case INLET_LINK_BUSY:
+            break;
+        }
+        left &= ~(UINT64_C(1) << i);
+    }
+    return false;
+}
+
+/* Oldest first, until one has to go on waiting. */
+static void flush_waiting(void *arg)
 {
     struct handoff *handoff = arg;
-    char byte;
-    if (what & EV_READ) {
-        ssize_t n = recv((int)fd, &byte, 1, MSG_DONTWAIT);
-        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) disconnect(handoff);
+    struct list *first;
+    while ((first = list_first(&handoff->waiting)) != NULL) {
+        conn_drive(LIST_ENTRY(first, struct conn_wait, link)->conn, CONN_WAKE_RETRY);
+        if (list_first(&handoff->waiting) == first) return;
     }
-    flush_waiting(handoff);
+    for (size_t i = 0; i < handoff->config->inlet_count; i++)
+        inlet_link_rest(&handoff->links[i]);
+    evtimer_del(handoff->retry);
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *arg)
@@ -55,78 +70,16 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
     flush_waiting(arg);
 }
 
-static void watch(struct handoff *handoff, short what)
-{
-    if (handoff->watched == what) return;
-    unwatch(handoff);
-    handoff->event = event_new(loop_base(handoff->loop), handoff->fd, (short)(what | EV_PERSIST), on_event, handoff);
-    CHECK(handoff->event != NULL);
-    event_add(handoff->event, NULL);
-    handoff->watched = what;
-}
-
-static void retry_later(struct handoff *handoff)
-{
-    const struct timeval delay = {.tv_usec = RETRY_MS * 1000L};
-    if (!evtimer_pending(handoff->retry, NULL)) evtimer_add(handoff->retry, &delay);
-}
-
-static bool connect_inlet(struct handoff *handoff)
-{
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) return false;
-    const int queue = QUEUE_BYTES;
-    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &queue, sizeof(queue));
-    if (connect(fd, &handoff->config->inlet.sa, handoff->config->inlet.len) < 0) {
-        close(fd);
-        return false;
-    }
-    handoff->fd = fd;
-    watch(handoff, EV_READ);
-    return true;
-}
-
-/* One attempt, with one new connection if the old one turns out to be dead.  False: wait; what wakes us is set up. */
-static bool send_socket(struct handoff *handoff, const struct conn *conn)
-{
-    for (int attempt = 0; attempt < 2; attempt++) {
-        if (handoff->fd < 0 && !connect_inlet(handoff)) break;
-        if (fdpass_send(handoff->fd, conn->client.fd, conn->header, conn->header_len) == 0) {
-            watch(handoff, EV_READ);
-            return true;
-        }
-        if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            watch(handoff, EV_READ | EV_WRITE);
-            return false;
-        }
-        /* Too many descriptors in flight, or no memory: the socket is writable nevertheless, so only time helps. */
-        if (errno == ETOOMANYREFS || errno == ENOBUFS || errno == ENOMEM) break;
-        disconnect(handoff);
-    }
-    if (handoff->fd >= 0) watch(handoff, EV_READ);
-    retry_later(handoff);
-    return false;
-}
-
-/* Oldest first, until one has to go on waiting. */
-static void flush_waiting(struct handoff *handoff)
-{
-    struct list *first;
-    while ((first = list_first(&handoff->waiting)) != NULL) {
-        conn_drive(LIST_ENTRY(first, struct conn_wait, link)->conn, CONN_WAKE_RETRY);
-        if (list_first(&handoff->waiting) == first) return;
-    }
-    if (handoff->fd >= 0) watch(handoff, EV_READ);
-    evtimer_del(handoff->retry);
-}
-
 void action_handoff_init(struct handoff *handoff, const struct handoff_config *config, struct loop *loop,
-                         struct deadline_queue *queue)
+                         struct deadline_queue *queue, struct upstream *fallback)
 {
-    handoff->config = config;
-    handoff->loop = loop;
-    handoff->queue = queue;
-    handoff->fd = -1;
+    *handoff = (struct handoff){.config = config, .queue = queue, .fallback = fallback};
+    handoff->links = mem_alloc(config->inlet_count * sizeof(*handoff->links));
+    handoff->balance = mem_alloc(config->inlet_count * sizeof(*handoff->balance));
+    for (size_t i = 0; i < config->inlet_count; i++) {
+        inlet_link_init(&handoff->links[i], &config->inlets[i], loop_base(loop), flush_waiting, handoff);
+        handoff->balance[i] = (struct balance_server){.seed = balance_seed(config->inlets[i].un.sun_path), .weight = 1};
+    }
     handoff->retry = evtimer_new(loop_base(loop), on_retry, handoff);
     CHECK(handoff->retry != NULL);
     list_init(&handoff->waiting);
@@ -134,7 +87,10 @@ void action_handoff_init(struct handoff *handoff, const struct handoff_config *c
 
 void action_handoff_close(struct handoff *handoff)
 {
-    disconnect(handoff);
+    for (size_t i = 0; i < handoff->config->inlet_count; i++)
+        inlet_link_close(&handoff->links[i]);
+    free(handoff->links);
+    free(handoff->balance);
     event_free(handoff->retry);
     deadline_queue_free(&handoff->queue);
 }
@@ -164,24 +120,31 @@ static void make_header(struct conn *conn, const struct sight *sight)
 
 enum conn_state action_handoff_start(struct conn *conn, const struct sight *sight)
 {
-    conn->handoff = conn->route->user;
+    struct handoff *handoff = conn->route->user;
+    conn->handoff = handoff;
     make_header(conn, sight);
     /* Those who wait already come first. */
-    if (list_empty(&conn->handoff->waiting) && send_socket(conn->handoff, conn))
-        return conn_ends(conn, CLOSE_HANDED_OFF);
-    list_append(&conn->handoff->waiting, &conn_wait(conn)->link);
+    if (list_empty(&handoff->waiting) && send_socket(handoff, conn)) return conn_ends(conn, CLOSE_HANDED_OFF);
+    /* Once one has waited in vain, the next ones only ask. */
+    if (handoff->fallback != NULL && handoff->missed) return action_proxy_fall_back(conn, handoff->fallback);
+    list_append(&handoff->waiting, &conn_wait(conn)->link);
     return CONN_HANDOFF_WAIT;
+}
+
+static enum conn_state give_up(struct conn *conn)
+{
+    struct handoff *handoff = conn->handoff;
+    handoff->missed = true;
+    conn_wait_done(conn);
+    if (handoff->fallback != NULL) return action_proxy_fall_back(conn, handoff->fallback);
+    conn_discard(conn);
+    return conn_ends(conn, CLOSE_BACKEND_UNAVAILABLE);
 }
 
 enum conn_state action_handoff_step(struct conn *conn, unsigned wake)
 {
-    enum conn_state next = CONN_HANDOFF_WAIT;
-    if (wake & CONN_WAKE_DEADLINE) {
-        conn_discard(conn);
-        next = conn_ends(conn, CLOSE_BACKEND_UNAVAILABLE);
-    } else if ((wake & CONN_WAKE_RETRY) && send_socket(conn->handoff, conn)) {
-        next = conn_ends(conn, CLOSE_HANDED_OFF);
-    }
-    if (next == CONN_END) conn_wait_done(conn);
-    return next;
+    if (wake & CONN_WAKE_DEADLINE) return give_up(conn);
+    if ((wake & CONN_WAKE_RETRY) == 0 || !send_socket(conn->handoff, conn)) return CONN_HANDOFF_WAIT;
+    conn_wait_done(conn);
+    return conn_ends(conn, CLOSE_HANDED_OFF);
 }

@@ -108,6 +108,15 @@ enum conn_state action_proxy_start(struct conn *conn, const struct sight *sight)
     return CONN_CONNECT;
 }
 
+enum conn_state action_proxy_fall_back(struct conn *conn, struct upstream *upstream)
+{
+    conn->upstream = upstream;
+    conn->server = UPSTREAM_NO_SERVER;
+    prefix_note_handoff(conn);
+    conn_count(conn, COUNTER_FALLBACKS, 1);
+    return CONN_CONNECT;
+}
+
 enum conn_state action_proxy_again(struct conn *conn)
 {
     switch (choose(conn)) {

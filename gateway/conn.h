@@ -61,7 +61,8 @@ struct conn_wait {
 
 /* Invariants: linked in worker->conns until CONN_END; in at most one deadline queue of its state, and in the nap queue
  * in CONN_INBOUND, CONN_PEEK and CONN_CONNECT only; route is set from the end of CONN_PEEK on, upstream only for those
- * that are proxied; server is UPSTREAM_NO_SERVER while it holds no place at one, and only together with upstream. */
+ * that are proxied; server is UPSTREAM_NO_SERVER while it holds no place at one, and only together with upstream.
+ * Of one that was handed off it is the place of the inlet. */
 struct conn {
     unsigned magic;
     uint8_t state;      /* enum conn_state */

@@ -283,6 +283,13 @@ static void print_servers(FILE *out, const struct upstream_config *upstream)
         fprintf(out, "%s%s", i == 0 ? " at " : ", ", upstream->servers[i].name);
 }
 
+static void print_inlets(FILE *out, const struct handoff_config *backend)
+{
+    for (size_t i = 0; i < backend->inlet_count; i++)
+        fprintf(out, "%s%s", i == 0 ? " at " : ", ", backend->inlets[i].un.sun_path);
+    if (backend->fallback != NULL) fprintf(out, "; without it, proxy to upstream \"%s\"", backend->fallback);
+}
+
 static void print_action(FILE *out, const struct gateway_config *config, const struct route *route)
 {
     fprintf(out, "\nTaken: route \"%s\" (line %d): ", route->name, route->line);
@@ -292,8 +299,8 @@ static void print_action(FILE *out, const struct gateway_config *config, const s
         print_servers(out, &config->upstreams[gateway_config_upstream(config, route->target)]);
         break;
     case ROUTE_HANDOFF:
-        fprintf(out, "hand off to backend \"%s\" at %s", route->target,
-                config->backends[gateway_config_backend(config, route->target)].inlet.un.sun_path);
+        fprintf(out, "hand off to backend \"%s\"", route->target);
+        print_inlets(out, &config->backends[gateway_config_backend(config, route->target)]);
         break;
     case ROUTE_TERMINATE:
         fprintf(out, "decrypt by tls \"%s\", then the routes inside it decide", route->target);

@@ -102,7 +102,7 @@ static int read_backends(struct gateway_config *config, char *error, size_t cap)
     const struct option_section *s = NULL;
     for (size_t i = 0; i < config->backend_count; i++) {
         s = option_next(config->file, "backend", s);
-        if (handoff_config_read(&config->backends[i], s, error, cap) < 0) return -1;
+        if (handoff_config_read(&config->backends[i], config->file, s, error, cap) < 0) return -1;
     }
     return 0;
 }
@@ -180,6 +180,8 @@ void gateway_config_free(struct gateway_config **config)
         upstream_config_clear(&old->upstreams[i]);
     limits_config_clear(&old->limits);
     free(old->upstreams);
+    for (size_t i = 0; i < old->backend_count; i++)
+        handoff_config_clear(&old->backends[i]);
     free(old->backends);
     for (size_t i = 0; i < old->tls_count; i++)
         tls_config_clear(&old->tls[i]);

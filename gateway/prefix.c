@@ -59,6 +59,22 @@ void prefix_note(struct conn *conn, const struct sight *sight)
     memcpy(conn->header, sight->hello.alpn, conn->header_len);
 }
 
+void prefix_note_handoff(struct conn *conn)
+{
+    struct pp2 message;
+    const char *why;
+    CHECK(pp2_decode(conn->header, conn->header_len, &message, &why) > 0);
+    const struct pp2_tlv *offer = pp2_find(&message, PP2_TLV_POSTERN_ALPN_OFFER);
+    if (conn->upstream->config->proxy_protocol == UPSTREAM_PROXY_V2_TLS && offer != NULL) {
+        memmove(conn->header, offer->value, offer->len);
+        conn->header_len = offer->len;
+        return;
+    }
+    free(conn->header);
+    conn->header = NULL;
+    conn->header_len = 0;
+}
+
 void prefix_queue(struct conn *conn)
 {
     if (conn->upstream->config->proxy_protocol == UPSTREAM_PROXY_NONE) return;

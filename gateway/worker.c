@@ -126,6 +126,16 @@ static int confine(const struct gateway_config *config, char *why, size_t cap)
     return 0;
 }
 
+static void open_handoff(struct worker *worker, size_t i)
+{
+    const struct handoff_config *config = &worker->config->backends[i];
+    struct upstream *fallback = NULL;
+    if (config->fallback != NULL)
+        fallback = &worker->upstreams[gateway_config_upstream(worker->config, config->fallback)];
+    action_handoff_init(&worker->handoffs[i], config, worker->loop,
+                        deadline_queue_new(worker->loop, config->handoff_timeout_ms, on_deadline, worker), fallback);
+}
+
 static void open_queues(struct worker *worker, const struct upstream_state *state)
 {
     const struct gateway_config *config = worker->config;
@@ -143,8 +153,7 @@ static void open_queues(struct worker *worker, const struct upstream_state *stat
     }
     worker->handoffs = mem_alloc((config->backend_count + 1) * sizeof(*worker->handoffs));
     for (size_t i = 0; i < config->backend_count; i++)
-        action_handoff_init(&worker->handoffs[i], &config->backends[i], loop,
-                            deadline_queue_new(loop, config->backends[i].handoff_timeout_ms, on_deadline, worker));
+        open_handoff(worker, i);
 }
 
 static void open_tls(struct worker *worker, const struct tls_tickets *tickets)

@@ -48,7 +48,7 @@ static void test_good_file(void **state)
     assert_int_equal(config->upstreams[0].proxy_protocol, UPSTREAM_PROXY_V1);
     assert_int_equal(config->upstreams[0].connect_timeout_ms, 3000);
     assert_int_equal(config->upstreams[0].servers[0].at.sa.sa_family, AF_UNIX);
-    assert_string_equal(config->backends[0].inlet.un.sun_path, "/run/inlet");
+    assert_string_equal(config->backends[0].inlets[0].un.sun_path, "/run/inlet");
     assert_int_equal(gateway_config_upstream(config, "u"), 0);
     assert_int_equal(gateway_config_backend(config, "b"), 0);
     assert_int_equal(route_count(config->routes), 2);
