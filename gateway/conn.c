@@ -127,51 +127,42 @@ void conn_count(struct conn *conn, enum gateway_counter row, uint64_t n)
     if (conn->route != NULL) counter_add(conn->worker->route_totals[conn->route->index], row, n);
 }
 
-static void on_client(evutil_socket_t fd, short what, void *arg)
+void conn_on_ready(void *owner, unsigned tag, short what)
 {
-    (void)fd;
-    unsigned wake = (what & EV_READ) ? CONN_WAKE_CLIENT_READ : 0;
-    conn_drive(arg, wake | ((what & EV_WRITE) ? CONN_WAKE_CLIENT_WRITE : 0));
-}
-
-static void on_server(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    unsigned wake = (what & EV_READ) ? CONN_WAKE_SERVER_READ : 0;
-    conn_drive(arg, wake | ((what & EV_WRITE) ? CONN_WAKE_SERVER_WRITE : 0));
-}
-
-static void watch(struct conn *conn, struct conn_side *side, short what, event_callback_fn fn)
-{
-    if (side->watched == what) return;
-    if (side->watched != 0) event_del(side->event);
-    side->watched = what;
-    if (what == 0) return;
-    struct event_base *base = loop_base(conn->worker->loop);
-    if (side->event == NULL)
-        side->event = event_new(base, side->fd, (short)(what | EV_PERSIST), fn, conn);
+    struct conn *conn = owner;
+    /* Another event of this turn has ended it; its memory is freed behind the turn. */
+    if (conn->magic != CONN_MAGIC) return;
+    struct conn_side *side = tag == CONN_CLIENT ? &conn->client : &conn->server_side;
+    unsigned wake = 0;
+    if (what & side->wanted & EV_READ) wake |= tag == CONN_CLIENT ? CONN_WAKE_CLIENT_READ : CONN_WAKE_SERVER_READ;
+    if (what & side->wanted & EV_WRITE) wake |= tag == CONN_CLIENT ? CONN_WAKE_CLIENT_WRITE : CONN_WAKE_SERVER_WRITE;
+    if (wake == 0)
+        poller_watch(conn->worker->poller, side->fd, &side->watched, side->wanted, conn, tag);
     else
-        event_assign(side->event, base, side->fd, (short)(what | EV_PERSIST), fn, conn);
-    CHECK(side->event != NULL);
-    event_add(side->event, NULL);
+        conn_drive(conn, wake);
+}
+
+/* Nothing is wanted mostly for a moment only: whether that lasts is seen when the socket becomes ready. */
+static void watch(struct conn *conn, struct conn_side *side, short what, unsigned tag)
+{
+    side->wanted = (uint8_t)what;
+    if (what != 0) poller_watch(conn->worker->poller, side->fd, &side->watched, what, conn, tag);
 }
 
 void conn_watch_client(struct conn *conn, short what)
 {
-    watch(conn, &conn->client, what, on_client);
+    watch(conn, &conn->client, what, CONN_CLIENT);
 }
 
 void conn_watch_server(struct conn *conn, short what)
 {
-    watch(conn, &conn->server_side, what, on_server);
+    watch(conn, &conn->server_side, what, CONN_SERVER);
 }
 
 static void close_side(struct conn_side *side, bool reset)
 {
     if (side->fd < 0) return;
-    if (side->event != NULL) event_free(side->event);
-    side->event = NULL;
-    side->watched = 0;
+    side->wanted = side->watched = 0;
     /* With no time to linger the kernel sends a reset: the other side must see that it was cut off. */
     const struct linger linger = {.l_onoff = 1};
     if (reset) (void)setsockopt(side->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
@@ -274,7 +265,10 @@ static void finish(struct conn *conn)
     relay_release(&worker->relay, &conn->up);
     relay_release(&worker->relay, &conn->down);
     conn_close_server(conn);
-    /* A handed-off socket is the backend's now: our copy is closed and nothing else. */
+    /* A handed-off socket is the backend's now: our copy is closed and nothing else; but as long as it lives it would
+     * be watched. */
+    if (conn->reason == CLOSE_HANDED_OFF)
+        poller_watch(worker->poller, conn->client.fd, &conn->client.watched, 0, conn, CONN_CLIENT);
     close_side(&conn->client, conn->reset && conn->reason != CLOSE_HANDED_OFF);
 
     deadline_disarm(&conn->deadline);

@@ -14,7 +14,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct event;
 struct worker;
 struct handoff;
 struct listener_config;
@@ -47,9 +46,9 @@ enum conn_wake {
 
 /* One of the two sockets. */
 struct conn_side {
-    struct event *event; /* made when first needed */
-    int fd;              /* -1: none */
-    short watched;       /* EV_READ, EV_WRITE */
+    int fd;          /* -1: none */
+    uint8_t wanted;  /* EV_READ, EV_WRITE */
+    uint8_t watched; /* what the poller is told; more than wanted at times */
 };
 
 /* What only those that wait or try again need. */
@@ -98,6 +97,10 @@ struct conn {
 
 /* conn_start - take fd (accepted, non-blocking, admitted by limits) and begin to peek. */
 void conn_start(struct worker *worker, const struct listener_config *listener, int fd, const struct addr *peer);
+
+/* conn_on_ready - for the worker's poller: tag says which side. */
+enum { CONN_CLIENT, CONN_SERVER };
+void conn_on_ready(void *owner, unsigned tag, short what);
 
 /* conn_drive - run steps until one stays; the connection may be gone afterwards (freed at the end of the turn). */
 void conn_drive(struct conn *conn, unsigned wake);

@@ -32,9 +32,11 @@ static short interest(bool read, bool write)
 static enum conn_state move(struct conn *conn, unsigned wake, int64_t timeout_ms)
 {
     enum conn_state next = (enum conn_state)conn->state;
+    conn->up.last = conn->down.finished;
     if (wake & (CONN_WAKE_ENTER | CONN_WAKE_CLIENT_READ | CONN_WAKE_SERVER_WRITE)) next = move_up(conn);
-    if (next != CONN_END && (wake & (CONN_WAKE_ENTER | CONN_WAKE_SERVER_READ | CONN_WAKE_CLIENT_WRITE)))
-        next = move_down(conn);
+    /* On entering, a server that has just been connected to has mostly said nothing yet. */
+    conn->down.last = conn->up.finished;
+    if (next != CONN_END && (wake & (CONN_WAKE_SERVER_READ | CONN_WAKE_CLIENT_WRITE))) next = move_down(conn);
     if (next == CONN_END) return CONN_END;
     if (conn->up.finished && conn->down.finished) return conn_ends(conn, CLOSE_DONE);
     conn_rearm(conn, timeout_ms);
@@ -54,5 +56,5 @@ enum conn_state proxy_relay_step(struct conn *conn, unsigned wake)
 enum conn_state proxy_relay_step_half_closed(struct conn *conn, unsigned wake)
 {
     if (wake & CONN_WAKE_DEADLINE) return conn_ends(conn, CLOSE_HALF_CLOSED_TIMEOUT);
-    return move(conn, wake, conn->worker->config->half_closed_timeout_ms);
+    return move(conn, wake & ~(unsigned)CONN_WAKE_ENTER, conn->worker->config->half_closed_timeout_ms);
 }

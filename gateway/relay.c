@@ -170,6 +170,7 @@ static enum step bulk(struct relay_shared *shared, struct relay_way *way, int so
 static enum relay_status end_sink(struct relay_way *way, int sink)
 {
     way->finished = true;
+    if (way->last) return RELAY_OK;
     /* ENOTCONN: the other side is gone already; reading from it will tell. */
     if (shutdown(sink, SHUT_WR) < 0 && errno != ENOTCONN) return RELAY_SINK_BROKEN;
     return RELAY_OK;

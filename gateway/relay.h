@@ -34,6 +34,7 @@ struct relay_way {
     uint8_t full_reads;          /* reads in a row that filled the buffer */
     bool bulk;                   /* splice rather than copy */
     bool source_ended;           /* end of file was read */
+    bool last;                   /* the other way is finished: closing both sockets passes the end on */
     bool finished;               /* and has been passed on */
 };
 

@@ -195,6 +195,7 @@ static void worker_open(struct worker *worker, const struct worker_start *start)
     worker->index = start->index;
     worker->config = start->config;
     worker->loop = loop_new();
+    worker->poller = poller_new(worker->loop, conn_on_ready);
     worker->next_id = first_id();
     worker->peek_buffer = mem_alloc(start->config->peek_limit_bytes);
     list_init(&worker->conns);
@@ -242,6 +243,7 @@ static void worker_close(struct worker *worker)
     event_free(worker->drain_timer);
     channel_free(&worker->channel);
     relay_shared_close(&worker->relay);
+    poller_free(&worker->poller);
     loop_free(&worker->loop);
     free(worker->intakes);
     free(worker->upstreams);

@@ -9,6 +9,7 @@
 #include "gateway/relay.h"
 #include "lib/counter.h"
 #include "lib/loop.h"
+#include "lib/poller.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,6 +29,7 @@ struct worker {
     size_t index;
     struct gateway_config *config;
     struct loop *loop;
+    struct poller *poller;       /* of the connections' sockets */
     struct counters *counters;   /* all of them; borrowed */
     counter_cell *totals;        /* of the whole gateway */
     counter_cell **route_totals; /* by route index */

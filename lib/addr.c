@@ -68,6 +68,12 @@ static bool is_every(const struct addr *a)
     return a->sa.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr);
 }
 
+bool addr_is_loopback(const struct addr *a)
+{
+    if (a->sa.sa_family == AF_INET) return ntohl(a->in.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    return a->sa.sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr);
+}
+
 bool addr_overlaps(const struct addr *a, const struct addr *b)
 {
     if (a->sa.sa_family != b->sa.sa_family || addr_port(a) != addr_port(b) || addr_port(a) == 0) return false;

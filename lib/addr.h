@@ -46,6 +46,9 @@ void addr_from_sockaddr(struct addr *out, const struct sockaddr *sa, socklen_t l
 uint16_t addr_port(const struct addr *a);
 bool addr_equal(const struct addr *a, const struct addr *b);
 
+/* addr_is_loopback - within this machine by its number: 127.0.0.0/8 (RFC 1122 section 3.2.1.3) or ::1. */
+bool addr_is_loopback(const struct addr *a);
+
 /* addr_overlaps - whether one program cannot listen on both: the same port of the same address, or of every address. */
 bool addr_overlaps(const struct addr *a, const struct addr *b);
 
