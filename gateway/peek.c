@@ -3,6 +3,7 @@
 #include "gateway/action_handoff.h"
 #include "gateway/action_proxy.h"
 #include "gateway/action_refuse.h"
+#include "gateway/clients.h"
 #include "gateway/inbound.h"
 #include "gateway/limits.h"
 #include "gateway/probe_rows.h"
@@ -123,9 +124,10 @@ static enum conn_state decide(struct conn *conn, struct sight *sight)
     conn->protocol = protocol_of(sight);
     conn_remember(conn, sight);
     if (conn->seen > 0) peek_wait_beyond(conn->client.fd, 0);
+    conn->route = route;
+    clients_count(conn, sight);
     if (verdict == ROUTE_NONE) return no_route(conn, sight);
     conn_watch_client(conn, 0);
-    conn->route = route;
     conn_count(conn, COUNTER_ROUTED, 1);
     return ACTIONS[route->action](conn, sight);
 }
