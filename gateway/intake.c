@@ -34,8 +34,11 @@ static bool accept_one(struct intake *intake)
     int fd = accept4(intake->socket->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
         if (errno == EAGAIN || errno == EWOULDBLOCK) return false;
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            fault(intake, errno);
+        int error = errno;
+        if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) {
+            int shed = error == EMFILE ? limits_shed(worker, intake->socket->config, intake->socket->fd) : -1;
+            if (shed >= 0) return shed > 0;
+            fault(intake, error);
             return false;
         }
         return true; /* the connection was gone before we took it: accept(2) lists many such errors */

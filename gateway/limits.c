@@ -5,9 +5,11 @@
 #include "gateway/worker.h"
 #include "lib/log.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -34,11 +36,13 @@ void limits_open(struct worker *worker, struct source_table *table, int region)
     limits->counting = config->connections_per_source > 0 || config->probing_per_source > 0;
     limits->second = evtimer_new(loop_base(worker->loop), on_second, worker);
     CHECK(limits->second != NULL);
+    limits->spare_fd = eventfd(0, EFD_CLOEXEC);
 }
 
 void limits_close(struct worker *worker)
 {
     event_free(worker->limits.second);
+    if (worker->limits.spare_fd >= 0) close(worker->limits.spare_fd);
     sources_close(&worker->limits.sources);
 }
 
@@ -105,6 +109,26 @@ void limits_turn_away(struct worker *worker, const struct listener_config *liste
     log_str(&line, "listener", listener->name);
     log_str(&line, "reason", close_reason_name(reason));
     log_end(&line);
+}
+
+int limits_shed(struct worker *worker, const struct listener_config *listener, int listening_fd)
+{
+    struct sockaddr_storage from;
+    socklen_t len = sizeof(from);
+    struct addr peer;
+    int *spare = &worker->limits.spare_fd;
+    if (*spare < 0) *spare = eventfd(0, EFD_CLOEXEC);
+    if (*spare < 0) return -1;
+    close(*spare);
+    int fd = accept4(listening_fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    bool empty = fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    if (fd >= 0) {
+        addr_from_sockaddr(&peer, (struct sockaddr *)&from, len);
+        counter_add(worker->totals, COUNTER_ACCEPTED, 1);
+        limits_turn_away(worker, listener, fd, &peer, CLOSE_DESCRIPTORS);
+    }
+    *spare = eventfd(0, EFD_CLOEXEC);
+    return fd >= 0 ? 1 : empty ? 0 : -1;
 }
 
 void limits_came(struct conn *conn)

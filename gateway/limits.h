@@ -26,6 +26,7 @@ struct limits {
     unsigned lines;       /* written in this second */
     unsigned held_back;   /* not written in it */
     struct event *second; /* timer: it is over */
+    int spare_fd;         /* given up to turn a client away when there is no other; -1: not to be had */
 };
 
 void limits_open(struct worker *worker, struct source_table *table, int region);
@@ -40,6 +41,10 @@ MUSTCHECK bool limits_admit_source(struct worker *worker, const struct addr *sou
 /* limits_turn_away - reset a socket that was just accepted, takes fd. */
 void limits_turn_away(struct worker *worker, const struct listener_config *listener, int fd, const struct addr *peer,
                       enum close_reason reason);
+
+/* limits_shed - no descriptor is left: take one client from the listening socket nevertheless, by the spare one, and
+ * turn it away.  Returns 1, 0 when nobody waits there, or -1: only time helps. */
+MUSTCHECK int limits_shed(struct worker *worker, const struct listener_config *listener, int listening_fd);
 
 /* limits_may_log - whether the line about a connection that ends for this reason is written; one held back is
  * counted. */

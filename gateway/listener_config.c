@@ -66,6 +66,7 @@ int listener_config_read(struct listener_config *all, size_t index, const struct
 
 static bool route_hears(const struct option_section *route, const char *listener)
 {
+    if (option_count(route, "inside") > 0) return false; /* its clients have spoken: they were decrypted */
     size_t count = option_count(route, "listener");
     for (size_t i = 0; i < count; i++)
         if (strcmp(option_item(route, "listener", i), listener) == 0) return true;

@@ -242,9 +242,12 @@ def test_an_urgent_byte_in_the_header_is_no_header(front):
     with front.connect() as client:
         peer = "%s:%d" % client.getsockname()
         client.sendall(V1[:20])
-        client.send(V1[20:21], socket.MSG_OOB)
-        client.sendall(V1[21:] + REQUEST)
-        assert read_to_end(client)[0] == b""
+        try:
+            client.send(V1[20:21], socket.MSG_OOB)
+            client.sendall(V1[21:] + REQUEST)
+            assert read_to_end(client) == (b"", "reset")
+        except (ConnectionResetError, BrokenPipeError):
+            pass
     assert front.reason(peer) == "header_malformed"
 
 

@@ -86,6 +86,20 @@ static const struct wrong WRONG[] = {
     {"user = \"nobody\"\ngroup = \"no-such-group\"\nlistener \"l\" { address = \"*:1\" }\nroute \"r\" { refuse = close "
      "}\n",
      ":2:", "no-such-group"},
+    {"connection-rate-per-source = \"20\"\n", ":1:", "such as \"20/s\""},
+    {"connection-rate-per-source = \"0/s\"\n", ":1:", "not \"0/s\""},
+    {"connection-rate-per-source = \"20/d\"\n", ":1:", "not \"20/d\""},
+    {"connection-rate-per-source = \"-1/s\"\n", ":1:", "not \"-1/s\""},
+    {"connection-rate-per-source = \"10001/s\"\n", ":1:", "at most \"10000/s\""},
+    {"connection-rate-per-source = \"1/h\"\nconnection-burst-per-source = 1000\n", ":2:", "within seven days"},
+    {"unlimited-sources = \"192.0.2.1/24\"\n", ":1:", "behind the prefix"},
+    {"listener \"l\" { address = \"*:1\"\nproxy-protocol-from = \"loopback\" }\n", ":2:", "proxy-protocol-from"},
+    {"listener \"l\" { address = \"*:1\" serve = admin\nproxy-protocol-from = \"::1\" }\n", ":2:", "for routes"},
+    {"listener \"l\" { address = \"*:1\"\ndefer-accept = true }\nroute \"s\" { on-timeout = true refuse = close }\n",
+     ":2:", "route \"s\" of line 3"},
+    {"listener \"l\" { address = \"*:1\"\ndefer-accept = true }\nlistener \"m\" { address = \"*:2\" }\n"
+     "route \"s\" { listener = {\"m\", \"l\"} on-timeout = true refuse = close }\n",
+     ":2:", "route \"s\" of line 4"},
     {"listener \"l\" { address = \"*:1\" }\nroute \""
      "0123456789012345678901234567890123456789012345678901234567890123\" { refuse = close }\n",
      ":2:", "1 to 63 bytes"},
@@ -102,10 +116,41 @@ static void test_wrong_files(void **state)
     }
 }
 
+static const char LIMITED[] =
+    "user = \"nobody\"\npeek-timeout = 1500ms\n"
+    "connection-rate-per-source = \"100/m\" connection-burst-per-source = 7 max-connections-per-source = 8\n"
+    "max-probing-per-source = 9 unlimited-sources = {\"192.0.2.1\", \"2001:db8::/32\"} max-probing = 10\n"
+    "probing-memory = 1m\n"
+    "listener \"l\" { address = \"*:1\" defer-accept = true freebind = true proxy-protocol-from = \"10.0.0.0/8\" }\n"
+    "listener \"m\" { address = \"*:2\" }\n"
+    "route \"s\" { listener = \"m\" on-timeout = true refuse = close }\n";
+
+static void test_limits(void **state)
+{
+    (void)state;
+    char error[512] = "";
+    struct gateway_config *config = load(LIMITED, error, sizeof(error));
+    assert_string_equal(error, "");
+    assert_non_null(config);
+    assert_int_equal(config->limits.rate_per_source.interval_us, 600000);
+    assert_int_equal(config->limits.rate_per_source.burst, 7);
+    assert_int_equal(config->limits.connections_per_source, 8);
+    assert_int_equal(config->limits.probing_per_source, 9);
+    assert_int_equal(config->limits.unlimited.count, 2);
+    assert_int_equal(config->limits.probing, 10);
+    assert_int_equal(config->limits.probing_memory_bytes, 1 << 20);
+    assert_true(config->listeners[0].freebind && !config->listeners[1].freebind);
+    assert_int_equal(config->listeners[0].defer_accept_s, 2);
+    assert_int_equal(config->listeners[1].defer_accept_s, 0);
+    assert_int_equal(config->listeners[0].proxy_from.count, 1);
+    gateway_config_free(&config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good_file),
+        cmocka_unit_test(test_limits),
         cmocka_unit_test(test_wrong_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
