@@ -32,17 +32,24 @@ frontend receiver
 """
 
 
-class Haproxy(Process):
+class Balancer(Process):
+    """HAProxy with this configuration; it has started when its port listens."""
     with_children = True
 
-    def __init__(self, place, gateway_port):
-        self.v1, self.v2, self.checked, self.receiver = (reserve_port() for _ in range(4))
-        config = place.write("haproxy.conf", CONFIG.format(
-            gateway=gateway_port, v1=self.v1, v2=self.v2, checked=self.checked, receiver=self.receiver))
-        super().__init__("haproxy", ["/usr/sbin/haproxy", "-db", "-f", config], place.path / "haproxy.log")
+    def __init__(self, place, text, port):
+        self.port = port
+        config = place.write("balancer.cfg", text)
+        super().__init__("balancer", ["/usr/sbin/haproxy", "-db", "-f", config], place.path / "balancer.log")
 
     def start(self):
         super().start()
-        wait_until(lambda: listens(self.receiver) or not self.running(), "haproxy starts")
+        wait_until(lambda: listens(self.port) or not self.running(), "the balancer starts")
         assert self.running(), self.log_text()
         return self
+
+
+class Haproxy(Balancer):
+    def __init__(self, place, gateway_port):
+        self.v1, self.v2, self.checked, self.receiver = (reserve_port() for _ in range(4))
+        super().__init__(place, CONFIG.format(
+            gateway=gateway_port, v1=self.v1, v2=self.v2, checked=self.checked, receiver=self.receiver), self.receiver)

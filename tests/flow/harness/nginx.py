@@ -16,32 +16,38 @@ http {{
     client_body_temp_path {path}/nginx-tmp/body; proxy_temp_path {path}/nginx-tmp/proxy;
     fastcgi_temp_path {path}/nginx-tmp/fastcgi; uwsgi_temp_path {path}/nginx-tmp/uwsgi;
     scgi_temp_path {path}/nginx-tmp/scgi;
-    log_format seen '$proxy_protocol_addr:$proxy_protocol_port $server_protocol $ssl_server_name $status "$request"';
+    log_format seen '{log_format}';
     access_log {path}/nginx-access.log seen;
     ssl_certificate {cert};
     ssl_certificate_key {key};
     sendfile on;
     keepalive_timeout 300;
+{servers}
+}}
+"""
+
+SERVER = """
     server {{
         listen 127.0.0.1:{port} ssl http2 proxy_protocol;
         listen 127.0.0.1:{plain_port} proxy_protocol;
         root {path}/www;
     }}
-}}
 """
+LOG_FORMAT = '$proxy_protocol_addr:$proxy_protocol_port $server_protocol $ssl_server_name $status "$request"'
 
 
 class Nginx(Process):
     with_children = True
 
-    def __init__(self, place, cert, key):
-        self.place, self.port, self.plain_port = place, reserve_port(), reserve_port()
+    def __init__(self, place, cert, key, port=None, servers=None, log_format=LOG_FORMAT):
+        self.place, self.port, self.plain_port = place, port or reserve_port(), reserve_port()
         self.www = place.path / "www"
         self.www.mkdir(exist_ok=True)
         (self.www / "index.html").write_text("the website\n")
         place.folder("nginx-tmp")
         config = place.write("nginx.conf", CONFIG.format(
-            path=place.path, port=self.port, plain_port=self.plain_port, cert=cert, key=key,
+            path=place.path, cert=cert, key=key, log_format=log_format, servers=servers or SERVER.format(
+                path=place.path, port=self.port, plain_port=self.plain_port),
             user=f"user {USER} nogroup;" if AS_ROOT else ""))
         super().__init__("nginx", ["/usr/sbin/nginx", "-p", place.path, "-e", place.path / "nginx-error.log", "-c",
                                    config], place.path / "nginx.log")

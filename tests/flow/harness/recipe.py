@@ -1,0 +1,26 @@
+"""The files in docs/recipes, put to work: as they stand there but for ports, paths and addresses."""
+
+import pathlib
+import re
+
+RECIPES = pathlib.Path(__file__).resolve().parents[3] / "docs/recipes"
+BLOCK = re.compile(r"^`(/[^`]+)`[^\n]*:\n\n```\w*\n(.*?)^```", re.M | re.S)
+
+
+class Recipe:
+    def __init__(self, name):
+        text = (RECIPES / name).read_text()
+        self.files = dict(BLOCK.findall(text))
+
+    def file(self, path, changes):
+        """The text of a file after the changes (old, new); each must change something."""
+        text = self.files[path]
+        for old, new in changes.items():
+            assert old in text, f"{path} has no {old}"
+            text = text.replace(old, str(new))
+        return text
+
+    def gateway(self, changes):
+        """The gateway's configuration without what the harness sets itself."""
+        text = self.file("/etc/postern/gateway.conf", changes)
+        return re.sub(r'^(user|control-socket) = .*\n', "", text, flags=re.M)
