@@ -37,6 +37,7 @@ static void read_top(struct gateway_config *config)
     config->peek_limit_bytes = (size_t)option_int(top, "peek-limit");
     config->idle_timeout_ms = option_int(top, "idle-timeout");
     config->half_closed_timeout_ms = option_int(top, "half-closed-timeout");
+    config->certificate_check_ms = option_int(top, "certificate-check");
     config->ticket_rotation_ms = option_int(top, "ticket-rotation");
     config->drain_timeout_ms = option_int(top, "drain-timeout");
     config->hard_stop_after_ms = option_int(top, "hard-stop-after");

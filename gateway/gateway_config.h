@@ -41,6 +41,7 @@ struct gateway_config {
     size_t tls_count;
     struct tls_config *tls;
     int64_t ticket_rotation_ms;
+    int64_t certificate_check_ms; /* 0: never */
     struct route_table *routes;
 };
 

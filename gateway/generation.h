@@ -19,6 +19,7 @@ struct event;
 struct gateway_config;
 struct master;
 struct source_table;
+struct tls_watch;
 struct upstream_state;
 struct upstream_watch;
 struct worker_start;
@@ -42,6 +43,7 @@ struct generation {
     size_t parts_made;                /* of GENERATION_PARTS */
     struct upstream_state *upstreams; /* see upstream_state.h */
     struct upstream_watch *watch;     /* until the generation is retired */
+    struct tls_watch *tls_watch;      /* likewise */
     struct source_table *sources;     /* see source.h; generations may share it */
     size_t place_count;
     struct worker_place *places;

@@ -4,6 +4,7 @@
 #include "gateway/master.h"
 #include "gateway/source.h"
 #include "gateway/tls_keeper.h"
+#include "gateway/tls_watch.h"
 #include "gateway/upstream_state.h"
 #include "gateway/upstream_watch.h"
 #include "gateway/worker.h"
@@ -115,20 +116,39 @@ static void give_sources(struct worker_place *place, struct worker_start *start)
     }
 }
 
+static void tell_certificates(const char *title, int fd, void *arg)
+{
+    generation_tell(arg, json_pack("{s:s, s:s}", "type", "certificates", "tls", title), fd);
+}
+
 /* The keys of tickets are the master's: clients resume over a reload. */
 static int make_tls(struct generation *generation, struct generation *before, char *why, size_t cap)
 {
     struct master *master = generation->master;
+    struct gateway_config *config = generation->config;
     (void)before;
-    if (gateway_config_load_tls(generation->config, why, cap) < 0) return -1;
-    if (master->tls == NULL)
-        master->tls = tls_keeper_new(master->loop, generation->config->ticket_rotation_ms, why, cap);
-    return master->tls != NULL ? 0 : -1;
+    if (gateway_config_load_tls(config, why, cap) < 0) return -1;
+    if (master->tls == NULL) master->tls = tls_keeper_new(master->loop, -1, config->ticket_rotation_ms, why, cap);
+    if (master->tls == NULL) return -1;
+    generation->tls_watch = tls_watch_new(master->loop, config, tell_certificates, generation);
+    return 0;
+}
+
+static void serve_tls(struct generation *generation, struct generation *before)
+{
+    tls_keeper_set_rotation(generation->master->tls, generation->config->ticket_rotation_ms);
+    if (before != NULL) tls_watch_free(&before->tls_watch);
 }
 
 static void give_tls(struct worker_place *place, struct worker_start *start)
 {
+    tls_watch_free(&place->generation->tls_watch);
     start->tickets = tls_keeper_release(&place->generation->master->tls);
+}
+
+static void free_tls(struct generation *generation)
+{
+    tls_watch_free(&generation->tls_watch);
 }
 
 static int make_listeners(struct generation *generation, struct generation *before, char *why, size_t cap)
@@ -162,7 +182,7 @@ const struct generation_part GENERATION_PARTS[] = {
      .died = died_sources,
      .give = give_sources,
      .free = free_sources},
-    {.name = "tls", .make = make_tls, .give = give_tls},
+    {.name = "tls", .make = make_tls, .serve = serve_tls, .give = give_tls, .free = free_tls},
     /* generation_serve commits them: the workers before need to know what was given up. */
     {.name = "listeners", .make = make_listeners, .abandon = abandon_listeners, .give = give_listeners},
 };

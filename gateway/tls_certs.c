@@ -18,6 +18,8 @@ struct tls_certs {
     struct map *names;        /* "example.com" or "*.example.com" -> struct tls_name */
     struct tls_name nameless; /* of the default, should it have no name */
     const struct tls_name *fallback;
+    size_t default_index;
+    char *default_name; /* NULL: none was asked for */
 };
 
 struct tls_certs *tls_certs_new(void)
@@ -52,6 +54,7 @@ void tls_certs_unref(struct tls_certs **certs)
     for (size_t i = 0; i < old->count; i++)
         tls_pair_unref(&old->pairs[i]);
     free(old->pairs);
+    free(old->default_name);
     free(old);
 }
 
@@ -140,13 +143,28 @@ static void take_first(const char *name, void *arg)
 
 void tls_certs_set_default(struct tls_certs *certs, const char *name, const struct tls_pair *pair)
 {
+    if (name != NULL && *name == '\0') name = NULL;
+    free(certs->default_name);
+    certs->default_name = mem_strdup(name);
+    certs->default_index = 0;
+    for (size_t i = 0; i < certs->count; i++)
+        if (certs->pairs[i] == pair) certs->default_index = i;
     certs->fallback = name != NULL ? tls_certs_find(certs, name) : NULL;
     if (certs->fallback != NULL || pair == NULL) return;
     each_name(pair, take_first, certs);
     if (certs->fallback != NULL) return;
-    for (size_t i = 0; i < certs->count; i++)
-        if (certs->pairs[i] == pair) certs->nameless.pairs[kind_of(pair)] = certs->pairs[i];
+    certs->nameless.pairs[kind_of(pair)] = certs->pairs[certs->default_index];
     certs->fallback = &certs->nameless;
+}
+
+size_t tls_certs_default_index(const struct tls_certs *certs)
+{
+    return certs->default_index;
+}
+
+const char *tls_certs_default_name(const struct tls_certs *certs)
+{
+    return certs->default_name != NULL ? certs->default_name : "";
 }
 
 const struct tls_name *tls_certs_find(const struct tls_certs *certs, const char *name)

@@ -34,6 +34,11 @@ struct tls_pair *tls_certs_at(const struct tls_certs *certs, size_t i);
  * first name of pair, which was added (NULL: there is none at all). */
 void tls_certs_set_default(struct tls_certs *certs, const char *name, const struct tls_pair *pair);
 
+/* tls_certs_default_index, tls_certs_default_name - what tls_certs_set_default was called with: the place of pair, 0
+ * when there was none; the name, empty for NULL. */
+size_t tls_certs_default_index(const struct tls_certs *certs);
+const char *tls_certs_default_name(const struct tls_certs *certs);
+
 /* tls_certs_find - name is clean (lower case, no trailing dot).  NULL: unknown.  tls_certs_default: NULL
  * before tls_certs_set_default. */
 const struct tls_name *tls_certs_find(const struct tls_certs *certs, const char *name);

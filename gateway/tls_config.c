@@ -92,6 +92,11 @@ static int load_store(X509_STORE *store, const char *path)
     return rc;
 }
 
+static bool has_objects(X509_STORE *store)
+{
+    return sk_X509_OBJECT_num(X509_STORE_get0_objects(store)) > 0;
+}
+
 static int load_client_ca(const struct tls_config *config, char *error, size_t cap)
 {
     X509_STORE *store = SSL_CTX_get_cert_store(config->ctx);
@@ -100,8 +105,12 @@ static int load_client_ca(const struct tls_config *config, char *error, size_t c
     if (config->client_ca != NULL && (load_store(store, config->client_ca) < 0 || send_ca_names(config) < 0))
         return option_error(config->section, "client-ca", error, cap, "cannot read certificates from %s: %s",
                             config->client_ca, tls_error());
+    if (config->client_ca != NULL && !has_objects(store))
+        return option_error(config->section, "client-ca", error, cap, "expected a certificate in it, but %s has none",
+                            config->client_ca);
     if (config->client_crl == NULL) return 0;
-    if (X509_STORE_load_file(store, config->client_crl) != 1)
+    X509_LOOKUP *lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+    if (lookup == NULL || X509_load_crl_file(lookup, config->client_crl, X509_FILETYPE_PEM) <= 0)
         return option_error(config->section, "client-crl", error, cap, "cannot read a revocation list from %s: %s",
                             config->client_crl, tls_error());
     X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
@@ -130,10 +139,15 @@ int tls_config_load(struct tls_config *config, char *error, size_t cap)
     return 0;
 }
 
+void tls_config_release(struct tls_config *config)
+{
+    tls_sources_free(&config->sources);
+    tls_certs_unref(&config->certs);
+}
+
 void tls_config_clear(struct tls_config *config)
 {
     SSL_CTX_free(config->ctx);
     config->ctx = NULL;
-    tls_sources_free(&config->sources);
-    tls_certs_unref(&config->certs);
+    tls_config_release(config);
 }

@@ -44,6 +44,9 @@ MUSTCHECK int tls_config_read(struct tls_config *config, const struct option_sec
  * message in error. */
 MUSTCHECK int tls_config_load(struct tls_config *config, char *error, size_t cap);
 
+/* tls_config_release - in a worker, which has made its service: give back the certificates and where they are read. */
+void tls_config_release(struct tls_config *config);
+
 /* tls_config_clear - give back what tls_config_load got. */
 void tls_config_clear(struct tls_config *config);
 

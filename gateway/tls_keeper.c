@@ -22,9 +22,10 @@ static void on_rotation(evutil_socket_t fd, short what, void *arg)
     evtimer_add(keeper->rotation, &left);
 }
 
-struct tls_keeper *tls_keeper_new(struct loop *loop, int64_t rotation_ms, char *why, size_t cap)
+struct tls_keeper *tls_keeper_new(struct loop *loop, int fd, int64_t rotation_ms, char *why, size_t cap)
 {
-    struct tls_tickets *tickets = tls_tickets_new(rotation_ms);
+    struct tls_tickets *tickets = fd >= 0 ? tls_tickets_adopt(fd, rotation_ms) : NULL;
+    if (tickets == NULL) tickets = tls_tickets_new(rotation_ms);
     if (tickets == NULL) {
         snprintf(why, cap, "no memory for the keys of session tickets: %s", strerror(errno));
         return NULL;
@@ -35,6 +36,17 @@ struct tls_keeper *tls_keeper_new(struct loop *loop, int64_t rotation_ms, char *
     CHECK(keeper->rotation != NULL);
     on_rotation(-1, 0, keeper);
     return keeper;
+}
+
+void tls_keeper_set_rotation(struct tls_keeper *keeper, int64_t rotation_ms)
+{
+    tls_tickets_set_rotation(keeper->tickets, rotation_ms);
+    on_rotation(-1, 0, keeper);
+}
+
+int tls_keeper_fd(const struct tls_keeper *keeper)
+{
+    return tls_tickets_fd(keeper->tickets);
 }
 
 struct tls_tickets *tls_keeper_release(struct tls_keeper **keeper)

@@ -322,6 +322,11 @@ enum tls_verified tls_service_verified(SSL *ssl)
     return SSL_get_verify_result(ssl) == X509_V_OK ? TLS_VERIFIED_GOOD : TLS_VERIFIED_BAD;
 }
 
+const struct tls_certs *tls_service_certs(const struct tls_service *service)
+{
+    return service->certs;
+}
+
 void tls_service_update(struct tls_service *service, struct tls_certs *certs)
 {
     CHECK_MAGIC(service, SERVICE_MAGIC);

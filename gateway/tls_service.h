@@ -59,6 +59,9 @@ enum tls_verified {
  * (which has the leaf first, too). */
 enum tls_verified tls_service_verified(SSL *ssl);
 
+/* tls_service_certs - what is served now; borrowed. */
+const struct tls_certs *tls_service_certs(const struct tls_service *service);
+
 /* tls_service_update - serve these certificates from the next handshake on (a reference is taken); connections in
  * progress keep what they have. */
 void tls_service_update(struct tls_service *service, struct tls_certs *certs);

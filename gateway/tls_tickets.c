@@ -112,6 +112,11 @@ int tls_tickets_fd(const struct tls_tickets *tickets)
     return tickets->fd;
 }
 
+void tls_tickets_set_rotation(struct tls_tickets *tickets, int64_t rotation_ms)
+{
+    tickets->rotation_ms = rotation_ms;
+}
+
 void tls_tickets_protect(struct tls_tickets *tickets)
 {
     mprotect(tickets->block, sizeof(struct block), PROT_READ);

@@ -34,6 +34,9 @@ void tls_tickets_free(struct tls_tickets **tickets);
 /* tls_tickets_fd - what holds the keys, to be inherited; borrowed, close-on-exec. */
 int tls_tickets_fd(const struct tls_tickets *tickets);
 
+/* tls_tickets_set_rotation - in the master: from now on, a key is current for so long. */
+void tls_tickets_set_rotation(struct tls_tickets *tickets, int64_t rotation_ms);
+
 /* tls_tickets_protect - in a worker: the keys can only be read from now on. */
 void tls_tickets_protect(struct tls_tickets *tickets);
 

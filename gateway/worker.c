@@ -5,9 +5,9 @@
 #include "gateway/conn.h"
 #include "gateway/intake.h"
 #include "gateway/listener_pool.h"
-#include "gateway/tls_service.h"
 #include "gateway/upstream.h"
 #include "gateway/worker_channel.h"
+#include "gateway/worker_tls.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/proc.h"
@@ -156,14 +156,6 @@ static void open_queues(struct worker *worker, const struct upstream_state *stat
         open_handoff(worker, i);
 }
 
-static void open_tls(struct worker *worker, const struct tls_tickets *tickets)
-{
-    const struct gateway_config *config = worker->config;
-    worker->tls = mem_alloc((config->tls_count + 1) * sizeof(*worker->tls));
-    for (size_t i = 0; i < config->tls_count; i++)
-        worker->tls[i] = tls_service_new(&config->tls[i], config->routes, tickets);
-}
-
 static void open_routes(struct worker *worker, struct counters *counters)
 {
     struct gateway_config *config = worker->config;
@@ -203,7 +195,7 @@ static void worker_open(struct worker *worker, const struct worker_start *start)
     probing_open(worker);
     relay_shared_init(&worker->relay);
     open_queues(worker, start->upstreams);
-    open_tls(worker, start->tickets);
+    worker_tls_open(worker, start->tickets);
     open_routes(worker, start->counters);
     struct event_base *base = loop_base(worker->loop);
     worker->drain_timer = evtimer_new(base, on_drain_timer, worker);
@@ -234,8 +226,7 @@ static void worker_close(struct worker *worker)
         action_handoff_close(&worker->handoffs[i]);
     probing_close(worker);
     limits_close(worker);
-    for (size_t i = 0; i < config->tls_count; i++)
-        tls_service_free(&worker->tls[i]);
+    worker_tls_close(worker);
     deadline_queue_free(&worker->peek_queue);
     deadline_queue_free(&worker->nap_queue);
     deadline_queue_free(&worker->idle_queue);
@@ -248,7 +239,6 @@ static void worker_close(struct worker *worker)
     free(worker->intakes);
     free(worker->upstreams);
     free(worker->handoffs);
-    free(worker->tls);
     free(worker->route_totals);
     free(worker->peek_buffer);
     worker->magic = 0;

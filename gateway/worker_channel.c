@@ -3,6 +3,7 @@
 #include "gateway/channel.h"
 #include "gateway/conn_list.h"
 #include "gateway/worker.h"
+#include "gateway/worker_tls.h"
 #include "lib/log.h"
 
 #include <string.h>
@@ -48,6 +49,14 @@ static void on_log_level(struct channel *channel, const json_t *message, int *fd
     log_set_level((enum log_level)json_integer_value(json_object_get(message, "level")));
 }
 
+/* Handshakes that begin from now on get the new ones. */
+static void on_certificates(struct channel *channel, const json_t *message, int *fd, void *arg)
+{
+    const char *title = json_string_value(json_object_get(message, "tls"));
+    (void)channel;
+    if (title != NULL && *fd >= 0) worker_tls_update(arg, title, *fd);
+}
+
 static void on_connections(struct channel *channel, const json_t *message, int *fd, void *arg)
 {
     json_int_t limit = json_integer_value(json_object_get(message, "limit"));
@@ -69,8 +78,9 @@ static const struct channel_row MESSAGES[] = {
     {"end", on_end}, /* end now */
     {"log", on_log}, /* {"level", "format", "addresses"} as numbers, with the descriptor to write to */
     {"log-level", on_log_level},
-    {"connections", on_connections}, /* asks for conn_list */
-    {"kill", on_kill},               /* asks whether that connection was here */
+    {"certificates", on_certificates}, /* with the descriptor of a bundle, for the section "tls" */
+    {"connections", on_connections},   /* asks for conn_list */
+    {"kill", on_kill},                 /* asks whether that connection was here */
 };
 
 /* Who starts a new master must find the port free. */
