@@ -18,7 +18,6 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 CONFIG = """
 peek-timeout = 10m
-drain-timeout = 100ms
 {extra}
 listener "public" {{ address = {{"127.0.0.1:{port}", "[::1]:{port}"}} {listener} }}
 upstream "server" {{ server = "{server}" }}
@@ -37,6 +36,8 @@ class Front:
         self.place, self.port = Place(), reserve_port()
         self.server = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.server.settimeout(PATIENCE_S)
+        if "drain-timeout" not in extra:
+            extra = f"drain-timeout = 100ms\n{extra}"
         self.gateway = Gateway(self.place, CONFIG.format(
             extra=extra, listener=listener, routes=routes, port=self.port, path=self.place.path,
             server="%s:%d" % self.server.getsockname()))
@@ -182,6 +183,24 @@ def test_a_killed_worker_leaves_no_counts(front):
     assert one.gateway.status()["workers"][0]["pid"] != killed
     assert one.worker_sum("connections") == 0
     assert one.count_held(6) == 4
+
+
+@pytest.mark.release
+def test_a_reload_forgets_neither_counts_nor_rates(front):
+    """Those who stay with the old workers count in the new ones."""
+    one = front(extra='drain-timeout = 10m\nmax-connections-per-source = 4\nconnection-rate-per-source = "1/h"\n'
+                      "connection-burst-per-source = 6")
+    assert one.count_held(6) == 4
+    assert one.count_held(8, "127.0.0.3") == 4
+    one.gateway.signal(signal.SIGHUP)
+    one.gateway.wait_log(event="reloaded")
+    assert one.turned_away()
+    assert one.total("close_source_connections") == 7
+    for sock in one.held[:8]:
+        sock.close()
+    one.gateway.close_lines(count=4, reason="done")
+    assert one.count_held(4) == 2
+    assert one.total("close_source_rate") == 2
 
 
 @pytest.mark.release
