@@ -1,6 +1,7 @@
 #include "gateway/action_refuse.h"
 
 #include "gateway/refusal.h"
+#include "gateway/secure.h"
 #include "lib/mem.h"
 
 #include <errno.h>
@@ -37,23 +38,40 @@ enum conn_state action_refuse_start(struct conn *conn, const struct sight *sight
     return CONN_REFUSE;
 }
 
+enum conn_state action_refuse_linger(struct conn *conn, enum close_reason reason)
+{
+    conn->reason = (uint8_t)reason;
+    (void)shutdown(conn->client.fd, SHUT_WR);
+    return CONN_REFUSE;
+}
+
 static bool is_for_later(int error)
 {
     return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+}
+
+/* Returns the bytes that were taken, or -1 when the connection is broken. */
+static ssize_t send_some(const struct conn *conn)
+{
+    if (conn->secure != NULL) return secure_send(conn->secure, conn->header, conn->header_len);
+    ssize_t n = send(conn->client.fd, conn->header, conn->header_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return n < 0 && is_for_later(errno) ? 0 : n;
 }
 
 /* Send what is left of the answer, and its end behind the last byte.  Returns -1 when the connection is broken. */
 static int send_answer(struct conn *conn)
 {
     if (conn->header_len == 0) return 0;
-    ssize_t n = send(conn->client.fd, conn->header, conn->header_len, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n < 0) return is_for_later(errno) ? 0 : -1;
+    ssize_t n = send_some(conn);
+    if (n <= 0) return (int)n;
     conn->header_len -= (uint32_t)n;
     conn->down.bytes += (uint64_t)n;
     memmove(conn->header, conn->header + n, conn->header_len);
     if (conn->header_len > 0) return 0;
     if (conn->reason == CLOSE_REFUSED) conn_count(conn, COUNTER_REFUSALS_SENT, 1);
-    return shutdown(conn->client.fd, SHUT_WR);
+    if (conn->secure == NULL) return shutdown(conn->client.fd, SHUT_WR);
+    secure_end(conn->secure);
+    return 0;
 }
 
 /* Returns 1 when more may come, 0 at the client's end, -1 when the connection is broken. */

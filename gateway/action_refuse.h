@@ -15,6 +15,10 @@ MUSTCHECK bool action_refuse_waits(const struct route *route, struct sight *sigh
 /* action_refuse_start - begin as the route's "refuse" says; nothing waits for more bytes. */
 enum conn_state action_refuse_start(struct conn *conn, const struct sight *sight);
 
+/* action_refuse_linger - all is said and sent: end our direction, and close for this reason once the client has ended
+ * or the time is over. */
+enum conn_state action_refuse_linger(struct conn *conn, enum close_reason reason);
+
 /* action_refuse_step - the step of CONN_REFUSE. */
 enum conn_state action_refuse_step(struct conn *conn, unsigned wake);
 

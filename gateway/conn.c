@@ -5,11 +5,13 @@
 #include "gateway/action_proxy.h"
 #include "gateway/action_queue.h"
 #include "gateway/action_refuse.h"
+#include "gateway/action_terminate.h"
 #include "gateway/inbound.h"
 #include "gateway/limits.h"
 #include "gateway/peek.h"
 #include "gateway/probing.h"
 #include "gateway/proxy_relay.h"
+#include "gateway/secure.h"
 #include "gateway/upstream.h"
 #include "gateway/worker.h"
 #include "lib/log.h"
@@ -42,6 +44,11 @@ static struct deadline_queue *peek_queue(const struct conn *conn)
     return conn->worker->peek_queue;
 }
 
+static struct deadline_queue *handshake_queue(const struct conn *conn)
+{
+    return conn->worker->handshake_queue;
+}
+
 static struct deadline_queue *wait_queue(const struct conn *conn)
 {
     return conn->upstream->wait_queue;
@@ -71,6 +78,8 @@ static const struct state_row STATES[CONN_STATE_COUNT] = {
     [CONN_INBOUND] = {"inbound", inbound_step, peek_queue},
     [CONN_PEEK] = {"peek", peek_step, peek_queue},
     [CONN_QUEUE] = {"queue", action_queue_step, wait_queue},
+    [CONN_TLS_HANDSHAKE] = {"tls_handshake", action_terminate_step_handshake, handshake_queue},
+    [CONN_TLS_INSIDE] = {"tls_inside", action_terminate_step_inside, peek_queue},
     [CONN_CONNECT] = {"connect", action_proxy_step_connect, connect_queue},
     [CONN_HANDOFF_WAIT] = {"handoff_wait", action_handoff_step, handoff_queue},
     [CONN_RELAY] = {"relay", proxy_relay_step, idle_queue},
@@ -244,6 +253,7 @@ static void log_end_of(const struct conn *conn)
     log_str(&line, "sni", conn_sni(conn));
     log_str(&line, "alpn", conn_alpn(conn));
     log_str(&line, "protocol", conn->protocol);
+    action_terminate_log(conn, &line);
     log_uint(&line, "bytes_in", conn->up.bytes);
     log_uint(&line, "bytes_out", conn->down.bytes);
     log_int(&line, "duration_ms", loop_now_ms(conn->worker->loop) - conn->start_ms);
@@ -265,6 +275,7 @@ static void finish(struct conn *conn)
     relay_release(&worker->relay, &conn->up);
     relay_release(&worker->relay, &conn->down);
     conn_close_server(conn);
+    secure_free(&conn->secure, !conn->reset);
     /* A handed-off socket is the backend's now: our copy is closed and nothing else; but as long as it lives it would
      * be watched. */
     if (conn->reason == CLOSE_HANDED_OFF)

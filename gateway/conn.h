@@ -17,19 +17,22 @@
 struct worker;
 struct handoff;
 struct listener_config;
+struct secure;
 struct upstream;
 
 enum conn_state {
-    CONN_INBOUND,      /* waits for the PROXY header of a trusted peer */
-    CONN_PEEK,         /* looks at the first bytes until a route is found */
-    CONN_QUEUE,        /* waits for a place at a server of the upstream */
-    CONN_CONNECT,      /* connects to one */
-    CONN_HANDOFF_WAIT, /* the backend was not ready for the socket */
-    CONN_RELAY,        /* both directions are open */
-    CONN_HALF_CLOSED,  /* one direction has ended */
-    CONN_REFUSE,       /* the refusal, or another answer of our own, is on its way; reason says which */
-    CONN_ADMIN,        /* waits for the request to an admin listener */
-    CONN_END,          /* no step: the driver closes and frees; conn->reason says why */
+    CONN_INBOUND,       /* waits for the PROXY header of a trusted peer */
+    CONN_PEEK,          /* looks at the first bytes until a route is found */
+    CONN_TLS_HANDSHAKE, /* the client's TLS ends here: its handshake is under way */
+    CONN_TLS_INSIDE,    /* looks at the first decrypted bytes until a route is found */
+    CONN_QUEUE,         /* waits for a place at a server of the upstream */
+    CONN_CONNECT,       /* connects to one */
+    CONN_HANDOFF_WAIT,  /* the backend was not ready for the socket */
+    CONN_RELAY,         /* both directions are open */
+    CONN_HALF_CLOSED,   /* one direction has ended */
+    CONN_REFUSE,        /* the refusal, or another answer of our own, is on its way; reason says which */
+    CONN_ADMIN,         /* waits for the request to an admin listener */
+    CONN_END,           /* no step: the driver closes and frees; conn->reason says why */
     CONN_STATE_COUNT
 };
 
@@ -59,9 +62,10 @@ struct conn_wait {
 };
 
 /* Invariants: linked in worker->conns until CONN_END; in at most one deadline queue of its state, and in the nap queue
- * in CONN_INBOUND, CONN_PEEK and CONN_CONNECT only; route is set from the end of CONN_PEEK on, upstream only for those
- * that are proxied; server is UPSTREAM_NO_SERVER while it holds no place at one, and only together with upstream.
- * Of one that was handed off it is the place of the inlet. */
+ * in CONN_INBOUND, CONN_PEEK, CONN_TLS_INSIDE and CONN_CONNECT only; route is set from the end of CONN_PEEK on,
+ * upstream only for those that are proxied; server is UPSTREAM_NO_SERVER while it holds no place at one, and only
+ * together with upstream.  Of one that was handed off it is the place of the inlet.  secure is set from ROUTE_TERMINATE
+ * on. */
 struct conn {
     unsigned magic;
     uint8_t state;      /* enum conn_state */
@@ -71,14 +75,15 @@ struct conn {
     bool hurried : 1;   /* decided early: others needed the room */
     bool counted : 1;   /* with its source */
     bool undecided : 1; /* and as one that is */
-    uint8_t looks;      /* that wanted more bytes, in CONN_PEEK; counted until they become rare */
-    uint32_t seen;      /* bytes peeked so far */
+    uint8_t looks;      /* that wanted more bytes, in CONN_PEEK and CONN_TLS_INSIDE; counted until they become rare */
+    uint32_t seen;      /* bytes peeked or decrypted so far */
     uint32_t server;    /* index of the upstream's server */
     struct worker *worker;
     const struct listener_config *listener;
     struct route *route;
     struct upstream *upstream;
     struct handoff *handoff; /* the backend that is waited for */
+    struct secure *secure;   /* while the client's TLS ends here; NULL: it does not */
     const char *protocol;    /* name of the probe that matched; NULL: none */
     char *names;             /* "SNI\0ALPN" for the log, either may be empty; NULL: no hello was seen */
     uint8_t *header;         /* the message that goes with the socket, while it waits; owned */
@@ -127,7 +132,6 @@ void conn_discard(struct conn *conn);
 /* conn_wait - the part for those that wait, made on first use.  conn_wait_done - it is needed no more. */
 struct conn_wait *conn_wait(struct conn *conn);
 void conn_wait_done(struct conn *conn);
-
 /* conn_rearm - the connection was active: start its deadline anew, coarsely. */
 void conn_rearm(struct conn *conn, int64_t timeout_ms);
 

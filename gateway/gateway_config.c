@@ -35,6 +35,7 @@ static void read_top(struct gateway_config *config)
     config->max_connections = (size_t)option_int(top, "max-connections");
     config->peek_timeout_ms = option_int(top, "peek-timeout");
     config->peek_limit_bytes = (size_t)option_int(top, "peek-limit");
+    config->handshake_timeout_ms = option_int(top, "handshake-timeout");
     config->idle_timeout_ms = option_int(top, "idle-timeout");
     config->half_closed_timeout_ms = option_int(top, "half-closed-timeout");
     config->certificate_check_ms = option_int(top, "certificate-check");

@@ -26,6 +26,7 @@ struct gateway_config {
     size_t max_connections; /* for each worker */
     int64_t peek_timeout_ms;
     size_t peek_limit_bytes;
+    int64_t handshake_timeout_ms;
     int64_t idle_timeout_ms;
     int64_t half_closed_timeout_ms;
     int64_t drain_timeout_ms;

@@ -3,6 +3,7 @@
 #include "gateway/action_handoff.h"
 #include "gateway/action_proxy.h"
 #include "gateway/action_refuse.h"
+#include "gateway/action_terminate.h"
 #include "gateway/clients.h"
 #include "gateway/inbound.h"
 #include "gateway/limits.h"
@@ -23,6 +24,7 @@ static enum conn_state (*const ACTIONS[])(struct conn *conn, const struct sight 
     [ROUTE_PROXY] = action_proxy_start,
     [ROUTE_HANDOFF] = action_handoff_start,
     [ROUTE_REFUSE] = action_refuse_start,
+    [ROUTE_TERMINATE] = action_terminate_start,
 };
 
 enum peek_look peek_look(int fd, void *buffer, size_t cap, size_t seen, size_t *len)
@@ -100,7 +102,32 @@ void peek_again(struct conn *conn, unsigned wake, size_t len)
         conn_watch_client(conn, EV_READ);
 }
 
-static enum conn_state no_route(struct conn *conn, const struct sight *sight)
+enum route_verdict peek_route(struct conn *conn, struct sight *sight, const struct route_query *query)
+{
+    struct route *route = NULL;
+    enum route_verdict verdict = route_find(conn->worker->config->routes, sight, query, &route);
+    if (sight->pattern_limits > 0) conn_count(conn, COUNTER_PATTERN_LIMITS, sight->pattern_limits);
+    if (verdict == ROUTE_FOUND && action_refuse_waits(route, sight)) return ROUTE_MORE;
+    if (verdict == ROUTE_FOUND && query->inside == NULL && hello_is_coming(sight)) return ROUTE_MORE;
+    if (verdict == ROUTE_MORE) return verdict;
+    conn->protocol = protocol_of(sight);
+    if (verdict == ROUTE_FOUND) conn->route = route;
+    probing_leave(conn);
+    /* What is inside comes to be decided, too. */
+    if (verdict == ROUTE_NONE || route->action != ROUTE_TERMINATE) limits_decided(conn);
+    return verdict;
+}
+
+enum conn_state peek_act(struct conn *conn, const struct sight *sight)
+{
+    conn_watch_client(conn, 0);
+    /* Who is decided twice is one of two routes, but one connection. */
+    if (conn->secure == NULL) counter_add(conn->worker->totals, COUNTER_ROUTED, 1);
+    counter_add(conn->worker->route_totals[conn->route->index], COUNTER_ROUTED, 1);
+    return ACTIONS[conn->route->action](conn, sight);
+}
+
+enum conn_state peek_no_route(struct conn *conn, const struct sight *sight)
 {
     conn_discard(conn);
     if (conn->hurried) return conn_ends(conn, CLOSE_PROBING_HURRIED);
@@ -109,27 +136,17 @@ static enum conn_state no_route(struct conn *conn, const struct sight *sight)
 
 static enum conn_state decide(struct conn *conn, struct sight *sight)
 {
-    struct route *route = NULL;
     const struct route_query query = {
         .listener = conn->listener->name, .source = &conn->peer, .destination = &conn->local};
-    enum route_verdict verdict = route_find(conn->worker->config->routes, sight, &query, &route);
-    if (sight->pattern_limits > 0) conn_count(conn, COUNTER_PATTERN_LIMITS, sight->pattern_limits);
-    if (verdict == ROUTE_FOUND && (action_refuse_waits(route, sight) || hello_is_coming(sight))) verdict = ROUTE_MORE;
+    enum route_verdict verdict = peek_route(conn, sight, &query);
     if (verdict == ROUTE_MORE) {
         peek_wait(conn, sight->len);
         return CONN_PEEK;
     }
-    probing_leave(conn);
-    limits_decided(conn);
-    conn->protocol = protocol_of(sight);
     conn_remember(conn, sight);
     if (conn->seen > 0) peek_wait_beyond(conn->client.fd, 0);
-    conn->route = route;
     clients_count(conn, sight);
-    if (verdict == ROUTE_NONE) return no_route(conn, sight);
-    conn_watch_client(conn, 0);
-    conn_count(conn, COUNTER_ROUTED, 1);
-    return ACTIONS[route->action](conn, sight);
+    return verdict == ROUTE_FOUND ? peek_act(conn, sight) : peek_no_route(conn, sight);
 }
 
 enum conn_state peek_step(struct conn *conn, unsigned wake)

@@ -26,6 +26,14 @@ void peek_wait(struct conn *conn, size_t seen);
 /* peek_again - nothing new is there after a wake-up, of the len bytes: wait on. */
 void peek_again(struct conn *conn, unsigned wake, size_t len);
 
+/* peek_route - ask the routes.  ROUTE_FOUND: conn->route is set, and peek_act comes next; ROUTE_NONE: peek_no_route;
+ * ROUTE_MORE: more bytes are needed, never when sight->final. */
+MUSTCHECK enum route_verdict peek_route(struct conn *conn, struct sight *sight, const struct route_query *query);
+
+/* peek_act - begin what the route says.  peek_no_route - end the connection, which no route is for. */
+enum conn_state peek_act(struct conn *conn, const struct sight *sight);
+enum conn_state peek_no_route(struct conn *conn, const struct sight *sight);
+
 /* peek_step - the step of CONN_PEEK. */
 enum conn_state peek_step(struct conn *conn, unsigned wake);
 

@@ -1,7 +1,10 @@
 #include "gateway/prefix.h"
 
+#include "gateway/prefix_tls.h"
+#include "gateway/secure.h"
 #include "gateway/upstream.h"
 #include "gateway/worker.h"
+#include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/pp2.h"
 
@@ -41,19 +44,47 @@ static void queue_short(struct conn *conn, struct pp2 *pp)
     relay_queue(&conn->up, header, (size_t)len);
 }
 
-static void queue_full(struct conn *conn, struct pp2 *pp)
+static void queue_encoded(struct conn *conn, const struct pp2 *pp)
 {
     uint8_t *header = conn->worker->relay.buffer;
-    add_tlv(pp, PP2_TLV_POSTERN_ALPN_OFFER, conn->header, conn->header_len);
     ssize_t len = pp2_encode(pp, header, RELAY_BUFFER_BYTES);
     CHECK(len > 0);
     relay_queue(&conn->up, header, (size_t)len);
 }
 
+static void queue_full(struct conn *conn, struct pp2 *pp)
+{
+    add_tlv(pp, PP2_TLV_POSTERN_ALPN_OFFER, conn->header, conn->header_len);
+    if (conn->secure == NULL) {
+        queue_encoded(conn, pp);
+        return;
+    }
+    struct prefix_tls *values = MEM_NEW(struct prefix_tls);
+    if (!prefix_tls_add(values, conn->secure->wire.ssl, pp)) {
+        char id[CONN_ID_BYTES];
+        log_msg(LOG_LEVEL_WARN, "chain_too_long", "conn %s: the client's certificates are not passed on: over %d bytes",
+                conn_id(conn, id), (int)PREFIX_TLS_CHAIN_MAX_BYTES);
+        conn_count(conn, COUNTER_CHAINS_DROPPED, 1);
+    }
+    queue_encoded(conn, pp);
+    free(values);
+}
+
+/* Behind the header comes what the second look has decrypted already. */
+static void queue_ahead(struct conn *conn)
+{
+    struct secure *secure = conn->secure;
+    size_t len = buf_len(&secure->ahead);
+    if (len > 0) relay_queue(&conn->up, buf_data(&secure->ahead), len);
+    conn->up.bytes += len;
+    conn_count(conn, COUNTER_BYTES_IN, len);
+    buf_free(&secure->ahead);
+}
+
 void prefix_note(struct conn *conn, const struct sight *sight)
 {
     if (conn->upstream->config->proxy_protocol != UPSTREAM_PROXY_V2_TLS) return;
-    if (!sight->hello_done || sight->hello.alpn_len == 0) return;
+    if (conn->secure != NULL || !sight->hello_done || sight->hello.alpn_len == 0) return;
     conn->header_len = (uint32_t)sight->hello.alpn_len;
     conn->header = mem_alloc(conn->header_len);
     memcpy(conn->header, sight->hello.alpn, conn->header_len);
@@ -75,7 +106,7 @@ void prefix_note_handoff(struct conn *conn)
     conn->header_len = 0;
 }
 
-void prefix_queue(struct conn *conn)
+static void queue_header(struct conn *conn)
 {
     if (conn->upstream->config->proxy_protocol == UPSTREAM_PROXY_NONE) return;
     struct pp2 pp = {.src = conn->peer, .dst = conn->local};
@@ -98,4 +129,10 @@ void prefix_queue(struct conn *conn)
     free(conn->header);
     conn->header = NULL;
     conn->header_len = 0;
+}
+
+void prefix_queue(struct conn *conn)
+{
+    queue_header(conn);
+    if (conn->secure != NULL) queue_ahead(conn);
 }

@@ -13,7 +13,8 @@ void prefix_note(struct conn *conn, const struct sight *sight);
 /* prefix_note_handoff - the same from the message of a handoff that came to nothing, which conn->header holds. */
 void prefix_note_handoff(struct conn *conn);
 
-/* prefix_queue - queue the header that conn->upstream asks for, as the first bytes to the server. */
+/* prefix_queue - queue the header that conn->upstream asks for, as the first bytes to the server, and behind it what
+ * was decrypted ahead. */
 void prefix_queue(struct conn *conn);
 
 #endif

@@ -142,6 +142,7 @@ static void open_queues(struct worker *worker, const struct upstream_state *stat
     struct loop *loop = worker->loop;
     worker->peek_queue = deadline_queue_new(loop, config->peek_timeout_ms, on_deadline, worker);
     worker->nap_queue = deadline_queue_new(loop, NAP_MS, on_nap, worker);
+    worker->handshake_queue = deadline_queue_new(loop, config->handshake_timeout_ms, on_deadline, worker);
     worker->idle_queue = deadline_queue_new(loop, config->idle_timeout_ms, on_deadline, worker);
     worker->half_closed_queue = deadline_queue_new(loop, config->half_closed_timeout_ms, on_deadline, worker);
     worker->upstreams = mem_alloc((config->upstream_count + 1) * sizeof(*worker->upstreams));
@@ -170,6 +171,8 @@ static void open_routes(struct worker *worker, struct counters *counters)
             route->user = &worker->upstreams[gateway_config_upstream(config, route->target)];
         else if (route->action == ROUTE_HANDOFF)
             route->user = &worker->handoffs[gateway_config_backend(config, route->target)];
+        else if (route->action == ROUTE_TERMINATE)
+            route->user = worker->tls[gateway_config_tls(config, route->target)];
     }
 }
 
@@ -229,6 +232,7 @@ static void worker_close(struct worker *worker)
     worker_tls_close(worker);
     deadline_queue_free(&worker->peek_queue);
     deadline_queue_free(&worker->nap_queue);
+    deadline_queue_free(&worker->handshake_queue);
     deadline_queue_free(&worker->idle_queue);
     deadline_queue_free(&worker->half_closed_queue);
     event_free(worker->drain_timer);

@@ -45,7 +45,7 @@ struct worker {
     uint64_t next_id;
     uint8_t *peek_buffer; /* peek-limit bytes */
     struct relay_shared relay;
-    struct deadline_queue *peek_queue, *nap_queue, *idle_queue, *half_closed_queue;
+    struct deadline_queue *peek_queue, *nap_queue, *handshake_queue, *idle_queue, *half_closed_queue;
     struct upstream *upstreams; /* as in config */
     struct handoff *handoffs;   /* one for each backend in config */
     struct tls_service **tls;   /* one for each tls section in config */
