@@ -14,6 +14,7 @@
 #include "lib/sandbox.h"
 
 #include <event2/event.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,10 +118,13 @@ static void fit_descriptors(struct gateway_config *config)
 /* Rights are given up first, then everything else that the worker will never need. */
 static int confine(const struct gateway_config *config, char *why, size_t cap)
 {
-    if (proc_drop_privileges(config->user, config->group, why, cap) < 0) return -1;
+    int capability = -1;
+    for (size_t i = 0; i < config->upstream_count; i++)
+        if (config->upstreams[i].transparent) capability = CAP_NET_RAW;
+    if (proc_drop_privileges_but(config->user, config->group, capability, why, cap) < 0) return -1;
     if (!config->sandbox) return 0;
     bool landlock = false;
-    const struct sandbox_rules rules = {.may_bind = false};
+    const struct sandbox_rules rules = {.may_bind_source = capability >= 0};
     if (sandbox_enter(&rules, &landlock, why, cap) < 0) return -1;
     log_msg(LOG_LEVEL_DEBUG, "sandbox", "landlock %s", landlock ? "in force" : "not in this kernel");
     return 0;

@@ -45,15 +45,32 @@ static int find_user(const char *user, const char *group, uid_t *uid, gid_t *gid
     return 0;
 }
 
+struct capability_sets {
+    struct __user_cap_data_struct words[_LINUX_CAPABILITY_U32S_3];
+};
+
+/* The sets with one capability, or none at -1. */
+static struct capability_sets only(int capability)
+{
+    struct capability_sets sets = {0};
+    if (capability < 0) return sets;
+    struct __user_cap_data_struct *word = &sets.words[capability / 32];
+    word->permitted = word->effective = UINT32_C(1) << (capability % 32);
+    return sets;
+}
+
 /* Capabilities outlive a change of user where the process was told to keep them, or has ambient ones. */
-static int drop_capabilities(char *why, size_t cap)
+static int drop_capabilities(int keep, char *why, size_t cap)
 {
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+    struct capability_sets sets = only(keep);
     /* Fails where the kernel has none, or CAP_SETPCAP is not ours; what counts is that the sets below are empty. */
     (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    if (syscall(SYS_capset, &head, none) < 0) return fail(why, cap, "cannot drop", "capabilities");
-    return 0;
+    if (syscall(SYS_capset, &head, sets.words) == 0) return 0;
+    if (keep < 0 || errno != EPERM) return fail(why, cap, "cannot drop", "capabilities");
+    snprintf(why, cap, "the configuration needs capability %d, see capabilities(7), and this process does not have it",
+             keep);
+    return -1;
 }
 
 /* Needs CAP_SETPCAP, so it comes before the change of user. */
@@ -63,38 +80,36 @@ static void drop_bounding_set(void)
         (void)prctl(PR_CAPBSET_DROP, c, 0, 0, 0);
 }
 
-static bool has_capabilities(void)
+static bool has_only(int capability)
 {
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
-    if (syscall(SYS_capget, &head, data) < 0) return true;
-    for (size_t i = 0; i < ARRAY_LEN(data); i++)
-        if (data[i].effective || data[i].permitted || data[i].inheritable) return true;
-    return false;
+    struct capability_sets wanted = only(capability), sets = {0};
+    if (syscall(SYS_capget, &head, sets.words) < 0) return false;
+    return memcmp(&wanted, &sets, sizeof(sets)) == 0;
 }
 
 /* Believe nothing: ask for everything back. */
-static int verify_dropped(uid_t uid, gid_t gid, char *why, size_t cap)
+static int verify_dropped(uid_t uid, gid_t gid, int keep, char *why, size_t cap)
 {
     uid_t r, e, s;
     gid_t rg, eg, sg;
     bool same = getresuid(&r, &e, &s) == 0 && getresgid(&rg, &eg, &sg) == 0 && r == uid && e == uid && s == uid &&
                 rg == gid && eg == gid && sg == gid;
     bool regained = uid != 0 && (setuid(0) == 0 || seteuid(0) == 0 || setreuid(0, 0) == 0);
-    if (same && !regained && !has_capabilities()) return 0;
+    if (same && !regained && has_only(keep)) return 0;
     snprintf(why, cap, "privileges are still there after they were dropped");
     return -1;
 }
 
-int proc_drop_privileges(const char *user, const char *group, char *why, size_t cap)
+int proc_drop_privileges_but(const char *user, const char *group, int keep, char *why, size_t cap)
 {
     uid_t uid;
     gid_t gid;
     /* Whoever is not root may still have been started with capabilities, to bind a low port. */
-    if (user == NULL) return geteuid() == 0 ? 0 : drop_capabilities(why, cap);
+    if (user == NULL) return geteuid() == 0 ? 0 : drop_capabilities(keep, why, cap);
     if (find_user(user, group, &uid, &gid, why, cap) < 0) return -1;
     if (geteuid() != 0) {
-        if (uid == geteuid() && uid == getuid()) return drop_capabilities(why, cap);
+        if (uid == geteuid() && uid == getuid()) return drop_capabilities(keep, why, cap);
         snprintf(why, cap, "only root can become user \"%s\"", user);
         return -1;
     }
@@ -103,11 +118,18 @@ int proc_drop_privileges(const char *user, const char *group, char *why, size_t 
         return -1;
     }
     drop_bounding_set();
+    (void)prctl(PR_SET_KEEPCAPS, keep >= 0, 0, 0, 0);
     if (initgroups(user, gid) < 0) return fail(why, cap, "cannot take on the groups of", user);
     if (setresgid(gid, gid, gid) < 0) return fail(why, cap, "cannot take on the group of", user);
     if (setresuid(uid, uid, uid) < 0) return fail(why, cap, "cannot become", user);
-    if (drop_capabilities(why, cap) < 0) return -1;
-    return verify_dropped(uid, gid, why, cap);
+    if (drop_capabilities(keep, why, cap) < 0) return -1;
+    (void)prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
+    return verify_dropped(uid, gid, keep, why, cap);
+}
+
+int proc_drop_privileges(const char *user, const char *group, char *why, size_t cap)
+{
+    return proc_drop_privileges_but(user, group, -1, why, cap);
 }
 
 size_t proc_raise_nofile(void)

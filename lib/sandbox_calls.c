@@ -198,17 +198,27 @@ static const char *const FORK[] = {"fork", "vfork", "wait4", "waitid", "waitpid"
 
 static const char *const BIND[] = {"bind", "listen"};
 
+/* The rest of the type's argument are flags: linux/net.h, SOCK_TYPE_MASK. */
+enum { SOCKET_TYPE_MASK = 0xf };
+
 struct call_filter {
     scmp_filter_ctx ctx;
     int rc; /* the first error, negative; further rules are left out then */
 };
 
-/* A rule for a call, by name, with an optional condition on one argument. */
-static void add(struct call_filter *f, uint32_t action, const char *name, const struct scmp_arg_cmp *arg)
+/* A rule for a call, by name, with conditions on its arguments, all of which must hold. */
+static void add_if(struct call_filter *f, uint32_t action, const char *name, const struct scmp_arg_cmp *args,
+                   size_t count)
 {
     int nr = seccomp_syscall_resolve_name(name);
     if (nr == __NR_SCMP_ERROR || f->rc < 0) return;
-    f->rc = seccomp_rule_add_array(f->ctx, action, nr, arg ? 1 : 0, arg);
+    f->rc = seccomp_rule_add_array(f->ctx, action, nr, (unsigned)count, args);
+}
+
+/* The same, with an optional condition on one argument. */
+static void add(struct call_filter *f, uint32_t action, const char *name, const struct scmp_arg_cmp *arg)
+{
+    add_if(f, action, name, arg, arg ? 1 : 0);
 }
 
 static void allow_all(struct call_filter *f, const char *const *names, size_t count)
@@ -243,8 +253,15 @@ static void add_memory(struct call_filter *f)
 
 static void add_sockets(struct call_filter *f)
 {
-    allow_equal(f, "socket", 0, AF_INET);
-    allow_equal(f, "socket", 0, AF_INET6);
+    /* Not raw ones, even for who has kept the capability for them. */
+    static const int families[] = {AF_INET, AF_INET6}, types[] = {SOCK_STREAM, SOCK_DGRAM};
+    for (size_t i = 0; i < ARRAY_LEN(families) * ARRAY_LEN(types); i++) {
+        const struct scmp_arg_cmp cmps[] = {
+            SCMP_CMP64(0, SCMP_CMP_EQ, (uint64_t)families[i % 2], 0),
+            SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, SOCKET_TYPE_MASK, (uint64_t)types[i / 2]),
+        };
+        add_if(f, SCMP_ACT_ALLOW, "socket", cmps, ARRAY_LEN(cmps));
+    }
     allow_equal(f, "socket", 0, AF_UNIX);
     allow_equal(f, "socketpair", 0, AF_UNIX);
     /* glibc asks for it to learn which addresses the machine has, and lives without. */
@@ -310,6 +327,7 @@ int sandbox_calls(const struct sandbox_rules *rules, char *why, size_t cap)
     add_clone(&f, rules);
     if (rules->may_write_files) allow_all(&f, WRITE_FILES, ARRAY_LEN(WRITE_FILES));
     if (rules->may_bind) allow_all(&f, BIND, ARRAY_LEN(BIND));
+    if (rules->may_bind_source) add(&f, SCMP_ACT_ALLOW, "bind", NULL);
     /* A tree instead of a list: the filter runs at every system call.  An old library has only the list. */
     if (f.rc == 0) (void)seccomp_attr_set(f.ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     if (f.rc == 0) f.rc = seccomp_load(f.ctx);

@@ -73,7 +73,7 @@ int sandbox_files(const struct sandbox_rules *rules, bool *active, char *why, si
     *active = version > 0;
     if (!*active) return 0;
     struct ruleset_attr attr = {.handled_access_fs = rights_of(version)};
-    if (!rules->may_bind) attr.handled_access_net = LANDLOCK_ACCESS_NET_BIND_TCP;
+    if (!rules->may_bind && !rules->may_bind_source) attr.handled_access_net = LANDLOCK_ACCESS_NET_BIND_TCP;
     size_t size = version >= 4 ? sizeof attr : sizeof attr.handled_access_fs;
     int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
     if (ruleset < 0) {

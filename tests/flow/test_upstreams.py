@@ -1,6 +1,7 @@
 """Several servers in an upstream: who gets what, what becomes of a server that dies, limits, host names."""
 
 import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -323,9 +324,9 @@ def test_the_resolver_is_replaced_and_ends_with_the_gateway(farm, hosts):
     gateway = farm.start([f"one.test:{reserve_port()}"], "resolve-interval = 100ms", wrapper=wrapper)
 
     def resolvers():
-        names = subprocess.run(["pgrep", "-P", str(gateway.pid), "-x", "postern-resolve"], capture_output=True,
-                               text=True)
-        return [int(pid) for pid in names.stdout.split()]
+        children = pathlib.Path(f"/proc/{gateway.pid}/task/{gateway.pid}/children").read_text().split()
+        return [int(pid) for pid in children
+                if pathlib.Path(f"/proc/{pid}/comm").read_text() == "postern-resolve\n"]
 
     (first,) = resolvers()
     if AS_ROOT:

@@ -6,7 +6,7 @@ from harness.place import AS_ROOT, USER
 from harness.ports import reserve_port
 from harness.postern import Gateway
 from harness.process import Process
-from harness.tcp import connect, listens, read_to_end
+from harness.tcp import connect, read_to_end
 from harness.wait import wait_until
 
 NGINX = """
@@ -15,7 +15,7 @@ events {{ worker_connections 256; }}
 http {{
     client_body_temp_path {path}/{name}-tmp/b; proxy_temp_path {path}/{name}-tmp/p; fastcgi_temp_path {path}/{name}-tmp/f;
     uwsgi_temp_path {path}/{name}-tmp/u; scgi_temp_path {path}/{name}-tmp/s; access_log off;
-    server {{ listen {host}:{port}; location / {{ return 200 "{name}"; }} }}
+    server {{ listen {host}:{port}; location / {{ return 200 "{answer}"; }} }}
 }}
 """
 
@@ -23,21 +23,24 @@ http {{
 class Named(Process):
     """An nginx that answers every request with its name."""
     with_children = True
+    answer = None
 
-    def __init__(self, place, name, port=None, host="127.0.0.1"):
+    def __init__(self, place, name, port=None, host="127.0.0.1", wrapper=()):
+        self.pid_path = place.path / f"{name}.pid"
         self.port, self.host, self.error_log = port or reserve_port(), host, place.path / f"{name}-error.log"
         place.folder(f"{name}-tmp")
-        config = place.write(f"{name}.conf", NGINX.format(path=place.path, name=name, host=host, port=self.port,
+        config = place.write(f"{name}.conf", NGINX.format(path=place.path, name=name, host=host, answer=self.answer or name, port=self.port,
                                                           user=f"user {USER} nogroup;" if AS_ROOT else ""))
-        super().__init__(name, ["/usr/sbin/nginx", "-e", self.error_log, "-c", config], place.path / f"{name}.log")
+        super().__init__(name, [*wrapper, "/usr/sbin/nginx", "-e", self.error_log, "-c", config], place.path / f"{name}.log")
 
     @property
     def at(self):
         return f"{self.host}:{self.port}"
 
     def start(self):
+        self.pid_path.unlink(missing_ok=True)
         super().start()
-        wait_until(lambda: listens(self.port, self.host) or not self.running(), f"{self.name} starts")
+        wait_until(lambda: self.pid_path.exists() or not self.running(), f"{self.name} starts")
         assert self.running(), self.log_text()
         return self
 

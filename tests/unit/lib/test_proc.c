@@ -9,6 +9,7 @@
 
 #include <grp.h>
 #include <linux/capability.h>
+#include <netinet/in.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -87,6 +88,22 @@ static int nobody_with_capabilities(void)
     return status_field("CapPrm:") || status_field("CapEff:") || status_field("CapAmb:") ? 7 : 0;
 }
 
+static int become_nobody_who_may_send_as_others(void)
+{
+    const unsigned long long kept = 1ULL << CAP_NET_RAW;
+    if (proc_drop_privileges_but("nobody", NULL, CAP_NET_RAW, why, sizeof why) < 0) return 1;
+    if (setuid(0) == 0 || seteuid(0) == 0) return 2;
+    if (status_field("CapPrm:") != kept || status_field("CapEff:") != kept) return 3;
+    if (status_field("CapInh:") || status_field("CapAmb:") || status_field("CapBnd:")) return 4;
+    int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+    if (setsockopt(fd, SOL_IP, IP_TRANSPARENT, &on, sizeof on) < 0) return 5;
+    /* What is not there any more cannot be kept. */
+    if (proc_drop_privileges_but(NULL, NULL, CAP_NET_ADMIN, why, sizeof why) == 0) return 6;
+    if (strstr(why, "capability 12") == NULL) return 7;
+    if (proc_drop_privileges_but(NULL, NULL, -1, why, sizeof why) < 0) return 8;
+    return status_field("CapPrm:") ? 9 : 0;
+}
+
 static void privileges_are_dropped_for_ever(void **state)
 {
     (void)state;
@@ -94,6 +111,7 @@ static void privileges_are_dropped_for_ever(void **state)
     assert_int_equal(run_child(become_nobody), 0);
     assert_int_equal(run_child(become_nobody_of_daemon), 0);
     assert_int_equal(run_child(nobody_with_capabilities), 0);
+    assert_int_equal(run_child(become_nobody_who_may_send_as_others), 0);
 }
 
 static void users_that_cannot_be_taken_on(void **state)

@@ -56,6 +56,7 @@ static const struct sandbox_rules FILES = {.paths = PATHS, .path_count = 2, .may
 static const struct sandbox_rules THREADS = {.may_start_threads = true};
 static const struct sandbox_rules FORKS = {.may_fork = true};
 static const struct sandbox_rules BINDS = {.may_bind = true};
+static const struct sandbox_rules BINDS_SOURCE = {.may_bind_source = true};
 
 static void skip_if_compiled_out(void)
 {
@@ -188,6 +189,18 @@ static int do_fork(void)
     return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0 ? 0 : 1;
 }
 
+static int do_bind_source(void)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    return bind(fd, (const struct sockaddr *)&in, sizeof in) == 0 ? 0 : 1;
+}
+
+static int do_raw_socket(void)
+{
+    return socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_TCP) >= 0 ? 0 : 1;
+}
+
 static int do_bind(void)
 {
     struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -262,6 +275,9 @@ static void calls_outside_the_list_kill(void **state)
         {&NOTHING, do_bind, KILLED},
         {&BINDS, do_bind, 0},
         {&BINDS, do_packet_socket, KILLED},
+        {&BINDS, do_raw_socket, KILLED},
+        {&BINDS_SOURCE, do_bind_source, 0},
+        {&BINDS_SOURCE, do_bind, KILLED},
         {&NOTHING, do_netlink_socket, 0},
         {&NOTHING, do_unlink, KILLED},
         {&FILES, do_unlink, 0},
