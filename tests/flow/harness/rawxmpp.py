@@ -91,9 +91,9 @@ class RawClient:
                 raise Closed("end of file")
             return data
 
-    def start_tls(self, sni=None, alpn=(), version=None, options=0, certificate=None):
-        """The TLS handshake; version is SSL.TLS1_2_VERSION or so, certificate our own: (chain file, key file).  The
-        server's is not checked here."""
+    def start_tls(self, sni=None, alpn=(), version=None, options=0, certificate=None, session=None):
+        """The TLS handshake; version is SSL.TLS1_2_VERSION or so, certificate our own: (chain file, key file),
+        session that of an earlier connection.  The server's certificate is not checked here."""
         context = SSL.Context(SSL.TLS_CLIENT_METHOD)
         if version:
             context.set_min_proto_version(version)
@@ -107,6 +107,8 @@ class RawClient:
         self.tls = SSL.Connection(context, None)
         if sni:
             self.tls.set_tlsext_host_name(sni.encode())
+        if session:
+            self.tls.set_session(session)
         self.tls.set_connect_state()
         end = time.monotonic() + PATIENCE_S
         while True:
@@ -117,6 +119,9 @@ class RawClient:
             except SSL.WantReadError:
                 self._flush()
                 self.tls.bio_write(self._receive_bytes(end))
+
+    def is_resumed(self):
+        return bool(SSL._lib.SSL_session_reused(self.tls._ssl))  # pyOpenSSL has no name for it
 
     def alpn(self):
         return self.tls.get_alpn_proto_negotiated().decode()
