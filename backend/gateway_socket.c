@@ -48,10 +48,11 @@ static int listen_at(const char *path, int type, char *why, size_t cap)
 /* Give the file to those who may use it. */
 static int hand_over(const char *path, const struct backend_config *config, char *why, size_t cap)
 {
+    /* getpwnam has one place for its answers: what is needed of the first is kept before it is asked again */
     const struct passwd *user = config->user && geteuid() == 0 ? getpwnam(config->user) : NULL;
-    const uid_t owner = user ? user->pw_uid : (uid_t)-1;
+    const uid_t owner = user ? user->pw_uid : geteuid();
     const struct passwd *gateway = config->gateway_user ? getpwnam(config->gateway_user) : NULL;
-    const bool shared = gateway && gateway->pw_uid != (user ? user->pw_uid : geteuid());
+    const bool shared = gateway && gateway->pw_uid != owner;
     if (chown(path, owner, shared ? gateway->pw_gid : (gid_t)-1) == 0 && chmod(path, shared ? 0660 : 0600) == 0)
         return 0;
     snprintf(why, cap, "cannot give %s to %s's group: %s; start as root, or make us a member of it", path,

@@ -3,6 +3,7 @@
 import array
 import json
 import os
+import pwd
 import signal
 import socket
 import subprocess
@@ -320,6 +321,24 @@ def test_another_user_is_refused(server):
         os.chmod(path.parent, 0o700)
     assert server.counter("terminated_strangers") == 1
     assert server.backend.wait_log(event="terminated_stranger")
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root can become somebody else")
+def test_the_gateway_user_is_not_refused():
+    one = Alone()
+    gateway_user = pwd.getpwuid(STRANGER_UID)
+    text = one.backend.config.read_text()
+    one.backend.config.write_text(text.replace('gateway-user = "nobody"', f'gateway-user = "{gateway_user.pw_name}"'))
+    try:
+        one.start()
+        path = one.backend.terminated
+        os.chmod(path.parent, 0o755)
+        for socket_file in (path, one.backend.inlet):
+            assert (socket_file.stat().st_mode & 0o777, socket_file.stat().st_gid) == (0o660, gateway_user.pw_gid)
+        assert "<?xml" in ask_as_stranger(path, build(ALL) + b"<stream>")
+        assert one.counter("terminated_strangers") == 0
+    finally:
+        one.stop()
 
 
 @pytest.mark.release
