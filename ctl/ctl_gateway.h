@@ -9,6 +9,10 @@ enum command_status ctl_gateway_stats(const struct command_line *line);
 enum command_status ctl_gateway_reload(const struct command_line *line);
 enum command_status ctl_gateway_drain(const struct command_line *line);
 enum command_status ctl_gateway_connections(const struct command_line *line);
+enum command_status ctl_gateway_upstreams(const struct command_line *line);
+enum command_status ctl_gateway_server(const struct command_line *line);
+enum command_status ctl_gateway_routes(const struct command_line *line);
+enum command_status ctl_gateway_certs(const struct command_line *line);
 enum command_status ctl_gateway_kill(const struct command_line *line);
 enum command_status ctl_gateway_log_level(const struct command_line *line);
 

@@ -2,6 +2,7 @@
 
 #include "gateway/channel.h"
 #include "gateway/conn.h"
+#include "gateway/gateway_views.h"
 #include "gateway/generation.h"
 #include "gateway/master.h"
 #include "gateway/source.h"
@@ -230,11 +231,34 @@ static void command_server(struct control_request *request, void *arg)
         control_reply(request, NULL);
 }
 
+/* NULL while the generation that serves was made by the program before an upgrade. */
+static const struct gateway_config *serving_config(const struct master *master, struct control_request *request)
+{
+    const struct gateway_config *config = master->serving != NULL ? master->serving->config : NULL;
+    if (config == NULL) control_fail(request, "unavailable", "no generation of this program serves yet");
+    return config;
+}
+
+static void command_routes(struct control_request *request, void *arg)
+{
+    const struct master *master = arg;
+    const struct gateway_config *config = serving_config(master, request);
+    if (config != NULL) control_reply(request, gateway_views_routes(config, master->counters));
+}
+
+static void command_certs(struct control_request *request, void *arg)
+{
+    const struct gateway_config *config = serving_config(arg, request);
+    if (config != NULL) control_reply(request, gateway_views_certs(config));
+}
+
 static const struct control_command COMMANDS[] = {
     {"stats", "Every counter, of the whole gateway and of each route.", command_stats},
     {"connections", "The connections under way, those that fit a filter.", command_connections},
     {"kill", "End one connection.", command_kill},
     {"log-level", "Log more or less, until the next reload or restart.", command_log_level},
+    {"routes", "The routes in force, in their order.", command_routes},
+    {"certs", "The certificates that are served, and until when they are valid.", command_certs},
     {"upstreams", "The servers to proxy to: health, load, what was set.", command_upstreams},
     {"server", "Set a server's state or weight.", command_server},
     {"reload", "Put the changed configuration in force.", command_reload},

@@ -139,6 +139,20 @@ const struct source_gauges *source_table_gauges(const struct source_table *table
     return region == SOURCE_NO_REGION ? NULL : &region_at(table, (size_t)region)->gauges;
 }
 
+struct source_totals source_table_totals(const struct source_table *table)
+{
+    struct source_totals sum = {0};
+    for (size_t i = 0; i < table->region_count; i++) {
+        if (!atomic_load_explicit(&table->head->in_use[i], memory_order_acquire)) continue;
+        const struct source_gauges *gauges = &region_at(table, i)->gauges;
+        sum.connections += atomic_load_explicit(&gauges->connections, memory_order_relaxed);
+        sum.probing += atomic_load_explicit(&gauges->probing, memory_order_relaxed);
+        sum.probing_bytes += atomic_load_explicit(&gauges->probing_bytes, memory_order_relaxed);
+        sum.workers++;
+    }
+    return sum;
+}
+
 void sources_open(struct sources *sources, struct source_table *table, int region)
 {
     sources->table = table;

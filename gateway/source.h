@@ -44,6 +44,12 @@ struct source_gauges {
 /* source_table_gauges - those of a region; NULL for SOURCE_NO_REGION. */
 const struct source_gauges *source_table_gauges(const struct source_table *table, int region);
 
+/* source_table_totals - the sums over all workers. */
+struct source_totals {
+    uint64_t connections, probing, probing_bytes, workers;
+};
+struct source_totals source_table_totals(const struct source_table *table);
+
 /* A worker's view of the table. */
 struct sources {
     struct source_table *table;

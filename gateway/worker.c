@@ -201,6 +201,7 @@ static void worker_open(struct worker *worker, const struct worker_start *start)
     limits_open(worker, start->sources, start->source_region);
     probing_open(worker);
     relay_shared_init(&worker->relay);
+    worker->upstream_state = start->upstreams;
     open_queues(worker, start->upstreams);
     worker_tls_open(worker, start->tickets);
     open_routes(worker, start->counters);

@@ -47,8 +47,9 @@ struct worker {
     struct relay_shared relay;
     struct deadline_queue *peek_queue, *nap_queue, *handshake_queue, *idle_queue, *half_closed_queue;
     struct upstream *upstreams; /* as in config */
-    struct handoff *handoffs;   /* one for each backend in config */
-    struct tls_service **tls;   /* one for each tls section in config */
+    const struct upstream_state *upstream_state;
+    struct handoff *handoffs; /* one for each backend in config */
+    struct tls_service **tls; /* one for each tls section in config */
 };
 
 /* What a worker is started with. */

@@ -9,12 +9,15 @@ import pytest
 from harness.ports import reserve_port
 from harness.postern import Gateway, run
 from harness.tcp import connect, read_to_end
+from harness.wait import wait_until
 
 CONFIG = """
 workers = 2
 listener "public" {{ address = "127.0.0.1:{public}" }}
 listener "admin" {{ address = "127.0.0.1:{admin}" serve = admin }}
 listener "closed" {{ address = "127.0.0.1:{closed}" serve = admin allow = "192.0.2.0/24" }}
+upstream "web" {{ server = {{"127.0.0.1:{public} weight=3", "127.0.0.1:{admin} backup"}} }}
+route "never" {{ sni = "never.example" proxy = "web" }}
 route "a \\"quoted\\" \\\\ name" {{ protocol = "http" refuse = http-400 }}
 route "rest" {{ refuse = close }}
 """
@@ -50,9 +53,24 @@ def test_metrics_are_what_prometheus_accepts(gateway):
     assert "\npostern_gateway_routed_total 3\n" in text
     assert '\npostern_gateway_route_routed_total{route="a \\"quoted\\" \\\\ name"} 3\n' in text
     assert "\npostern_gateway_close_refused_total 3\n" in text
+    assert '\npostern_gateway_server_up{upstream="web",server="127.0.0.1:%d"} 1\n' % gateway.ports["public"] in text
+    assert "\npostern_gateway_workers 2\n" in text and "\npostern_gateway_connections 1\n" in text
     promtool = shutil.which("promtool")
     checked = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, timeout=60)
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+def test_connections_and_a_server_that_is_drained_show(gateway):
+    for _ in range(3):
+        connect(gateway.ports["public"])
+    held = [connect(gateway.ports["public"]) for _ in range(5)]
+    wait_until(lambda: "\npostern_gateway_probing_connections 5\n" in metrics(gateway), "five undecided connections")
+    assert "\npostern_gateway_connections 6\n" in metrics(gateway)  # and the one that asks
+    for client in held:
+        client.close()
+    server = f"127.0.0.1:{gateway.ports['public']}"
+    assert run("posternctl", "-g", gateway.config, "gateway", "server", "web", server, "drain").returncode == 0
+    assert 'server_up{upstream="web",server="%s"} 0\n' % server in metrics(gateway)
 
 
 def test_every_worker_tells_of_all(gateway):

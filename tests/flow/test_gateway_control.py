@@ -35,7 +35,11 @@ def ctl(gateway, *arguments, status=0):
 
 def rows(gateway, *filters):
     """The connections that posternctl lists, as dicts."""
-    lines = [line.split("\t") for line in ctl(gateway, "connections", *filters).splitlines()]
+    return table(gateway, "connections", *filters)
+
+
+def table(gateway, *arguments):
+    lines = [line.split("\t") for line in ctl(gateway, *arguments).splitlines()]
     return [dict(zip(lines[0], line)) for line in lines[1:]]
 
 
@@ -92,3 +96,44 @@ def test_the_log_is_made_louder_and_quiet_again(gateway):
         read_to_end(client)
     ctl(gateway, "log-level", "info")
     assert all(line["event"] == "log_level" for line in gateway.log()[before:] if line["level"] == "info")
+
+
+def test_servers_are_listed_and_set(gateway):
+    (server,) = table(gateway, "upstreams")
+    assert (server["upstream"], server["state"], server["admin"], server["weight"]) == ("web", "up", "ready", "1")
+    assert ctl(gateway, "server", "web", server["server"], "maintenance") == "maintenance\n"
+    assert table(gateway, "upstreams")[0]["admin"] == "maintenance"
+    with connect(gateway.port) as client:
+        client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert read_to_end(client)[0] == b""
+    gateway.close_lines(reason="upstream_unavailable")
+    ctl(gateway, "server", "web", server["server"], "ready")
+    ctl(gateway, "server", "web", server["server"], "weight=7")
+    assert table(gateway, "upstreams")[0]["weight"] == "7"
+    ctl(gateway, "server", "web", server["server"], "weight=default")
+    assert table(gateway, "upstreams")[0]["weight"] == "1"
+    with connect(gateway.port) as client:
+        client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        wait_until(lambda: len(rows(gateway, "upstream=web")) == 1, "the server is used again")
+
+
+@pytest.mark.parametrize("arguments, status, text", [
+    (("nothing", "x", "ready"), 1, "nothing"),
+    (("web", "192.0.2.1:1", "ready"), 1, "192.0.2.1:1"),
+    (("web", "{server}", "asleep"), 1, "maintenance"),
+    (("web", "{server}", "weight=many"), 2, "expected weight=NUMBER"),
+    (("web", "{server}", "weight=-1"), 2, "expected weight=NUMBER"),
+])
+def test_wrong_servers(gateway, arguments, status, text):
+    server = table(gateway, "upstreams")[0]["server"]
+    assert text in ctl(gateway, "server", *(one.format(server=server) for one in arguments), status=status)
+
+
+def test_routes_are_listed(gateway):
+    with connect(gateway.port) as client:
+        client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        wait_until(lambda: len(rows(gateway, "route=http")) == 1, "a connection")
+        (tls, http) = table(gateway, "routes")
+        assert (tls["route"], tls["action"], tls["target"], tls["routed"]) == ("tls", "proxy", "web", "0")
+        assert (http["route"], http["routed"], http["bytes_in"]) == ("http", "1", "18")
+        assert int(http["line"]) == int(tls["line"]) + 1
