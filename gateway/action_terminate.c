@@ -115,6 +115,13 @@ static enum conn_state wait_for_more(struct conn *conn, enum wire_result result,
     return CONN_TLS_INSIDE;
 }
 
+/* Whether there are any decides how long an operator keeps terminating the name of a website. */
+static void count_xmpp(struct conn *conn)
+{
+    bool xmpp = conn->protocol != NULL && strcmp(conn->protocol, "xmpp") == 0;
+    if (xmpp && conn_alpn(conn) == NULL) conn_count(conn, COUNTER_XMPP_WITHOUT_ALPN, 1);
+}
+
 enum conn_state action_terminate_step_inside(struct conn *conn, unsigned wake)
 {
     struct secure *secure = conn->secure;
@@ -137,6 +144,7 @@ enum conn_state action_terminate_step_inside(struct conn *conn, unsigned wake)
                                       .negotiated = &hello};
     switch (peek_route(conn, &sight, &query)) {
     case ROUTE_FOUND:
+        count_xmpp(conn);
         return peek_act(conn, &sight);
     case ROUTE_NONE:
         return peek_no_route(conn, &sight);

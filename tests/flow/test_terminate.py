@@ -190,8 +190,9 @@ def test_five_hundred_at_once(door):
 
     async def one(gate):
         async with gate:
+            # From another address: the lines of the other tests are told by theirs.
             reader, writer = await asyncio.open_connection("127.0.0.1", door.port, ssl=client_context(),
-                                                           server_hostname=NAME)
+                                                           server_hostname=NAME, local_addr=("127.0.0.2", 0))
         writer.write(REQUEST)
         return reader, writer
 
@@ -489,10 +490,10 @@ def told_of(door, port, **arguments):
             "cipher": client.tls.get_cipher_name().encode(),
             "version": client.tls.get_protocol_version_name().encode(),
         }
-    line = door.line_of(address)
     (source, destination), tlvs = headers[0]
-    assert ("%s:%d" % source, destination) == (address, ("127.0.0.1", port))
-    assert tlvs[pp2.UNIQUE_ID] == line["conn"].encode() and tlvs[pp2.AUTHORITY] == NAME.encode()
+    line = door.gateway.close_lines(conn=tlvs[pp2.UNIQUE_ID].decode())[0]
+    assert ("%s:%d" % source, destination) == (address, ("127.0.0.1", port)) and line["peer"] == address
+    assert tlvs[pp2.AUTHORITY] == NAME.encode()
     return facts, tlvs, line
 
 

@@ -36,7 +36,7 @@ route "website-plain" {{ protocol = {{"http", "http2"}} proxy = "website-plain" 
 class Site:
     """nginx, the backend and the gateway, wired together; start() starts all."""
 
-    def __init__(self, gateway_extra="", backend_extra=""):
+    def __init__(self, gateway_extra="", backend_extra="", gateway=GATEWAY):
         self.place = Place()
         self.port, self.c2s, self.c2s_direct = reserve_port(), reserve_port(), reserve_port()
         self.cert, self.key = self.place.certificate("site", [DOMAIN, WEBSITE, XMPPS])
@@ -44,9 +44,10 @@ class Site:
         self.backend = Backend(self.place, BACKEND.format(
             extra=backend_extra, c2s=self.c2s, c2s_direct=self.c2s_direct, domain=DOMAIN, xmpps=XMPPS,
             cert=self.cert, key=self.key))
-        self.gateway = Gateway(self.place, GATEWAY.format(
+        self.gateway = Gateway(self.place, gateway.format(
             extra=gateway_extra, port=self.port, https=self.nginx.port, http=self.nginx.plain_port,
-            inlet=self.backend.inlet, domain=DOMAIN, xmpps=XMPPS))
+            inlet=self.backend.inlet, terminated=self.backend.terminated, domain=DOMAIN, xmpps=XMPPS, cert=self.cert,
+            key=self.key))
 
     def start(self):
         self.nginx.start()
