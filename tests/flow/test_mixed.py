@@ -4,9 +4,12 @@ import asyncio
 import subprocess
 
 import pytest
+from OpenSSL import SSL
 
+from harness.authority import Authority
 from harness.client import Client
-from harness.rawxmpp import RawClient, bindings
+from harness.place import Place
+from harness.rawxmpp import AuthenticationFailed, RawClient, bindings, mechanisms
 from harness.site import DOMAIN, PASSWORDS, WEBSITE, Site
 from harness.tcp import local_address
 from harness.terminal import Terminal
@@ -16,7 +19,7 @@ JULIET, ROMEO = f"juliet@{DOMAIN}", f"romeo@{DOMAIN}"
 GATEWAY = """
 {extra}
 listener "public" {{ address = "127.0.0.1:{port}" }}
-tls "shared-name" {{ certificate = "{cert}" key = "{key}" }}
+tls "shared-name" {{ certificate = "{cert}" key = "{key}" client-certificate = optional client-ca = "CLIENT-CA" }}
 upstream "website" {{ server = "127.0.0.1:{https}" proxy-protocol = v2 }}
 upstream "website-plain" {{ server = "127.0.0.1:{http}" proxy-protocol = v2 }}
 upstream "xmpp-decrypted" {{ server = "unix:{terminated}" proxy-protocol = v2-tls }}
@@ -34,11 +37,16 @@ route "rest-inside" {{ inside = "shared-name" refuse = close }}
 
 @pytest.fixture(scope="module")
 def mixed():
-    site = Site(gateway=GATEWAY)
+    authority_place = Place()
+    authority = Authority(authority_place)
+    site = Site(gateway=GATEWAY.replace("CLIENT-CA", str(authority.path)),
+                host_extra=f'client-certificate = optional client-ca = "{authority.path}"')
+    site.authority = authority
     try:
         yield site.start()
     finally:
         site.stop()
+        authority_place.remove()
 
 
 @pytest.mark.release
@@ -59,12 +67,33 @@ def test_who_says_it_is_handed_off_and_who_does_not_is_decrypted(mixed, alpn, ro
     assert closed["reason"] == ("handed_off" if route == "xmpp" else closed["reason"])
 
 
+@pytest.mark.release
+@pytest.mark.parametrize("alpn, version", [(["xmpp-client"], SSL.TLS1_3_VERSION), ([], SSL.TLS1_3_VERSION),
+                                           ([], SSL.TLS1_2_VERSION)])
+def test_a_certificate_logs_in_either_way(mixed, alpn, version):
+    mine = mixed.authority.client(ROMEO)
+    with RawClient("127.0.0.1", mixed.port) as client:
+        client.start_tls(sni=DOMAIN, alpn=alpn, version=version, certificate=mine.files)
+        assert mechanisms(client.open(DOMAIN))[0] == "EXTERNAL"
+        client.authenticate("", None, "EXTERNAL")
+        assert client.bind("card").startswith(ROMEO)
+
+
+def test_a_certificate_of_a_strangers_authority_does_not(mixed, place):
+    strange = Authority(place, "stranger").client(ROMEO)
+    with RawClient("127.0.0.1", mixed.port) as client:
+        client.start_tls(sni=DOMAIN, certificate=strange.files)
+        assert "EXTERNAL" not in mechanisms(client.open(DOMAIN))
+        with pytest.raises(AuthenticationFailed):
+            client.authenticate("", None, "EXTERNAL")
+
+
 @pytest.mark.parametrize("binding", ["tls-server-end-point", "tls-exporter"])
 def test_another_servers_binding_is_refused_inside(mixed, binding):
     with RawClient("127.0.0.1", mixed.port) as client:
         client.start_tls(sni=DOMAIN)
         client.open(DOMAIN)
-        with pytest.raises(Exception, match="not-authorized"):
+        with pytest.raises(AuthenticationFailed, match="not-authorized"):
             client.authenticate("juliet", PASSWORDS["juliet"], "SCRAM-SHA-256-PLUS", binding=binding,
                                 binding_data=b"\x55" * 32)
 
