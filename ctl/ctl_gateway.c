@@ -39,8 +39,8 @@ enum command_status ctl_gateway_drain(const struct command_line *line)
 /* "route=web" among the arguments into the filter, "limit=5" beside it. */
 static int read_filter(const char *text, json_t *args, json_t *filter)
 {
-    static const char *const NAMES[] = {"id",       "state",   "peer",     "local", "listener", "route",
-                                        "upstream", "backend", "protocol", "sni",   "alpn"};
+    static const char *const NAMES[] = {"id",       "state",  "peer",    "local",    "listener", "route",
+                                        "upstream", "server", "backend", "protocol", "sni",      "alpn"};
     const char *equals = strchr(text, '=');
     size_t len = equals != NULL ? (size_t)(equals - text) : 0;
     if (len == strlen("limit") && memcmp(text, "limit", len) == 0)

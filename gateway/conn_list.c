@@ -26,6 +26,9 @@ static json_t *describe(const struct conn *conn)
     set_text(out, "listener", conn->listener->name);
     set_text(out, "route", conn->route != NULL ? conn->route->name : "");
     set_text(out, "upstream", upstream != NULL ? upstream->config->name : "");
+    set_text(out, "server",
+             upstream != NULL && conn->server != UPSTREAM_NO_SERVER ? upstream->config->servers[conn->server].name
+                                                                    : "");
     set_text(out, "backend", conn->handoff != NULL ? conn->handoff->config->name : "");
     set_text(out, "protocol", conn->protocol != NULL ? conn->protocol : "");
     set_text(out, "sni", conn_sni(conn) != NULL ? conn_sni(conn) : "");

@@ -54,6 +54,7 @@ def test_connections_are_listed_filtered_and_ended(gateway):
     assert {row["sni"] for row in rows(gateway, "route=tls")} == {f"n{i}.example.test" for i in range(5)}
     (row,) = rows(gateway, "sni=n3.example.test")
     assert (row["peer"], row["upstream"], row["alpn"]) == (local_address(clients[3]), "web", "h2")
+    assert len(rows(gateway, f"server={table(gateway, 'upstreams')[0]['server']}")) == 8
     assert len(rows(gateway, "peer=127.0.0.1")) == 9
     assert [row["peer"] for row in rows(gateway, "state=peek")] == [local_address(silent)]
     assert rows(gateway, "route=nothing") == []
