@@ -25,6 +25,8 @@ const struct command COMMANDS[] = {
     {"gateway stats", "", "The gateway's counters, in all and for each route.", 0, 0, NULL, ctl_gateway_stats},
     {"gateway reload", "", "Put a changed configuration in force; no connection is touched.", 0, 0, NULL,
      ctl_gateway_reload},
+    {"gateway upgrade", "", "Run the installed program in place of the running one; no connection is touched.", 0, 0,
+     NULL, ctl_gateway_upgrade},
     {"gateway drain", "", "Accept no more, and end with the last connection.", 0, 0, NULL, ctl_gateway_drain},
     {"gateway connections", "[NAME=VALUE ...]",
      "Its connections, those that fit: route=web, peer=192.0.2.1, limit=50 ...", 0, 16, NULL, ctl_gateway_connections},

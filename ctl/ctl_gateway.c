@@ -31,6 +31,18 @@ enum command_status ctl_gateway_reload(const struct command_line *line)
     return call(line, "reload", NULL, "reloaded");
 }
 
+/* The answer to "upgrade" comes from the program that goes; how the one that follows has fared, only that knows. */
+enum command_status ctl_gateway_upgrade(const struct command_line *line)
+{
+    json_t *answer;
+    enum command_status status = reach_gateway(line, "upgrade", NULL, &answer);
+    if (status != COMMAND_OK) return status;
+    if (!json_is_true(json_object_get(answer, "ok"))) return command_answer(line, answer, NULL);
+    json_decref(answer);
+    status = reach_gateway_patiently(line, "wait", &answer);
+    return status == COMMAND_OK ? command_answer(line, answer, "upgraded") : status;
+}
+
 enum command_status ctl_gateway_drain(const struct command_line *line)
 {
     return call(line, "drain", NULL, "accepts no more and ends with the last connection");

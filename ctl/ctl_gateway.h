@@ -7,6 +7,7 @@
 enum command_status ctl_gateway_status(const struct command_line *line);
 enum command_status ctl_gateway_stats(const struct command_line *line);
 enum command_status ctl_gateway_reload(const struct command_line *line);
+enum command_status ctl_gateway_upgrade(const struct command_line *line);
 enum command_status ctl_gateway_drain(const struct command_line *line);
 enum command_status ctl_gateway_connections(const struct command_line *line);
 enum command_status ctl_gateway_upstreams(const struct command_line *line);

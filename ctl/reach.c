@@ -8,9 +8,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { CHILD_CONFIG_FAULT = 2 }; /* a server's exit status for a wrong command line or file */
+enum {
+    CHILD_CONFIG_FAULT = 2, /* a server's exit status for a wrong command line or file */
+    RETRIES = 100,
+    RETRY_MS = 100,
+};
 
 static enum command_status unreachable(const char *server, const char *why, int error)
 {
@@ -76,24 +81,38 @@ enum command_status reach_backend(const struct command_line *line, const char *c
     return status;
 }
 
-static enum command_status call_gateway(const struct command_line *line, const char *command, json_t *args,
-                                        json_t **answer)
+static enum command_status gateway_path(const struct command_line *line, char *path, size_t cap)
 {
-    char path[PATH_MAX], why[256];
-    enum command_status status = ask_path("postern-gateway", line->gateway_config, "control-socket", path, sizeof path);
-    if (status != COMMAND_OK) return status;
-    if (path[0] == '\0') {
-        fprintf(stderr, "posternctl: %s sets no control-socket: the gateway cannot be asked\n", line->gateway_config);
-        return COMMAND_USAGE;
-    }
-    errno = 0;
-    *answer = control_call(path, command, args, why, sizeof why);
-    return *answer ? COMMAND_OK : unreachable("the gateway", why, errno);
+    enum command_status status = ask_path("postern-gateway", line->gateway_config, "control-socket", path, cap);
+    if (status != COMMAND_OK || path[0] != '\0') return status;
+    fprintf(stderr, "posternctl: %s sets no control-socket: the gateway cannot be asked\n", line->gateway_config);
+    return COMMAND_USAGE;
 }
 
 enum command_status reach_gateway(const struct command_line *line, const char *command, json_t *args, json_t **answer)
 {
-    enum command_status status = call_gateway(line, command, args, answer);
+    char path[PATH_MAX], why[256];
+    enum command_status status = gateway_path(line, path, sizeof path);
+    if (status == COMMAND_OK) {
+        errno = 0;
+        *answer = control_call(path, command, args, why, sizeof why);
+        if (*answer == NULL) status = unreachable("the gateway", why, errno);
+    }
     json_decref(args);
     return status;
+}
+
+enum command_status reach_gateway_patiently(const struct command_line *line, const char *command, json_t **answer)
+{
+    static const struct timespec PAUSE = {.tv_nsec = RETRY_MS * 1000000L};
+    char path[PATH_MAX], why[256];
+    enum command_status status = gateway_path(line, path, sizeof path);
+    if (status != COMMAND_OK) return status;
+    for (int i = 0; i < RETRIES; i++) {
+        errno = 0;
+        *answer = control_call(path, command, NULL, why, sizeof why);
+        if (*answer) return COMMAND_OK;
+        nanosleep(&PAUSE, NULL);
+    }
+    return unreachable("the gateway", why, errno);
 }

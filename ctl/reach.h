@@ -19,4 +19,9 @@ MUSTCHECK enum command_status reach_backend(const struct command_line *line, con
 MUSTCHECK enum command_status reach_gateway(const struct command_line *line, const char *command, json_t *args,
                                             json_t **answer);
 
+/* reach_gateway_patiently - the same while one program takes over from another: for some seconds, a connection that is
+ * refused or ends without an answer is made again. */
+MUSTCHECK enum command_status reach_gateway_patiently(const struct command_line *line, const char *command,
+                                                      json_t **answer);
+
 #endif

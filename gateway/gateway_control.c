@@ -88,6 +88,22 @@ static void command_reload(struct control_request *request, void *arg)
     reload_ask(&master->reload, request);
 }
 
+static void command_upgrade(struct control_request *request, void *arg)
+{
+    struct master *master = arg;
+    upgrade_ask(&master->upgrade, request);
+}
+
+/* Who waits for an upgrade asks the program that follows once more, for its connection ends with this one. */
+static void command_wait(struct control_request *request, void *arg)
+{
+    struct master *master = arg;
+    if (master->upgrade.state != UPGRADE_IDLE)
+        waiting_add(&master->upgrade.waiting, request);
+    else
+        reload_wait(&master->reload, request);
+}
+
 /* Without a limit but the one on every generation that accepts no more. */
 static void command_drain(struct control_request *request, void *arg)
 {
@@ -262,6 +278,8 @@ static const struct control_command COMMANDS[] = {
     {"upstreams", "The servers to proxy to: health, load, what was set.", command_upstreams},
     {"server", "Set a server's state or weight.", command_server},
     {"reload", "Put the changed configuration in force.", command_reload},
+    {"upgrade", "Run the program anew, in place.", command_upgrade},
+    {"wait", "Wait for what is under way, and say how it went.", command_wait},
     {"drain", "Accept no more, end with the last connection.", command_drain},
     {"status", "Version, process ids, uptime.", command_status},
 };
@@ -269,6 +287,11 @@ static const struct control_command COMMANDS[] = {
 struct control *gateway_control_open(struct master *master, const char *path, char *why, size_t cap)
 {
     return control_listen(master->loop, path, COMMANDS, ARRAY_LEN(COMMANDS), master, why, cap);
+}
+
+struct control *gateway_control_adopt(struct master *master, int fd, const char *path)
+{
+    return control_adopt(master->loop, fd, path, COMMANDS, ARRAY_LEN(COMMANDS), master);
 }
 
 void gateway_control_close(struct control **control)

@@ -18,8 +18,12 @@ struct master;
  *            "reload": {"running", "error": of the last one or null},
  *            "workers": [{"pid", "ready", "deaths"}, …], "retired": [pid, …]}
  *   reload: null when the new configuration serves, or the error that kept the old one
- *   drain:  null */
+ *   drain:  null
+ *   upgrade: null when the new program has passed its check and takes over
+ *   wait:   as reload, of the one that is under way or was the last */
 MUSTCHECK struct control *gateway_control_open(struct master *master, const char *path, char *why, size_t cap);
+/* gateway_control_adopt - the same on fd (taken), which the program before this one handed over. */
+struct control *gateway_control_adopt(struct master *master, int fd, const char *path);
 void gateway_control_close(struct control **control);
 
 #endif

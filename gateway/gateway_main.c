@@ -2,12 +2,17 @@
 #include "gateway/explain.h"
 #include "gateway/gateway_config.h"
 #include "gateway/gateway_options.h"
+#include "gateway/handover.h"
 #include "gateway/master.h"
 
 #include <getopt.h>
+#include <linux/close_range.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 enum { EXIT_USAGE = 2 };
 
@@ -17,6 +22,7 @@ static const char USAGE[] =
     "usage: postern-gateway [-c FILE] [-t | --print OPTION]\n"
     "  -c FILE     configuration (" DEFAULT_CONFIG ")\n"
     "  -t          check the configuration and exit\n"
+    "    --takes-over VERSION          and whether we can follow a gateway that hands over in this version\n"
     "  -V          print the version\n"
     "  --explain   say which route a connection takes, and why:\n"
     "    --sni NAME, --alpn NAME,NAME  a TLS client that asks for these\n"
@@ -32,6 +38,7 @@ static const char USAGE[] =
 struct arguments {
     const char *config;
     const char *print;
+    const char *takes_over;
     bool check_only;
     bool explain, explain_details;
     struct explain_request request;
@@ -41,6 +48,7 @@ enum {
     ARG_OPTIONS = 256,
     ARG_COUNTERS,
     ARG_PRINT,
+    ARG_TAKES_OVER,
     ARG_EXPLAIN,
     ARG_LISTENER,
     ARG_SNI,
@@ -70,21 +78,14 @@ static bool read_explain(int argument, struct arguments *arguments)
 static int read_arguments(int argc, char **argv, struct arguments *arguments)
 {
     static const struct option longs[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"test", no_argument, NULL, 't'},
-        {"version", no_argument, NULL, 'V'},
-        {"help", no_argument, NULL, 'h'},
-        {"print", required_argument, NULL, ARG_PRINT},
-        {"options", no_argument, NULL, ARG_OPTIONS},
-        {"counters", no_argument, NULL, ARG_COUNTERS},
-        {"explain", no_argument, NULL, ARG_EXPLAIN},
-        {"listener", required_argument, NULL, ARG_LISTENER},
-        {"sni", required_argument, NULL, ARG_SNI},
-        {"alpn", required_argument, NULL, ARG_ALPN},
-        {"hex", required_argument, NULL, ARG_HEX},
-        {"bytes", required_argument, NULL, ARG_BYTES},
-        {"silent", no_argument, NULL, ARG_SILENT},
-        {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'},      {"test", no_argument, NULL, 't'},
+        {"version", no_argument, NULL, 'V'},           {"help", no_argument, NULL, 'h'},
+        {"print", required_argument, NULL, ARG_PRINT}, {"takes-over", required_argument, NULL, ARG_TAKES_OVER},
+        {"options", no_argument, NULL, ARG_OPTIONS},   {"counters", no_argument, NULL, ARG_COUNTERS},
+        {"explain", no_argument, NULL, ARG_EXPLAIN},   {"listener", required_argument, NULL, ARG_LISTENER},
+        {"sni", required_argument, NULL, ARG_SNI},     {"alpn", required_argument, NULL, ARG_ALPN},
+        {"hex", required_argument, NULL, ARG_HEX},     {"bytes", required_argument, NULL, ARG_BYTES},
+        {"silent", no_argument, NULL, ARG_SILENT},     {NULL, 0, NULL, 0},
     };
     int c;
     while ((c = getopt_long(argc, argv, "c:tVh", longs, NULL)) != -1) {
@@ -103,6 +104,9 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
             return EXIT_SUCCESS;
         case ARG_PRINT:
             arguments->print = optarg;
+            break;
+        case ARG_TAKES_OVER:
+            arguments->takes_over = optarg;
             break;
         case ARG_OPTIONS:
             option_print_rows(GATEWAY_OPTIONS, GATEWAY_OPTION_COUNT, stdout);
@@ -152,12 +156,45 @@ static int check_keys(struct gateway_config *config)
     return result;
 }
 
+/* Begin as if there had been no gateway before: its workers end with their channels, which we do not keep. */
+static int start_anew(char **argv, const char *why)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    fprintf(stderr, "postern-gateway: starting anew: %s\n", why);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    if (close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) == 0) execv("/proc/self/exe", argv);
+    perror("postern-gateway");
+    return EXIT_FAILURE;
+}
+
+/* Returns -1 when there is nothing to take over, else the exit status. */
+static int take_over(const struct arguments *arguments, char **argv)
+{
+    char why[256];
+    json_t *handover = handover_read(why, sizeof(why));
+    if (handover == NULL) return why[0] == '\0' ? -1 : start_anew(argv, why);
+    int status = master_run(NULL, arguments->config, argv, handover);
+    return status >= 0 ? status : start_anew(argv, "what the gateway before has handed over is not complete");
+}
+
 int main(int argc, char **argv)
 {
     struct arguments arguments = {.config = DEFAULT_CONFIG};
     int status = read_arguments(argc, argv, &arguments);
     if (status >= 0) return status;
     if (arguments.print) return print_option(&arguments);
+    if (arguments.takes_over && strcmp(arguments.takes_over, HANDOVER_VERSION) != 0) {
+        fprintf(stderr,
+                "postern-gateway " POSTERN_VERSION " cannot follow a gateway that hands over in version %s: it "
+                "knows " HANDOVER_VERSION "; restart instead\n",
+                arguments.takes_over);
+        return EXIT_USAGE;
+    }
+    if (!arguments.explain && !arguments.check_only) {
+        status = take_over(&arguments, argv);
+        if (status >= 0) return status;
+    }
     char error[1024];
     struct gateway_config *config = gateway_config_load(arguments.config, error, sizeof(error));
     if (config == NULL) {
@@ -171,7 +208,7 @@ int main(int argc, char **argv)
                  : printf("%s is good\n", arguments.config) > 0 ? EXIT_SUCCESS
                                                                 : EXIT_FAILURE;
     else
-        return master_run(config, arguments.config);
+        return master_run(config, arguments.config, argv, NULL);
     gateway_config_free(&config);
     return status;
 }

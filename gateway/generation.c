@@ -86,7 +86,7 @@ void generation_free(struct generation **generation)
     *generation = NULL;
     for (size_t i = 0; i < old->place_count; i++)
         worker_place_clear(&old->places[i]);
-    for (size_t i = old->parts_made; i > 0; i--)
+    for (size_t i = GENERATION_PART_COUNT; i > 0; i--)
         if (GENERATION_PARTS[i - 1].free != NULL) GENERATION_PARTS[i - 1].free(old);
     event_free(old->hard_stop);
     gateway_config_free(&old->config);
@@ -144,10 +144,11 @@ void generation_abandon(struct generation *generation)
     generation_end(generation);
 }
 
-static void set_hard_stop(struct generation *generation, int64_t delay_ms)
+void generation_set_hard_stop(struct generation *generation, int64_t delay_ms)
 {
     const struct timeval delay = {.tv_sec = delay_ms / 1000, .tv_usec = delay_ms % 1000 * 1000};
-    evtimer_add(generation->hard_stop, &delay);
+    evtimer_del(generation->hard_stop);
+    if (delay_ms >= 0) evtimer_add(generation->hard_stop, &delay);
 }
 
 void generation_drain(struct generation *generation, int64_t timeout_ms, json_t *empty)
@@ -155,13 +156,13 @@ void generation_drain(struct generation *generation, int64_t timeout_ms, json_t 
     generation_tell(generation,
                     json_pack("{s:s, s:I, s:O}", "type", "drain", "timeout_ms", (json_int_t)timeout_ms, "empty", empty),
                     -1);
-    if (timeout_ms >= 0) set_hard_stop(generation, timeout_ms + HARD_STOP_EXTRA_MS);
+    generation_set_hard_stop(generation, timeout_ms >= 0 ? timeout_ms + HARD_STOP_EXTRA_MS : -1);
 }
 
 void generation_end(struct generation *generation)
 {
     generation_tell(generation, json_pack("{s:s}", "type", "end"), -1);
-    set_hard_stop(generation, HARD_STOP_EXTRA_MS);
+    generation_set_hard_stop(generation, HARD_STOP_EXTRA_MS);
 }
 
 void generation_tell(struct generation *generation, json_t *message, int fd)

@@ -75,6 +75,9 @@ void generation_abandon(struct generation *generation);
  * whenever that is).  empty (borrowed): ids of sockets, or true for all: who waits there is taken before. */
 void generation_drain(struct generation *generation, int64_t timeout_ms, json_t *empty);
 
+/* generation_set_hard_stop - kill what is left after delay_ms; negative: never. */
+void generation_set_hard_stop(struct generation *generation, int64_t delay_ms);
+
 /* generation_end - its workers end now. */
 void generation_end(struct generation *generation);
 

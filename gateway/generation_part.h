@@ -23,7 +23,7 @@ struct generation_part {
     void (*died)(struct worker_place *place);
     /* In the worker's process, whose copy of the loop may be changed: take what it needs out of the generation. */
     void (*give)(struct worker_place *place, struct worker_start *start);
-    /* Free what the generation has; called once for each that was made, in every process. */
+    /* Free what the generation has, if it has it: in every process, also when making it failed. */
     void (*free)(struct generation *generation);
 };
 

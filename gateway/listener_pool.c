@@ -48,10 +48,13 @@ static struct listener *add(struct listener_pool *pool, int fd, const char *addr
     return listener;
 }
 
-void listener_pool_add(struct listener_pool *pool, int fd, const char *address, size_t slot, bool passed,
-                       const struct endpoint *bound)
+void listener_pool_restore(struct listener_pool *pool, int fd, const char *address, size_t slot, bool passed,
+                           const struct endpoint *bound, uint64_t id)
 {
-    add(pool, fd, address, slot, bound)->passed = passed;
+    struct listener *listener = add(pool, fd, address, slot, bound);
+    listener->passed = passed;
+    listener->id = id;
+    if (id >= pool->next_id) pool->next_id = id + 1;
 }
 
 static void log_listening(const struct listener_config *config, const struct endpoint *bound, bool passed)

@@ -50,10 +50,10 @@ struct listener_pool *listener_pool_new(void);
 /* listener_pool_free - close all in this process. */
 void listener_pool_free(struct listener_pool **pool);
 
-/* listener_pool_add - take fd, which was opened before: by the service manager, or by the program that this one
- * follows.  bound is its own address. */
-void listener_pool_add(struct listener_pool *pool, int fd, const char *address, size_t slot, bool passed,
-                       const struct endpoint *bound);
+/* listener_pool_restore - take fd, a socket of the program before this one, as it was there; bound is its own address.
+ */
+void listener_pool_restore(struct listener_pool *pool, int fd, const char *address, size_t slot, bool passed,
+                           const struct endpoint *bound, uint64_t id);
 
 /* listener_pool_prepare - open what a configuration needs and is not there.  Returns 0, or -1 and a message in why
  * that says who holds the port; nothing has changed then.  first: wait up to two seconds for an address that the

@@ -3,6 +3,7 @@
 #include "gateway/gateway_config.h"
 #include "gateway/gateway_control.h"
 #include "gateway/generation.h"
+#include "gateway/handover.h"
 #include "gateway/listener_pool.h"
 #include "gateway/tls_keeper.h"
 #include "lib/log.h"
@@ -111,6 +112,7 @@ static void on_child(int signo, void *arg)
         for (size_t i = 0; i < generation->place_count; i++)
             if (worker_place_reap(&generation->places[i])) on_death(&generation->places[i]);
     }
+    upgrade_reap(&master->upgrade);
     LIST_EACH (link, &master->generations) {
         struct generation *generation = LIST_ENTRY(link, struct generation, link);
         if (generation->state == GENERATION_RETIRED && generation_ended(generation)) generation_free(&generation);
@@ -149,12 +151,20 @@ static void on_reload_signal(int signo, void *arg)
     reload_ask(&master->reload, NULL);
 }
 
+static void on_upgrade_signal(int signo, void *arg)
+{
+    struct master *master = arg;
+    (void)signo;
+    upgrade_ask(&master->upgrade, NULL);
+}
+
 void master_free(struct master **master)
 {
     struct master *old = *master;
     *master = NULL;
     if (old->control != NULL) gateway_control_close(&old->control); /* before those who would answer there */
     reload_clear(&old->reload);
+    upgrade_clear(&old->upgrade);
     LIST_EACH (link, &old->generations) {
         struct generation *generation = LIST_ENTRY(link, struct generation, link);
         generation_free(&generation);
@@ -164,6 +174,7 @@ void master_free(struct master **master)
     listener_pool_free(&old->listeners);
     counters_free(&old->counters);
     if (old->lock_fd >= 0) close(old->lock_fd);
+    json_decref(old->handover);
     free(old->config_path);
     free(old->lock_path);
     free(old->control_path);
@@ -179,9 +190,10 @@ static void watch_signals(struct master *master)
     loop_on_signal(master->loop, SIGINT, on_stop_signal, master);
     loop_on_signal(master->loop, SIGUSR1, on_log_signal, master);
     loop_on_signal(master->loop, SIGHUP, on_reload_signal, master);
+    loop_on_signal(master->loop, SIGUSR2, on_upgrade_signal, master);
 }
 
-static struct master *master_new(const char *config_path)
+static struct master *master_new(const char *config_path, char **argv)
 {
     struct master *master = MEM_NEW(struct master);
     master->magic = MASTER_MAGIC;
@@ -193,6 +205,7 @@ static struct master *master_new(const char *config_path)
     master->counters = counters_new(CLOSE_REASON_ROWS, CLOSE_REASON_ROW_COUNT, MASTER_LABELS_MAX);
     list_init(&master->generations);
     reload_init(&master->reload, master);
+    upgrade_init(&master->upgrade, master, argv);
     return master;
 }
 
@@ -212,6 +225,23 @@ static int master_open(struct master *master, struct gateway_config *config, cha
     if (master->control_path == NULL) return 0;
     master->control = gateway_control_open(master, master->control_path, why, cap);
     return master->control != NULL ? 0 : -1;
+}
+
+/* The program before left its signals blocked, lest one of them end us; children may have died meanwhile. */
+static int master_take_over(struct master *master, json_t *handover)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    master->handover = handover;
+    if (handover_adopt(master, handover) < 0) return -1;
+    log_msg(LOG_LEVEL_INFO, "start", "postern-gateway " POSTERN_VERSION " takes over, pid %d", (int)getpid());
+    proc_raise_nofile();
+    master->ready = true;
+    watch_signals(master);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    reload_take_over(&master->reload);
+    on_child(SIGCHLD, master);
+    return 0;
 }
 
 /* Returns -1 in the master, else the exit status of a child. */
@@ -234,20 +264,28 @@ static int supervise(struct master *master)
     while (!master->ended) {
         int status = start_due(master);
         if (status >= 0) return status;
+        if (master->upgrade.state == UPGRADE_DUE && !master->stopping) upgrade_exec(&master->upgrade);
         loop_run(master->loop);
     }
     return -1;
 }
 
-int master_run(struct gateway_config *config, const char *config_path)
+static int open_anew(struct master *master, struct gateway_config *config)
 {
-    struct master *master = master_new(config_path);
     char why[512];
-    if (master_open(master, config, why, sizeof(why)) < 0) {
-        fprintf(stderr, "postern-gateway: %s\n", why);
-        if (log_descriptor() != STDERR_FILENO) log_msg(LOG_LEVEL_ERROR, "start_failed", "%s", why);
+    if (master_open(master, config, why, sizeof(why)) == 0) return 0;
+    fprintf(stderr, "postern-gateway: %s\n", why);
+    if (log_descriptor() != STDERR_FILENO) log_msg(LOG_LEVEL_ERROR, "start_failed", "%s", why);
+    return -1;
+}
+
+int master_run(struct gateway_config *config, const char *config_path, char **argv, json_t *handover)
+{
+    struct master *master = master_new(config_path, argv);
+    int rc = handover != NULL ? master_take_over(master, handover) : open_anew(master, config);
+    if (rc < 0) {
         master_free(&master);
-        return EXIT_FAILURE;
+        return handover != NULL ? -1 : EXIT_FAILURE;
     }
     int status = supervise(master);
     if (status >= 0) return status;

@@ -4,6 +4,7 @@
 
 #include "gateway/close_reason.h"
 #include "gateway/reload.h"
+#include "gateway/upgrade.h"
 #include "lib/counter.h"
 #include "lib/list.h"
 #include "lib/log.h"
@@ -37,6 +38,8 @@ struct master {
     struct generation *serving; /* NULL before the first is ready */
     uint64_t last_generation;   /* number of the youngest */
     struct reload reload;
+    struct upgrade upgrade;
+    json_t *handover;      /* of the program before; NULL: there was none */
     struct log_config log; /* in force; its texts are the configuration's that it is from */
     int lock_fd;
     bool ready;    /* a generation serves */
@@ -46,9 +49,12 @@ struct master {
     int64_t started_ms;
 };
 
-/* master_run - start and run the gateway until it is told to stop.  config is taken; config_path is where it is read
- * from again.  Returns the exit status of this process: of the master, or, after the fork, of a worker. */
-int master_run(struct gateway_config *config, const char *config_path);
+/* master_run - start and run the gateway until it is told to stop.  config_path is where the configuration is read from
+ * again, and argv how an upgraded program is run; both are borrowed.  handover (taken): what the program before this
+ * one has left, or NULL; then config (taken) is the configuration, else NULL.  Returns the exit status of this process:
+ * of the master, or, after the fork, of a worker; -1: nothing could be made of the handover, and nothing is left of it.
+ */
+int master_run(struct gateway_config *config, const char *config_path, char **argv, json_t *handover);
 
 /* master_free - free what belongs to the process that master_run was called in; the child of a fork frees its copies.
  */

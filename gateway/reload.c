@@ -19,13 +19,18 @@
 enum {
     START_MAX_MS = 30000, /* for the workers of a generation to be ready */
     FAULT_BYTES = 1024,
+    RETRY_S = 1,
 };
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct reload *reload = arg;
     (void)fd, (void)what;
-    if (!reload->master->stopping) reload_fail(reload, "the new workers were not ready in time");
+    if (reload->master->stopping) return;
+    if (reload->next != NULL)
+        reload_fail(reload, "the new workers were not ready in time");
+    else
+        reload_ask(reload, NULL);
 }
 
 void reload_init(struct reload *reload, struct master *master)
@@ -35,30 +40,11 @@ void reload_init(struct reload *reload, struct master *master)
     CHECK(reload->timer != NULL);
 }
 
-static void wait_for(struct reload_waiting *waiting, struct control_request *request)
-{
-    if (request == NULL) return;
-    waiting->requests = mem_realloc(waiting->requests, (waiting->count + 1) * sizeof(struct control_request *));
-    waiting->requests[waiting->count++] = request;
-}
-
-static void answer(struct reload_waiting *waiting, const char *fault)
-{
-    for (size_t i = 0; i < waiting->count; i++) {
-        if (fault == NULL)
-            control_reply(waiting->requests[i], NULL);
-        else
-            control_fail(waiting->requests[i], "unavailable", "%s", fault);
-    }
-    free(waiting->requests);
-    *waiting = (struct reload_waiting){0};
-}
-
 void reload_clear(struct reload *reload)
 {
     if (reload->timer == NULL) return;
-    answer(&reload->now, "the gateway has ended");
-    answer(&reload->then, "the gateway has ended");
+    waiting_answer(&reload->now, "the gateway has ended");
+    waiting_answer(&reload->then, "the gateway has ended");
     event_free(reload->timer);
     free(reload->fault);
 }
@@ -149,28 +135,42 @@ static bool start(struct reload *reload)
     return false;
 }
 
+void reload_take_over(struct reload *reload)
+{
+    reload->taking_over = true;
+    (void)start(reload);
+}
+
 void reload_ask(struct reload *reload, struct control_request *request)
 {
     if (reload->master->stopping) {
         if (request != NULL) control_fail(request, "unavailable", "the gateway is stopping");
     } else if (reload->next != NULL) {
-        wait_for(&reload->then, request);
+        waiting_add(&reload->then, request);
         reload->again = true;
     } else {
-        wait_for(&reload->now, request);
+        waiting_add(&reload->now, request);
         (void)start(reload);
     }
 }
 
 void reload_wait(struct reload *reload, struct control_request *request)
 {
-    struct reload_waiting one = {0};
+    struct waiting one = {0};
     if (reload->next != NULL) {
-        wait_for(reload->again ? &reload->then : &reload->now, request);
+        waiting_add(reload->again ? &reload->then : &reload->now, request);
         return;
     }
-    wait_for(&one, request);
-    answer(&one, reload->fault);
+    waiting_add(&one, request);
+    waiting_answer(&one, reload->fault);
+}
+
+/* Workers of the program before cannot be replaced one by one: while some are missing, a new generation is tried. */
+static void retry_later(const struct reload *reload)
+{
+    const struct timeval delay = {.tv_sec = RETRY_S};
+    const struct generation *serving = reload->master->serving;
+    if (serving->config == NULL && !generation_ready(serving)) evtimer_add(reload->timer, &delay);
 }
 
 /* Also the end of the first start. */
@@ -180,12 +180,16 @@ static void finish(struct reload *reload, const char *fault)
     free(reload->fault);
     reload->fault = mem_strdup(fault);
     reload->next = NULL;
-    answer(&reload->now, fault);
+    waiting_answer(&reload->now, fault);
     proc_notify("READY=1");
-    if (!reload->again) return;
+    if (!reload->again) {
+        retry_later(reload);
+        upgrade_proceed(&reload->master->upgrade);
+        return;
+    }
     reload->again = false;
     reload->now = reload->then;
-    reload->then = (struct reload_waiting){0};
+    reload->then = (struct waiting){0};
     (void)start(reload);
 }
 
@@ -198,8 +202,11 @@ void reload_ready(struct reload *reload)
         master->ready = true;
         log_msg(LOG_LEVEL_INFO, "ready", "%zu workers accept connections", next->place_count);
     } else {
-        counter_add(counters_block(master->counters, ""), COUNTER_RELOADS, 1);
-        log_msg(LOG_LEVEL_INFO, "reloaded", "%zu workers accept connections", next->place_count);
+        bool upgraded = reload->taking_over;
+        reload->taking_over = false;
+        counter_add(counters_block(master->counters, ""), upgraded ? COUNTER_UPGRADES : COUNTER_RELOADS, 1);
+        log_msg(LOG_LEVEL_INFO, upgraded ? "upgraded" : "reloaded", "%zu workers accept connections",
+                next->place_count);
     }
     finish(reload, NULL);
 }

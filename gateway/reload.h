@@ -6,6 +6,7 @@
 #ifndef POSTERN_GATEWAY_RELOAD_H
 #define POSTERN_GATEWAY_RELOAD_H
 
+#include "gateway/waiting.h"
 #include "lib/check.h"
 
 #include <jansson.h>
@@ -18,18 +19,13 @@ struct gateway_config;
 struct generation;
 struct master;
 
-/* Who waits for the answer. */
-struct reload_waiting {
-    size_t count;
-    struct control_request **requests;
-};
-
 struct reload {
     struct master *master;
     struct generation *next; /* the generation that starts; NULL: nothing is under way */
     struct event *timer;     /* its workers take too long */
+    bool taking_over;        /* it is the first of a program that follows another */
     bool again;              /* another reload follows this one */
-    struct reload_waiting now, then;
+    struct waiting now, then;
     char *fault; /* of the last one; NULL: there was none */
 };
 
@@ -38,6 +34,9 @@ void reload_clear(struct reload *reload);
 
 /* reload_begin - start the first generation from a configuration (taken).  Returns 0, or -1 and a message in why. */
 MUSTCHECK int reload_begin(struct reload *reload, struct gateway_config *config, char *why, size_t cap);
+
+/* reload_take_over - start the first generation of this program beside the one that the program before left. */
+void reload_take_over(struct reload *reload);
 
 /* reload_ask - reload, now or after the one that is under way; request (NULL: nobody) is answered when it is done. */
 void reload_ask(struct reload *reload, struct control_request *request);

@@ -292,18 +292,35 @@ static struct control *control_new(struct loop *loop, const struct control_comma
     return c;
 }
 
+static struct control *serve_listener(struct control *c, const struct control_socket *listener)
+{
+    c->socket = *listener;
+    c->acceptable = event_new(loop_base(c->loop), listener->fd, EV_READ | EV_PERSIST, on_acceptable, c);
+    c->retry = evtimer_new(loop_base(c->loop), on_retry, c);
+    CHECK(c->acceptable && c->retry);
+    event_add(c->acceptable, NULL);
+    return c;
+}
+
 struct control *control_listen(struct loop *loop, const char *path, const struct control_command *commands,
                                size_t command_count, void *arg, char *why, size_t cap)
 {
     struct control_socket listener;
     if (control_socket_open(&listener, path, why, cap) < 0) return NULL;
-    struct control *c = control_new(loop, commands, command_count, arg);
-    c->socket = listener;
-    c->acceptable = event_new(loop_base(loop), listener.fd, EV_READ | EV_PERSIST, on_acceptable, c);
-    c->retry = evtimer_new(loop_base(loop), on_retry, c);
-    CHECK(c->acceptable && c->retry);
-    event_add(c->acceptable, NULL);
-    return c;
+    return serve_listener(control_new(loop, commands, command_count, arg), &listener);
+}
+
+struct control *control_adopt(struct loop *loop, int fd, const char *path, const struct control_command *commands,
+                              size_t command_count, void *arg)
+{
+    struct control_socket listener;
+    control_socket_adopt(&listener, fd, path);
+    return serve_listener(control_new(loop, commands, command_count, arg), &listener);
+}
+
+int control_fd(const struct control *control)
+{
+    return control->socket.fd;
 }
 
 struct control *control_serve_fd(struct loop *loop, int fd, const struct control_command *commands,

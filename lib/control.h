@@ -33,6 +33,13 @@ struct control_command {
 MUSTCHECK struct control *control_listen(struct loop *loop, const char *path, const struct control_command *commands,
                                          size_t command_count, void *arg, char *why, size_t cap);
 
+/* control_adopt - the same on fd (taken), a descriptor that control_fd gave the program before this one. */
+struct control *control_adopt(struct loop *loop, int fd, const char *path, const struct control_command *commands,
+                              size_t command_count, void *arg);
+
+/* control_fd - the listening socket, to be handed to the program that follows; it stays the control's. */
+int control_fd(const struct control *control);
+
 /* control_serve_fd - serve one peer on a connected descriptor (takes it), such as a socket pair or standard input when
  * the server runs for one command only; done(arg) is called when the peer has closed and every answer is written.
  * done may call control_free. */

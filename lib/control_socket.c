@@ -77,6 +77,14 @@ int control_socket_open(struct control_socket *s, const char *path, char *why, s
     return 0;
 }
 
+void control_socket_adopt(struct control_socket *s, int fd, const char *path)
+{
+    struct stat st = {0};
+    (void)lstat(path, &st); /* a file that is not there any more is not ours to remove */
+    *s = (struct control_socket){
+        .fd = fd, .path = mem_strdup(path), .dev = st.st_dev, .ino = st.st_ino, .owner = getpid()};
+}
+
 static bool in_group(int fd, gid_t primary, gid_t wanted)
 {
     gid_t groups[256];

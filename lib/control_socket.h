@@ -20,6 +20,9 @@ struct control_socket {
  * and a message in why. */
 MUSTCHECK int control_socket_open(struct control_socket *s, const char *path, char *why, size_t cap);
 
+/* control_socket_adopt - go on listening on fd (taken), which the program before this one made at path. */
+void control_socket_adopt(struct control_socket *s, int fd, const char *path);
+
 /* control_socket_allows - whether the process at the other end of fd may give commands: root, our own user, or, while
  * the file is writable to its group, a member of that group. */
 bool control_socket_allows(const struct control_socket *s, int fd);

@@ -8,6 +8,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from harness import process  # noqa: E402
+from harness.door import Door  # noqa: E402
 from harness.place import Place  # noqa: E402
 from harness.site import Site  # noqa: E402
 
@@ -58,3 +59,22 @@ def place():
     one = Place()
     yield one
     one.remove()
+
+
+@pytest.fixture
+def door():
+    place, made = Place(), []
+
+    def make(**arguments):
+        made.append(Door(place, **arguments))
+        return made[-1]
+
+    yield make
+    try:
+        for one in made:
+            one.stop()
+    finally:
+        for one in made:
+            one.gateway.kill()
+            one.nginx.kill()
+    place.remove()

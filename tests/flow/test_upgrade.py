@@ -1,0 +1,167 @@
+"""Another program takes over in place: same process id, same sockets, no connection is touched."""
+
+import os
+import shutil
+import signal
+import stat
+
+import pytest
+
+from harness.door import ANSWER, REQUEST, ask
+from harness.load import Load
+from harness.process import BIN
+from harness.tcp import connect, read_to_end
+from harness.wait import wait_until
+
+
+@pytest.fixture
+def upgradable(door):
+    """A door whose gateway runs from a file of its own, which may be replaced as a package manager does."""
+    def make(**arguments):
+        one = door(start=False, **arguments)
+        one.program = one.place.path / "postern-gateway"
+        shutil.copy(BIN / "postern-gateway", one.program)
+        one.gateway.arguments[0] = str(one.program)
+        one.gateway.start()
+        return one
+
+    return make
+
+
+def install(one, text=None):
+    """Put another program, or the same one anew, in the place of the running one."""
+    fresh = one.program.with_suffix(".new")
+    if text is None:
+        shutil.copy(BIN / "postern-gateway", fresh)
+    else:
+        fresh.write_text(text)
+        fresh.chmod(fresh.stat().st_mode | stat.S_IXUSR)
+    fresh.rename(one.program)
+
+
+@pytest.mark.release
+def test_upgrade_under_load(upgradable):
+    """Several times in a row, with connections that began before; counters, uptime and process id stay."""
+    one = upgradable()
+    pid, held = one.gateway.pid, [connect(one.port) for _ in range(8)]
+    for sock in held:
+        ask(sock)
+    with Load(one.port, REQUEST, ANSWER) as load:
+        for number in range(3):
+            install(one)
+            if number == 2:
+                one.gateway.signal(signal.SIGUSR2)
+                one.gateway.wait_log(count=3, event="upgraded")
+            else:
+                done = one.ctl("upgrade")
+                assert done.returncode == 0 and "upgraded" in done.stdout, done.stderr
+            for sock in held:
+                ask(sock)
+            load.wait(20)
+        one.reload(workers=3)
+        load.wait(20)
+    assert load.failed == []
+    status = one.gateway.status()
+    assert status["pid"] == pid == one.gateway.pid and len(status["workers"]) == 3
+    assert status["generation"] == 5
+    for sock in held:
+        ask(sock)
+        sock.close()
+    wait_until(lambda: not one.gateway.status()["retired"], "the old workers end")
+    counted = one.gateway.stats()
+    assert [counted[""][name] for name in ("upgrades", "upgrades_failed", "reloads", "worker_deaths")] == [3, 0, 1, 0]
+    wait_until(lambda: one.gateway.stats()["web"]["close_done"] == load.done + 8, "all were counted, before and after")
+
+
+BAD = [
+    ("#!/bin/sh\necho 'this is broken' >&2\nexit 3\n", "this is broken"),
+    ("no program at all", "cannot run"),
+    (None, "expected a number"),  # the program is good; the file is not
+]
+
+
+@pytest.mark.parametrize("text,says", BAD)
+def test_a_program_that_fails_its_check_does_not_run(upgradable, text, says):
+    one = upgradable()
+    install(one, text)
+    config = one.gateway.config.read_text()
+    before = one.workers()
+    if text is None:
+        one.write(extra="max-connections = 0")
+        one.gateway.signal(signal.SIGUSR2)
+    else:
+        done = one.ctl("upgrade")
+        assert done.returncode == 1 and says in done.stderr, done.stderr
+    assert says in one.gateway.wait_log(event="upgrade_failed")["msg"]
+    one.gateway.config.write_text(config)
+    assert one.workers() == before
+    one.get()
+    assert one.gateway.stats()[""]["upgrades_failed"] == 1
+    install(one)
+    assert one.ctl("upgrade").returncode == 0
+
+
+@pytest.mark.release
+def test_a_program_that_knows_another_handover_does_not_run(upgradable):
+    one = upgradable()
+    install(one, f'#!/bin/sh\nshift 3\nexec {BIN}/postern-gateway -t --takes-over 999 "$@"\n')
+    done = one.ctl("upgrade")
+    assert done.returncode == 1 and "999" in done.stderr and "restart" in done.stderr
+    one.get()
+
+
+def test_a_new_program_that_cannot_start_workers_leaves_the_old_ones(upgradable):
+    """It passes its check, takes over, and then finds something wrong: who served before goes on to serve."""
+    one = upgradable()
+    held = connect(one.port)
+    ask(held)
+    before = one.workers()
+    missing = one.place.path / "missing" / "gateway.log"
+    good = one.gateway.config.read_text()
+    one.write(extra=f'log {{ file = "{missing}" }}')
+    done = one.ctl("upgrade")
+    assert done.returncode == 1 and str(missing) in done.stderr
+    assert one.workers() == before
+    ask(held)
+    one.get()
+    one.gateway.config.write_text(good)
+    os.kill(before[0], signal.SIGKILL)
+    wait_until(lambda: not set(one.workers()) & set(before), "a generation of its own serves")
+    one.get()
+
+
+@pytest.mark.release
+def test_old_workers_end_with_the_new_master(upgradable):
+    """They are its children still: it stops them, and they end when it is killed."""
+    one = upgradable()
+    held = connect(one.port)
+    ask(held)
+    assert one.ctl("upgrade").returncode == 0
+    [old] = one.gateway.status()["retired"]
+    one.gateway.kill()
+    assert read_to_end(held)[0] == b""
+    wait_until(lambda: not os.path.exists(f"/proc/{old}"), "it ends")
+    one.gateway.starts = 0
+    one.gateway.log_path.unlink()
+    one.gateway.start()
+    one.get()
+
+
+def test_signals_during_an_upgrade_are_not_lost(upgradable):
+    """Nor do they kill the new program before it has handlers."""
+    one = upgradable()
+    one.gateway.signal(signal.SIGUSR2)
+    for _ in range(300):
+        one.gateway.signal(signal.SIGHUP)
+        one.gateway.signal(signal.SIGUSR1)
+    one.gateway.wait_log(event="upgraded")
+    wait_until(lambda: not one.gateway.status()["reload"]["running"], "all is done")
+    one.get()
+
+
+def test_a_stray_handover_is_not_believed(door):
+    one = door(start=False)
+    one.gateway.arguments = ["env", "POSTERN_HANDOVER=3", *one.gateway.arguments]
+    one.gateway.start()
+    one.get()
+    assert "starting anew" in one.gateway.log_text()
