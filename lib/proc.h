@@ -13,8 +13,8 @@
  * Returns 0, or -1 and a message in why. */
 MUSTCHECK int proc_drop_privileges(const char *user, const char *group, char *why, size_t cap);
 
-/* proc_drop_privileges_but - the same, and keep one capability (its number in linux/capability.h), which the process has
- * now; -1: none. */
+/* proc_drop_privileges_but - the same, and keep one capability (its number in linux/capability.h), which the process
+ * has now; -1: none. */
 MUSTCHECK int proc_drop_privileges_but(const char *user, const char *group, int capability, char *why, size_t cap);
 
 /* proc_raise_nofile - raise the soft limit of open descriptors to the hard one; returns the limit now in force. */

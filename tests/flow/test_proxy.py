@@ -22,12 +22,13 @@ def proxy():
     """proxy(server, protocol) -> (port, gateway): everything on the port goes to server."""
     place, running = Place(), []
 
-    def make(server, protocol="none", extra=""):
+    def make(server, protocol="none", extra="", more=""):
         port = reserve_port()
         gateway = Gateway(place, f"""
 {extra}
 listener "public" {{ address = {{"127.0.0.1:{port}"}} }}
 upstream "server" {{ server = {server} proxy-protocol = {protocol} connect-timeout = 2s }}
+{more}
 route "all" {{ proxy = "server" }}
 """)
         running.append(gateway)
@@ -167,6 +168,28 @@ def test_proxy_protocol_v2_tls_of_tls_that_passes_through(proxy):
         line = gateway.close_lines(peer=address)[0]
     _, tlvs = parse(headers[0])
     assert tlvs == {UNIQUE_ID: line["conn"].encode(), AUTHORITY: name.encode(), ALPN_OFFER: b"\x02h2\x0bxmpp-client"}
+
+
+@pytest.mark.release
+def test_the_header_does_not_wait_for_the_client(proxy):
+    """A server that speaks first may want the header before: it is there although the client is silent."""
+    headers = []
+
+    def serve(sock):
+        head = read_exactly(sock, 16)
+        headers.append(head + read_exactly(sock, struct.unpack("!H", head[14:])[0]))
+        sock.sendall(b"220 ready")
+        assert read_exactly(sock, 4) == b"EHLO"
+
+    with Upstream(serve) as upstream:
+        port, _ = proxy(quoted(upstream), "v2", extra="peek-timeout = 100ms",
+                        more='route "silent" { on-timeout = true proxy = "server" }')
+        with connect(port) as sock:
+            assert read_exactly(sock, 9) == b"220 ready"
+            own = sock.getsockname()[1]
+            sock.sendall(b"EHLO")
+            read_to_end(sock)
+    assert parse(headers[0])[0] == (("127.0.0.1", own), ("127.0.0.1", port))
 
 
 def test_the_next_server_is_tried(proxy):
