@@ -5,11 +5,15 @@
 #include "gateway/source.h"
 #include "gateway/tls_keeper.h"
 #include "gateway/tls_watch.h"
+#include "gateway/upstream_report.h"
 #include "gateway/upstream_state.h"
 #include "gateway/upstream_watch.h"
 #include "gateway/worker.h"
 
 #include <stdio.h>
+
+/* For names that are not known yet.  At a reload the master has others to answer meanwhile. */
+enum { START_SETTLE_MS = 3000, RELOAD_SETTLE_MS = 500 };
 
 /* Labels are for ever: what a route has counted is there when it comes back. */
 static int make_counters(struct generation *generation, struct generation *before, char *why, size_t cap)
@@ -33,13 +37,19 @@ static void give_counters(struct worker_place *place, struct worker_start *start
     master->counters = NULL;
 }
 
+/* What the administrator set, what is down or ejected and where names are is the same after a reload. */
 static int make_upstreams(struct generation *generation, struct generation *before, char *why, size_t cap)
 {
     const struct gateway_config *config = generation->config;
-    (void)before, (void)why, (void)cap;
+    (void)why, (void)cap;
     generation->upstreams = upstream_state_new(config->upstreams, config->upstream_count, config->workers);
+    if (before != NULL) {
+        json_t *report = upstream_report(before->upstreams);
+        upstream_report_restore(generation->upstreams, report);
+        json_decref(report);
+    }
     generation->watch = upstream_watch_new(generation->master->loop, config, generation->upstreams);
-    upstream_watch_settle(generation->watch);
+    upstream_watch_settle(generation->watch, before != NULL ? RELOAD_SETTLE_MS : START_SETTLE_MS);
     return 0;
 }
 

@@ -120,7 +120,7 @@ void server_resolve_wait(struct server_resolve *resolve, int64_t timeout_ms)
 {
     int64_t end_ms = loop_now_ms(resolve->loop) + timeout_ms;
     for (size_t i = 0; i < resolve->count; i++) {
-        while (resolve->names[i].asked) {
+        while (resolve->names[i].asked && atomic_load(&resolve->names[i].server->address.known) == 0) {
             int64_t left_ms = end_ms - loop_now_ms(resolve->loop);
             if (left_ms <= 0 || !resolver_wait(resolve->resolver, left_ms)) return;
         }

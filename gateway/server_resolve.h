@@ -16,7 +16,8 @@ struct server_resolve *server_resolve_new(struct loop *loop, struct upstream_sta
                                           const char *group);
 void server_resolve_free(struct server_resolve **resolve);
 
-/* server_resolve_wait - wait until every name was answered for, one way or the other, or timeout_ms are over. */
+/* server_resolve_wait - wait until every name that has no address yet was answered for, one way or the other, or
+ * timeout_ms are over. */
 void server_resolve_wait(struct server_resolve *resolve, int64_t timeout_ms);
 
 #endif

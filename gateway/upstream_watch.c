@@ -6,8 +6,6 @@
 
 #include <stdlib.h>
 
-enum { SETTLE_MS = 3000 };
-
 struct upstream_watch {
     struct server_resolve *resolve;
     struct server_checks *checks;
@@ -32,7 +30,7 @@ void upstream_watch_free(struct upstream_watch **watch)
     free(old);
 }
 
-void upstream_watch_settle(struct upstream_watch *watch)
+void upstream_watch_settle(struct upstream_watch *watch, int64_t timeout_ms)
 {
-    server_resolve_wait(watch->resolve, SETTLE_MS);
+    server_resolve_wait(watch->resolve, timeout_ms);
 }

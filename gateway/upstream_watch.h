@@ -6,6 +6,8 @@
 #include "gateway/upstream_state.h"
 #include "lib/loop.h"
 
+#include <stdint.h>
+
 struct upstream_watch;
 
 /* upstream_watch_new - begin; config and state are borrowed for its life. */
@@ -15,8 +17,8 @@ struct upstream_watch *upstream_watch_new(struct loop *loop, const struct gatewa
 /* upstream_watch_free - end; a child of the master may do so with its copy, too. */
 void upstream_watch_free(struct upstream_watch **watch);
 
-/* upstream_watch_settle - wait, for some seconds at most, until the names are resolved: for the start, so that the
+/* upstream_watch_settle - wait, for timeout_ms at most, until the names without an address are resolved, so that the
  * first clients find their servers. */
-void upstream_watch_settle(struct upstream_watch *watch);
+void upstream_watch_settle(struct upstream_watch *watch, int64_t timeout_ms);
 
 #endif

@@ -258,6 +258,21 @@ def test_the_administrator_takes_a_server_out(farm):
         gateway.control_call("server", upstream="farm", server="nowhere:1", admin="ready")
 
 
+@pytest.mark.release
+def test_what_was_set_survives_a_reload(farm):
+    a, b = farm.server("a"), farm.server("b")
+    gateway = farm.start([a.at, b.at])
+    farm.ask(4)
+    farm.set(a, admin="drain")
+    farm.set(b, weight=7)
+    gateway.control_call("reload")
+    gateway.wait_log(event="reloaded")
+    assert set(farm.ask(4)) == {"b"}
+    report = farm.report()
+    assert (report[a.at]["admin"], report[b.at]["weight"]) == ("drain", 7)
+    assert (report[a.at]["total"], report[b.at]["total"]) == (2, 6)
+
+
 @pytest.fixture
 def hosts(place):
     """A hosts file of the gateway's own, and the words before its command line that put it in place."""
