@@ -30,8 +30,8 @@ static void assert_line(const char *line, const char *src, const char *dst)
     size_t len = strlen(line);
     for (size_t cut = 0; cut < len; cut++)
         assert_int_equal(decode(line, cut, &pp, &why), 0);
-    memcpy(followed, line, len);
-    memset(followed + len, 'x', sizeof(followed) - len);
+    for (size_t i = 0; i < sizeof(followed); i++)
+        followed[i] = i < len ? line[i] : 'x';
     assert_int_equal(decode(followed, sizeof(followed), &pp, &why), len);
     assert_int_equal(decode(line, len, &pp, &why), len);
     assert_string_equal(addr_format(&pp.src, ADDR_FULL, text, sizeof(text)), src);
@@ -128,9 +128,9 @@ static void test_refused_early(void **state)
     assert_malformed("GET / HTTP/1.1", 3);
     assert_malformed("PROXX", 5);
     assert_malformed("proxy", 1);
-    char endless[PP1_MAX_BYTES];
-    memset(endless, ' ', sizeof(endless));
-    memcpy(endless, "PROXY ", 6);
+    char endless[] = "PROXY TCP4                                                                                      "
+                     "                           ";
+    assert_true(sizeof(endless) > PP1_MAX_BYTES);
     assert_malformed(endless, PP1_MAX_BYTES - 1);
     assert_malformed(endless, PP1_MAX_BYTES - 2); /* no room for the line's end */
 }
