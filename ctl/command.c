@@ -1,6 +1,7 @@
 #include "ctl/command.h"
 
 #include "ctl/ctl_accounts.h"
+#include "ctl/ctl_explain.h"
 #include "ctl/ctl_gateway.h"
 #include "ctl/ctl_server.h"
 #include "ctl/report.h"
@@ -23,6 +24,9 @@ const struct command COMMANDS[] = {
     {"sessions", "", "Who is connected to the running backend.", 0, 0, NULL, ctl_server_sessions},
     {"gateway status", "", "What the running gateway is doing.", 0, 0, NULL, ctl_gateway_status},
     {"gateway stats", "", "The gateway's counters, in all and for each route.", 0, 0, NULL, ctl_gateway_stats},
+    {"gateway explain", "--sni NAME ...",
+     "Which route a connection would take now, and why; the arguments are those of postern-gateway --explain.", 0, 32,
+     NULL, ctl_explain},
     {"gateway reload", "", "Put a changed configuration in force; no connection is touched.", 0, 0, NULL,
      ctl_gateway_reload},
     {"gateway upgrade", "", "Run the installed program in place of the running one; no connection is touched.", 0, 0,

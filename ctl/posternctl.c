@@ -50,6 +50,14 @@ static enum command_status run(struct command_line *line)
     return command->run(line);
 }
 
+/* How many arguments may hold our own options: "gateway explain" has its own behind it. */
+static int own_arguments(int argc, char **argv)
+{
+    for (int i = 1; i + 1 < argc; i++)
+        if (strcmp(argv[i], "gateway") == 0 && strcmp(argv[i + 1], "explain") == 0) return i + 2;
+    return argc;
+}
+
 int main(int argc, char **argv)
 {
     static const struct option OPTIONS[] = {
@@ -59,8 +67,8 @@ int main(int argc, char **argv)
     };
     struct command_line line = {.backend_config = POSTERN_CONFIG_DIR "/backend.conf",
                                 .gateway_config = POSTERN_CONFIG_DIR "/gateway.conf"};
-    int option;
-    while ((option = getopt_long(argc, argv, "c:g:hV", OPTIONS, NULL)) != -1) {
+    int option, own = own_arguments(argc, argv);
+    while ((option = getopt_long(own, argv, "c:g:hV", OPTIONS, NULL)) != -1) {
         switch (option) {
         case 'c':
             line.backend_config = optarg;

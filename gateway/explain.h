@@ -1,7 +1,8 @@
-/* explain - tells an administrator what the routes make of a connection, and why (postern-gateway --explain).
+/* explain - tells an administrator what the routes make of a connection, and why (postern-gateway --explain, posternctl
+ * gateway explain).
  *
- * It asks route_find, as a worker does, and prints what the trace says: first for the bytes as they come, and when they
- * do not suffice once more as at peek-timeout. */
+ * It asks route_find, as a worker does, and prints what route_trace says of each row: first for the bytes as they come,
+ * and when they do not suffice once more as at peek-timeout. */
 #ifndef POSTERN_GATEWAY_EXPLAIN_H
 #define POSTERN_GATEWAY_EXPLAIN_H
 

@@ -2,6 +2,7 @@
 
 #include "gateway/channel.h"
 #include "gateway/conn.h"
+#include "gateway/explain.h"
 #include "gateway/gateway_views.h"
 #include "gateway/generation.h"
 #include "gateway/master.h"
@@ -268,7 +269,39 @@ static void command_certs(struct control_request *request, void *arg)
     if (config != NULL) control_reply(request, gateway_views_certs(config));
 }
 
+static void command_explain(struct control_request *request, void *arg)
+{
+    const struct gateway_config *config = serving_config(arg, request);
+    const struct explain_request wanted = {
+        .listener = control_arg_str(request, "listener"),
+        .source = control_arg_str(request, "source"),
+        .destination = control_arg_str(request, "destination"),
+        .inside = control_arg_str(request, "inside"),
+        .sni = control_arg_str(request, "sni"),
+        .alpn = control_arg_str(request, "alpn"),
+        .tls_version = control_arg_str(request, "tls-version"),
+        .hex = control_arg_str(request, "hex"),
+        .silent = json_is_true(json_object_get(control_args(request), "silent")),
+    };
+    if (config == NULL) return;
+    char error[512], *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    CHECK(out != NULL);
+    int result = explain_run(&wanted, config, out, error, sizeof(error));
+    fclose(out);
+    json_t *answer = json_pack("{s:b, s:s}", "found", result == 0, "text", text);
+    free(text);
+    if (result >= 0 && answer != NULL) {
+        control_reply(request, answer);
+        return;
+    }
+    json_decref(answer);
+    control_fail(request, "usage", "%s", result < 0 ? error : "the names in the configuration are not UTF-8");
+}
+
 static const struct control_command COMMANDS[] = {
+    {"explain", "What the routes make of a connection, and why.", command_explain},
     {"stats", "Every counter, of the whole gateway and of each route.", command_stats},
     {"connections", "The connections under way, those that fit a filter.", command_connections},
     {"kill", "End one connection.", command_kill},

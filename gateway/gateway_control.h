@@ -14,6 +14,8 @@ struct master;
  *   connections {filter: {name: text}, limit}: {"matched", "silent_workers", "connections": [as conn_list.h]}
  *   kill {id}, log-level {level}: null
  *   upstreams: as upstream_report.h; server {upstream, server, admin or weight}: null
+ *   explain {listener, source, destination, inside, sni, alpn, tls-version, hex, silent}, as --explain has them:
+ *            {"found", "text"}
  *   status: {"version", "pid", "uptime_s", "ready", "stopping", "generation",
  *            "reload": {"running", "error": of the last one or null},
  *            "workers": [{"pid", "ready", "deaths"}, …], "retired": [pid, …]}

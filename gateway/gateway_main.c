@@ -25,10 +25,14 @@ static const char USAGE[] =
     "    --takes-over VERSION          and whether we can follow a gateway that hands over in this version\n"
     "  -V          print the version\n"
     "  --explain   say which route a connection takes, and why:\n"
-    "    --sni NAME, --alpn NAME,NAME  a TLS client that asks for these\n"
+    "    --sni NAME, --alpn NAME,NAME, --tls-version VERSION\n"
+    "                                  a TLS client that asks for these\n"
     "    --hex HEX | --bytes FILE      a client that begins with these bytes\n"
     "    --silent                      a client that says nothing\n"
     "    --listener NAME               where it connects; the first listener when not given\n"
+    "    --source ADDRESS              where it comes from\n"
+    "    --destination ADDRESS:PORT    the address it connects to\n"
+    "    --inside NAME                 this tls section has decrypted it: the bytes are plaintext\n"
     "  --print OPTION  print the value of an option outside of all sections, and exit\n"
     "  --options   print the reference of the configuration's options (Markdown)\n"
     "  --counters  print the reference of the counters (Markdown)\n"
@@ -51,6 +55,10 @@ enum {
     ARG_TAKES_OVER,
     ARG_EXPLAIN,
     ARG_LISTENER,
+    ARG_SOURCE,
+    ARG_DESTINATION,
+    ARG_INSIDE,
+    ARG_TLS_VERSION,
     ARG_SNI,
     ARG_ALPN,
     ARG_HEX,
@@ -66,6 +74,10 @@ static bool read_explain(int argument, struct arguments *arguments)
     arguments->explain_details |= argument != ARG_EXPLAIN;
     if (argument == ARG_EXPLAIN) arguments->explain = true;
     if (argument == ARG_LISTENER) request->listener = optarg;
+    if (argument == ARG_SOURCE) request->source = optarg;
+    if (argument == ARG_DESTINATION) request->destination = optarg;
+    if (argument == ARG_INSIDE) request->inside = optarg;
+    if (argument == ARG_TLS_VERSION) request->tls_version = optarg;
     if (argument == ARG_SNI) request->sni = optarg;
     if (argument == ARG_ALPN) request->alpn = optarg;
     if (argument == ARG_HEX) request->hex = optarg;
@@ -78,14 +90,26 @@ static bool read_explain(int argument, struct arguments *arguments)
 static int read_arguments(int argc, char **argv, struct arguments *arguments)
 {
     static const struct option longs[] = {
-        {"config", required_argument, NULL, 'c'},      {"test", no_argument, NULL, 't'},
-        {"version", no_argument, NULL, 'V'},           {"help", no_argument, NULL, 'h'},
-        {"print", required_argument, NULL, ARG_PRINT}, {"takes-over", required_argument, NULL, ARG_TAKES_OVER},
-        {"options", no_argument, NULL, ARG_OPTIONS},   {"counters", no_argument, NULL, ARG_COUNTERS},
-        {"explain", no_argument, NULL, ARG_EXPLAIN},   {"listener", required_argument, NULL, ARG_LISTENER},
-        {"sni", required_argument, NULL, ARG_SNI},     {"alpn", required_argument, NULL, ARG_ALPN},
-        {"hex", required_argument, NULL, ARG_HEX},     {"bytes", required_argument, NULL, ARG_BYTES},
-        {"silent", no_argument, NULL, ARG_SILENT},     {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'},
+        {"test", no_argument, NULL, 't'},
+        {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},
+        {"print", required_argument, NULL, ARG_PRINT},
+        {"takes-over", required_argument, NULL, ARG_TAKES_OVER},
+        {"options", no_argument, NULL, ARG_OPTIONS},
+        {"counters", no_argument, NULL, ARG_COUNTERS},
+        {"explain", no_argument, NULL, ARG_EXPLAIN},
+        {"listener", required_argument, NULL, ARG_LISTENER},
+        {"source", required_argument, NULL, ARG_SOURCE},
+        {"destination", required_argument, NULL, ARG_DESTINATION},
+        {"inside", required_argument, NULL, ARG_INSIDE},
+        {"tls-version", required_argument, NULL, ARG_TLS_VERSION},
+        {"sni", required_argument, NULL, ARG_SNI},
+        {"alpn", required_argument, NULL, ARG_ALPN},
+        {"hex", required_argument, NULL, ARG_HEX},
+        {"bytes", required_argument, NULL, ARG_BYTES},
+        {"silent", no_argument, NULL, ARG_SILENT},
+        {NULL, 0, NULL, 0},
     };
     int c;
     while ((c = getopt_long(argc, argv, "c:tVh", longs, NULL)) != -1) {

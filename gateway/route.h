@@ -85,8 +85,7 @@ MUSTCHECK enum route_verdict route_find(struct route_table *table, struct sight 
                                         struct route **out);
 
 /* route_trace - the same decision by looking at every row in turn, telling trace how it goes. */
-MUSTCHECK enum route_verdict route_trace(struct route_table *table, struct sight *sight,
-                                         const struct route_query *query, struct route **out, route_trace_fn *trace,
-                                         void *trace_arg);
+enum route_verdict route_trace(struct route_table *table, struct sight *sight, const struct route_query *query,
+                               struct route **out, route_trace_fn *trace, void *trace_arg);
 
 #endif
