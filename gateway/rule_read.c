@@ -172,9 +172,10 @@ static int check_conditions(const struct reading *r)
     if (rule->no_alpn && rule->alpn.count > 0)
         return FAIL(r, "no-alpn", "expected no alpn beside it: a client offers something or nothing");
     const char *hello = hello_option(rule);
-    if (rule->on_timeout && (hello != NULL || rule->protocols != 0))
-        return FAIL(r, "on-timeout", "expected no %s beside it: a silent client shows none",
-                    hello != NULL ? hello : "protocol");
+    const char *shown = rule->protocols != 0 ? "protocol" : hello;
+    if (rule->inside.count > 0 && shown == hello) shown = NULL; /* the handshake has told */
+    if (rule->on_timeout && shown != NULL)
+        return FAIL(r, "on-timeout", "expected no %s beside it: a silent client shows none", shown);
     if (rule->inside.count > 0) {
         if (!rule->ech) return 0;
         return FAIL(r, "ech", "expected it in the route that terminates, not beside inside");

@@ -380,6 +380,7 @@ static void plaintext_has_its_own_rows(void **state)
                   "route \"name\" { inside = \"ours\" sni = \"a.test\" alpn = \"h2\" proxy = \"web\" }\n"
                   "route \"noalpn\" { inside = \"ours\" no-alpn = true no-sni = true tls-version = \"1.2\" "
                   "proxy = \"web\" }\n"
+                  "route \"quiet\" { inside = \"ours\" on-timeout = true alpn = \"imap\" proxy = \"web\" }\n"
                   "route \"any\" { inside = {\"ours\", \"theirs\"} proxy = \"web\" }\n"
                   "route \"rest\" { proxy = \"ssh\" }\n");
     assert_int_equal(route_at(l.table, 0)->action, ROUTE_TERMINATE);
@@ -393,6 +394,13 @@ static void plaintext_has_its_own_rows(void **state)
     assert_string_equal(find_inside(&l, "ours", "a.test", NULL, "GET"), "any");
     assert_string_equal(find_inside(&l, "ours", NULL, NULL, "GET"), "noalpn");
     assert_string_equal(find_inside(&l, "theirs", NULL, NULL, "GET"), "any");
+    assert_string_equal(find_inside(&l, "ours", "a.test", "imap", ""), "more");
+    struct clienthello imap;
+    const struct route_query silent = {.listener = "public", .inside = "ours", .negotiated = &imap};
+    clienthello_negotiated(&imap, NULL, (const uint8_t *)"imap", 4, 0x0304);
+    assert_string_equal(find_query(&l, &silent, "", 0, true), "quiet");
+    clienthello_negotiated(&imap, NULL, (const uint8_t *)"pop3", 4, 0x0304);
+    assert_string_equal(find_query(&l, &silent, "", 0, true), "none");
     assert_string_equal(find_inside(&l, "theirs", "a.test", "h2", "<"), "any");
     unload(&l);
     static const char BEGIN[] = "route \"b\" { sni = \"x.test\" terminate = \"ours\" }\n";
@@ -404,6 +412,8 @@ static void plaintext_has_its_own_rows(void **state)
         {"inside = \"ours\" refuse = tls-unrecognized-name", "refuse: expected another", "handshake"},
         {"inside = \"ours\" protocol = \"http\" refuse = https-redirect", "refuse: expected another", "already"},
         {"inside = \"ours\" ech = true proxy = \"web\"", "ech: expected it in the route that terminates", "inside"},
+        {"inside = \"ours\" on-timeout = true protocol = \"http\" proxy = \"web\"", "on-timeout: expected no protocol",
+         "silent"},
         {"inside = \"nobody\" proxy = \"web\"", "inside: expected the title of a tls section", "nobody"},
         {"terminate = \"nobody\"", "terminate: expected the title of a section", "nobody"},
         {"inside = \"theirs\" proxy = \"web\"", "inside: expected a route with terminate = \"theirs\"", "theirs"},
