@@ -5,6 +5,7 @@
 #include "gateway/generation.h"
 #include "gateway/handover.h"
 #include "gateway/listener_pool.h"
+#include "gateway/passed_sockets.h"
 #include "gateway/tls_keeper.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -215,7 +216,7 @@ static int master_open(struct master *master, struct gateway_config *config, cha
     master->lock_path = mem_strdup(config->lock_file);
     master->control_path = mem_strdup(config->control_socket);
     master->lock_fd = proc_lock(config->lock_file, why, cap);
-    if (master->lock_fd < 0) {
+    if (master->lock_fd < 0 || passed_sockets_take(master->listeners, config, why, cap) < 0) {
         gateway_config_free(&config);
         return -1;
     }
