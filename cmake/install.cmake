@@ -14,6 +14,7 @@ install(FILES conf/systemd/sysusers.conf DESTINATION lib/sysusers.d RENAME poste
 install(FILES conf/systemd/tmpfiles.conf DESTINATION lib/tmpfiles.d RENAME postern.conf)
 
 file(GLOB examples CONFIGURE_DEPENDS gateway.conf.example conf/*.example)
+list(APPEND examples ${PROJECT_SOURCE_DIR}/conf/systemd/postern-gateway.socket)
 install(FILES ${examples} DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/postern/examples)
 file(GLOB pages CONFIGURE_DEPENDS docs/*.md)
 install(FILES README.md LICENSE ${pages} DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/postern)

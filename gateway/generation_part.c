@@ -44,7 +44,9 @@ static int make_upstreams(struct generation *generation, struct generation *befo
     (void)why, (void)cap;
     generation->upstreams = upstream_state_new(config->upstreams, config->upstream_count, config->workers);
     if (before != NULL) {
-        json_t *report = upstream_report(before->upstreams);
+        json_t *report = before->upstreams != NULL
+                             ? upstream_report(before->upstreams)
+                             : json_incref(json_object_get(generation->master->handover, "upstreams"));
         upstream_report_restore(generation->upstreams, report);
         json_decref(report);
     }

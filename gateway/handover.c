@@ -6,6 +6,7 @@
 #include "gateway/listener_pool.h"
 #include "gateway/master.h"
 #include "gateway/tls_keeper.h"
+#include "gateway/upstream_report.h"
 #include "lib/control.h"
 #include "lib/mem.h"
 
@@ -92,6 +93,8 @@ static json_t *describe(const struct master *master)
                   "log", describe_log(&master->log), "counters", describe_counters(master->counters), "listeners",
                   describe_listeners(master->listeners), "generations", generations);
     CHECK(out != NULL);
+    if (master->serving->upstreams != NULL)
+        json_object_set_new(out, "upstreams", upstream_report(master->serving->upstreams));
     if (master->tls != NULL) json_object_set_new(out, "tickets_fd", json_integer(tls_keeper_fd(master->tls)));
     if (master->control == NULL) return out;
     json_object_set_new(out, "control_fd", json_integer(control_fd(master->control)));
