@@ -295,6 +295,169 @@ static void test_alpn_by_place(void **state)
     close_section(&s);
 }
 
+/* What a client shows, and what comes of it. */
+struct client_case {
+    const char *section, *shown; /* NULL: no certificate */
+    bool served;
+    enum tls_verified verified;
+    int alert;
+};
+
+#define ASKS "certificate = \"a.pem\" client-ca = \"ca.pem\" client-certificate = "
+
+static const struct client_case CLIENT_CASES[] = {
+    {"certificate = \"a.pem\"", "client.pem", true, TLS_VERIFIED_NONE, 0}, /* nobody asks for it */
+    {ASKS "optional", NULL, true, TLS_VERIFIED_NONE, 0},
+    {ASKS "optional", "client.pem", true, TLS_VERIFIED_GOOD, 0},
+    {ASKS "optional", "stranger.pem", true, TLS_VERIFIED_BAD, 0},
+    {ASKS "optional", "expired.pem", true, TLS_VERIFIED_BAD, 0},
+    {ASKS "optional", "server.pem", true, TLS_VERIFIED_BAD, 0}, /* it is for servers only */
+    {ASKS "optional client-purpose = any", "server.pem", true, TLS_VERIFIED_GOOD, 0},
+    {ASKS "optional client-crl = \"crl.pem\"", "client.pem", true, TLS_VERIFIED_GOOD, 0},
+    {ASKS "optional client-crl = \"crl.pem\"", "revoked.pem", true, TLS_VERIFIED_BAD, 0},
+    {"certificate = \"a.pem\" client-certificate = optional", "client.pem", true, TLS_VERIFIED_BAD, 0},
+    {ASKS "required", "client.pem", true, TLS_VERIFIED_GOOD, 0},
+    {ASKS "required", NULL, false, TLS_VERIFIED_NONE, SSL_AD_CERTIFICATE_REQUIRED},
+    {ASKS "required", "stranger.pem", false, TLS_VERIFIED_NONE, SSL_AD_UNKNOWN_CA},
+    {ASKS "required", "expired.pem", false, TLS_VERIFIED_NONE, SSL_AD_CERTIFICATE_EXPIRED},
+};
+
+static void show(SSL *client, const char *name)
+{
+    if (name == NULL) return;
+    assert_int_equal(SSL_use_certificate_file(client, tls_fixture_path(&fixture, name), SSL_FILETYPE_PEM), 1);
+    assert_int_equal(SSL_use_PrivateKey_file(client, tls_fixture_path(&fixture, name), SSL_FILETYPE_PEM), 1);
+}
+
+static void test_client_certificates(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(CLIENT_CASES); i++) {
+        const struct client_case *row = &CLIENT_CASES[i];
+        struct section s;
+        open_section(&s, row->section);
+        struct ends ends = ends_new(client_ctx, s.service, "a.test");
+        show(ends.client, row->shown);
+        if (ends_shake(&ends) != row->served) fail_msg("case %zu", i);
+        if (!row->served)
+            assert_int_equal(ends.alert, row->alert);
+        else if (tls_service_verified(ends.server) != row->verified)
+            fail_msg("case %zu: %d", i, (int)tls_service_verified(ends.server));
+        ends_free(&ends);
+        close_section(&s);
+    }
+}
+
+/* A ticket would hold no chain: who has shown a certificate gets none. */
+static void test_no_ticket_for_who_has_shown_a_certificate(void **state)
+{
+    struct section s;
+    (void)state;
+    open_section(&s, ASKS "optional");
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        for (int shows = 0; shows < 2; shows++) {
+            SSL_SESSION_free(last_session);
+            last_session = NULL;
+            struct ends ends = ends_new(client_ctx, s.service, "a.test");
+            SSL_set_max_proto_version(ends.client, version);
+            show(ends.client, shows ? "client.pem" : NULL);
+            assert_true(ends_shake(&ends));
+            bool has = last_session != NULL && SSL_SESSION_has_ticket(last_session);
+            assert_int_equal(has, shows == 0);
+            ends_free(&ends);
+        }
+    }
+    close_section(&s);
+}
+
+static void test_update(void **state)
+{
+    struct section s, with;
+    (void)state;
+    open_section(&s, "certificate = \"a.pem\"");
+    open_titled(&with, "y", "certificate = \"a2.pem\"");
+    struct ends before = ends_new(client_ctx, s.service, "a.test");
+    assert_true(ends_shake(&before));
+    tls_service_update(s.service, with.config.certs);
+    struct ends after = ends_new(client_ctx, s.service, "a.test");
+    assert_true(ends_shake(&after));
+    assert_string_equal(common_name(SSL_get0_peer_certificate(after.client)), "a2");
+    assert_string_equal(common_name(SSL_get_certificate(before.server)), "a"); /* it keeps what it had */
+    char byte = 0;
+    assert_int_equal(SSL_write(before.server, "x", 1), 1);
+    assert_int_equal(SSL_read(before.client, &byte, 1), 1);
+    ends_free(&before);
+    ends_free(&after);
+    close_section(&s);
+    close_section(&with);
+}
+
+/* A key that was rotated out opens no ticket; the one before the current does. */
+static void test_rotation(void **state)
+{
+    struct section s;
+    (void)state;
+    open_section(&s, "certificate = \"a.pem\"");
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        first_visit(&s, "a.test", version, NULL, NULL);
+        tls_tickets_set_rotation(tickets, 0);
+        tls_tickets_rotate(tickets);
+        SSL_SESSION *old = SSL_SESSION_dup(last_session);
+        assert_true(resumed(&s, "a.test", version, NULL, NULL));
+        tls_tickets_rotate(tickets);
+        SSL_SESSION_free(last_session);
+        last_session = old;
+        assert_false(resumed(&s, "a.test", version, NULL, NULL));
+        tls_tickets_set_rotation(tickets, 3600000);
+    }
+    close_section(&s);
+}
+
+/* The client's CA, and what it has signed, and has not. */
+static void make_clients(void)
+{
+    EVP_PKEY *key = tls_fixture_key("EC");
+    X509 *ca = tls_fixture_cert(&(struct tls_recipe){.cn = "ca"}, key);
+    FILE *file = tls_fixture_create(&fixture, "ca.pem");
+    assert_int_equal(PEM_write_X509(file, ca), 1);
+    fclose(file);
+    const struct {
+        const char *name;
+        struct tls_recipe recipe;
+    } rows[] = {
+        {"client.pem", {.cn = "client", .usage = "clientAuth", .serial = 2, .issuer = ca, .issuer_key = key}},
+        {"server.pem", {.cn = "server", .usage = "serverAuth", .serial = 3, .issuer = ca, .issuer_key = key}},
+        {"revoked.pem", {.cn = "revoked", .serial = 4, .issuer = ca, .issuer_key = key}},
+        {"expired.pem",
+         {.cn = "expired", .serial = 5, .from_s = -7200, .until_s = -60, .issuer = ca, .issuer_key = key}},
+        {"stranger.pem", {.cn = "stranger"}},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        tls_fixture_make(&fixture, rows[i].name, NULL, &rows[i].recipe);
+    X509_CRL *crl = X509_CRL_new();
+    X509_REVOKED *revoked = X509_REVOKED_new();
+    ASN1_INTEGER *serial = ASN1_INTEGER_new();
+    ASN1_TIME *now = X509_gmtime_adj(NULL, -60), *later = X509_gmtime_adj(NULL, 86400);
+    assert_int_equal(ASN1_INTEGER_set(serial, 4), 1);
+    assert_int_equal(X509_REVOKED_set_serialNumber(revoked, serial), 1);
+    assert_int_equal(X509_REVOKED_set_revocationDate(revoked, now), 1);
+    X509_CRL_set_version(crl, X509_CRL_VERSION_2);
+    X509_CRL_set_issuer_name(crl, X509_get_subject_name(ca));
+    X509_CRL_set1_lastUpdate(crl, now);
+    X509_CRL_set1_nextUpdate(crl, later);
+    assert_int_equal(X509_CRL_add0_revoked(crl, revoked), 1);
+    assert_true(X509_CRL_sign(crl, key, EVP_sha256()) > 0);
+    file = tls_fixture_create(&fixture, "crl.pem");
+    assert_int_equal(PEM_write_X509_CRL(file, crl), 1);
+    fclose(file);
+    ASN1_TIME_free(now);
+    ASN1_TIME_free(later);
+    ASN1_INTEGER_free(serial);
+    X509_CRL_free(crl);
+    X509_free(ca);
+    EVP_PKEY_free(key);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -303,6 +466,8 @@ static int set_up(void **state)
     tls_fixture_make(&fixture, "rsa.pem", NULL, &(struct tls_recipe){.cn = "r", .names = "DNS:a.test", .kind = "RSA"});
     tls_fixture_make(&fixture, "b.pem", NULL, &(struct tls_recipe){.cn = "b", .names = "DNS:b.test,DNS:*.b.test"});
     tls_fixture_make(&fixture, "c.crt", "c.key", &(struct tls_recipe){.cn = "c", .names = "DNS:C.test"});
+    tls_fixture_make(&fixture, "a2.pem", NULL, &(struct tls_recipe){.cn = "a2", .names = "DNS:a.test"});
+    make_clients();
     tickets = tls_tickets_new(3600000);
     assert_non_null(tickets);
     client_ctx = SSL_CTX_new(TLS_client_method());
@@ -328,6 +493,10 @@ int main(void)
         cmocka_unit_test(test_unknown_name_is_refused),
         cmocka_unit_test(test_kind_by_what_the_client_can),
         cmocka_unit_test(test_tickets_are_bound),
+        cmocka_unit_test(test_client_certificates),
+        cmocka_unit_test(test_no_ticket_for_who_has_shown_a_certificate),
+        cmocka_unit_test(test_update),
+        cmocka_unit_test(test_rotation),
         cmocka_unit_test(test_alpn_by_routes),
         cmocka_unit_test(test_alpn_by_place),
     };
