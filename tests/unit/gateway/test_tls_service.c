@@ -186,6 +186,9 @@ static void test_tickets_are_bound(void **state)
         assert_int_equal(first_len, 32);
         assert_int_equal(again_len, 32);
         assert_memory_equal(first, again, 32);
+        assert_true(resumed(&s, "a.test", version, again, &again_len)); /* TLS 1.3: by the resumed one's ticket */
+        assert_int_equal(again_len, 32);
+        assert_memory_equal(first, again, 32);
         first_visit(&s, "a.test", version, NULL, NULL);
         assert_false(resumed(&s, "www.a.test", version, NULL, NULL)); /* the same certificate, another name */
         assert_false(resumed(&s, "b.test", version, NULL, NULL));
@@ -348,6 +351,15 @@ static void test_client_certificates(void **state)
     }
 }
 
+static unsigned tickets_sent;
+
+static void count_tickets(int sent, int version, int type, const void *bytes, size_t len, SSL *ssl, void *arg)
+{
+    (void)sent, (void)version, (void)ssl, (void)arg;
+    bool ticket = type == SSL3_RT_HANDSHAKE && len > 0 && *(const uint8_t *)bytes == SSL3_MT_NEWSESSION_TICKET;
+    tickets_sent += ticket && len > 10; /* TLS 1.2 has said that one comes, and sends an empty one */
+}
+
 /* A ticket would hold no chain: who has shown a certificate gets none. */
 static void test_no_ticket_for_who_has_shown_a_certificate(void **state)
 {
@@ -361,9 +373,15 @@ static void test_no_ticket_for_who_has_shown_a_certificate(void **state)
             struct ends ends = ends_new(client_ctx, s.service, "a.test");
             SSL_set_max_proto_version(ends.client, version);
             show(ends.client, shows ? "client.pem" : NULL);
+            SSL_set_msg_callback(ends.client, count_tickets);
+            tickets_sent = 0;
             assert_true(ends_shake(&ends));
             bool has = last_session != NULL && SSL_SESSION_has_ticket(last_session);
             assert_int_equal(has, shows == 0);
+            assert_int_equal(tickets_sent, shows ? 0 : version == TLS1_3_VERSION ? 2 : 1);
+            char byte = 0;
+            assert_int_equal(SSL_write(ends.server, "x", 1), 1);
+            assert_int_equal(SSL_read(ends.client, &byte, 1), 1);
             ends_free(&ends);
         }
     }
@@ -390,6 +408,30 @@ static void test_update(void **state)
     ends_free(&after);
     close_section(&s);
     close_section(&with);
+}
+
+/* What the client was shown at first binds the channel, whatever has been renewed since. */
+static void test_end_point_of_a_renewed_certificate(void **state)
+{
+    (void)state;
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        struct section s, with;
+        uint8_t first[TLS_END_POINT_MAX_BYTES], again[TLS_END_POINT_MAX_BYTES];
+        size_t first_len = 0, again_len = 0;
+        open_section(&s, "certificate = \"a.pem\"");
+        open_titled(&with, "y", "certificate = \"a2.pem\"");
+        first_visit(&s, "a.test", version, first, &first_len);
+        tls_service_update(s.service, with.config.certs);
+        for (int i = 0; i < 3; i++) {
+            assert_true(resumed(&s, "a.test", version, again, &again_len));
+            assert_int_equal(again_len, first_len);
+            assert_memory_equal(again, first, first_len);
+        }
+        first_visit(&s, "a.test", version, again, &again_len);
+        assert_memory_not_equal(again, first, first_len);
+        close_section(&s);
+        close_section(&with);
+    }
 }
 
 /* A key that was rotated out opens no ticket; the one before the current does. */
@@ -496,6 +538,7 @@ int main(void)
         cmocka_unit_test(test_client_certificates),
         cmocka_unit_test(test_no_ticket_for_who_has_shown_a_certificate),
         cmocka_unit_test(test_update),
+        cmocka_unit_test(test_end_point_of_a_renewed_certificate),
         cmocka_unit_test(test_rotation),
         cmocka_unit_test(test_alpn_by_routes),
         cmocka_unit_test(test_alpn_by_place),
