@@ -48,6 +48,25 @@ enum conn_state action_terminate_broken(struct conn *conn)
     return conn_ends(conn, relaying || buf_len(&secure->ahead) > 0 ? CLOSE_TLS_CUT : CLOSE_PEEK_EOF);
 }
 
+static struct route_query query_of(const struct conn *conn)
+{
+    return (struct route_query){.listener = conn->listener->name,
+                                .source = &conn->peer,
+                                .destination = &conn->local,
+                                .inside = tls_service_config(conn->secure->service)->name};
+}
+
+/* The ALPN name that is agreed on must be one that a route inside serves for this very client. */
+static enum wire_result shake_hands(struct conn *conn)
+{
+    SSL *ssl = conn->secure->wire.ssl;
+    const struct route_query query = query_of(conn);
+    tls_service_set_query(ssl, &query);
+    enum wire_result result = wire_handshake(&conn->secure->wire);
+    tls_service_set_query(ssl, NULL);
+    return result;
+}
+
 enum conn_state action_terminate_step_handshake(struct conn *conn, unsigned wake)
 {
     /* Half a handshake says nothing that could be answered. */
@@ -55,7 +74,7 @@ enum conn_state action_terminate_step_handshake(struct conn *conn, unsigned wake
         conn_discard(conn);
         return conn_ends(conn, conn->hurried ? CLOSE_PROBING_HURRIED : CLOSE_TLS_TIMEOUT);
     }
-    switch (wire_handshake(&conn->secure->wire)) {
+    switch (shake_hands(conn)) {
     case WIRE_OK:
         conn_count(conn, COUNTER_TLS_HANDSHAKES, 1);
         if (SSL_session_reused(conn->secure->wire.ssl)) conn_count(conn, COUNTER_TLS_RESUMED, 1);
@@ -137,11 +156,8 @@ enum conn_state action_terminate_step_inside(struct conn *conn, unsigned wake)
     fill_hello(conn, &hello);
     const uint8_t nothing = 0;
     struct sight sight = {.data = len > 0 ? buf_data(&secure->ahead) : &nothing, .len = len, .final = final};
-    const struct route_query query = {.listener = conn->listener->name,
-                                      .source = &conn->peer,
-                                      .destination = &conn->local,
-                                      .inside = tls_service_config(secure->service)->name,
-                                      .negotiated = &hello};
+    struct route_query query = query_of(conn);
+    query.negotiated = &hello;
     switch (peek_route(conn, &sight, &query)) {
     case ROUTE_FOUND:
         count_xmpp(conn);

@@ -41,6 +41,7 @@ upstream "recorder" {{ server = "127.0.0.1:{recorder}" proxy-protocol = v2-tls c
 pattern "greeting" {{ regex = '^HELO [a-z]+\\r\\n' }}
 route "asking" {{ listener = "asking" terminate = "asking" }}
 route "site" {{ protocol = "tls" terminate = "site" }}
+route "h2-from-here" {{ inside = "site" alpn = "h2" source = "127.0.0.3" proxy = "recorder" }}
 route "strict" {{ inside = "site" sni = "{strict}" protocol = "http" refuse = http-400 }}
 route "website" {{ inside = "site" protocol = "http" sni = "{name}" proxy = "website" }}
 route "chat" {{ inside = "site" protocol = "xmpp" refuse = xmpp-error }}
@@ -275,6 +276,25 @@ def test_a_client_that_ends_before_a_word(door, end):
         sock.unwrap()
     sock.close()
     assert door.line_of(address)["reason"] == "peek_eof"
+
+
+@pytest.mark.parametrize("source, agreed", [("127.0.0.3", "h2"), ("127.0.0.1", "http/1.1")])
+def test_the_name_that_is_agreed_on_is_one_that_is_served(door, source, agreed):
+    """HTTP/2 inside only where a route takes it for this client; the upstream is told the name."""
+    headers = []
+
+    def serve(sock):
+        headers.append(read_header(sock)[1])
+        sock.sendall(read_exactly(sock, 24))
+
+    door.serve = serve
+    tcp = socket.create_connection(("127.0.0.1", door.port), timeout=PATIENCE_S, source_address=(source, 0))
+    with wrap(tcp, alpn=["h2", "http/1.1"]) as sock:
+        assert sock.selected_alpn_protocol() == agreed
+        preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+        sock.sendall(preface if agreed == "h2" else REQUEST)
+        assert sock.recv(24).startswith(preface if agreed == "h2" else b"HTTP/1.1 200")
+    assert [told.get(pp2.ALPN) for told in headers] == ([b"h2"] if agreed == "h2" else [])
 
 
 # Handshakes that fail
