@@ -37,8 +37,8 @@ const struct tls_config *tls_service_config(const struct tls_service *service);
 MUSTCHECK SSL *tls_service_accept(struct tls_service *service, int fd);
 
 /* tls_service_set_query - where the connection comes from and goes to (listener, source, destination), so that only
- * ALPN names are agreed on that a route for it serves; without a call, conditions on that are taken to hold.  Borrowed
- * until the handshake is done. */
+ * ALPN names are agreed on that a route for it serves; NULL: conditions on that are taken to hold.  Borrowed until the
+ * next call; the handshake goes on in between. */
 void tls_service_set_query(SSL *ssl, const struct route_query *query);
 
 /* tls_service_alpn - the ALPN name that was agreed on as a string in out (256 bytes); NULL: none. */

@@ -86,16 +86,3 @@ void tls_watch_free(struct tls_watch **watch)
     free(*watch);
     *watch = NULL;
 }
-
-json_t *tls_watch_list(const struct gateway_config *config)
-{
-    json_t *all = json_array();
-    for (size_t i = 0; i < config->tls_count; i++) {
-        json_t *list = tls_certs_list(config->tls[i].certs), *item;
-        size_t index;
-        json_array_foreach(list, index, item) json_object_set_new(item, "section", json_string(config->tls[i].name));
-        json_array_extend(all, list);
-        json_decref(list);
-    }
-    return all;
-}

@@ -6,8 +6,6 @@
 #include "gateway/gateway_config.h"
 #include "lib/loop.h"
 
-#include <jansson.h>
-
 struct tls_watch;
 
 /* tls_watch_fn - give the bundle in fd (kept by the watch) to the workers, for the section of this title. */
@@ -17,8 +15,5 @@ typedef void tls_watch_fn(const char *title, int fd, void *arg);
  * later has them, too. */
 struct tls_watch *tls_watch_new(struct loop *loop, struct gateway_config *config, tls_watch_fn *fn, void *arg);
 void tls_watch_free(struct tls_watch **watch);
-
-/* tls_watch_list - all certificates: an array of the objects of tls_certs_list, each with its "section". */
-json_t *tls_watch_list(const struct gateway_config *config);
 
 #endif
