@@ -1,5 +1,6 @@
 #include "gateway/route.h"
 
+#include "gateway/route_cover.h"
 #include "gateway/route_walk.h"
 #include "gateway/rule_read.h"
 #include "lib/mem.h"
@@ -47,22 +48,33 @@ static int check_terminated(const struct route_table *table, const struct option
     return 0;
 }
 
-static int fill(struct route_table *table, const struct option_file *file, char *error, size_t cap)
+static int read_row(struct route_table *table, struct route_cover *cover, const struct option_file *file,
+                    const struct option_section *s, char *error, size_t cap)
 {
-    for (const struct option_section *s = option_next(file, "route", NULL); s != NULL;
-         s = option_next(file, "route", s)) {
-        struct rule *rule = &table->rules[table->count];
-        size_t index = table->count++;
-        if (rule_read(rule, file, s, table->patterns, error, cap) < 0) return -1;
-        rule->route.index = index;
-        const struct rule *cover = route_walk_cover(table, index);
-        if (cover != NULL)
-            return option_error(s, NULL, error, cap,
-                                "expected a route that can be reached, but route \"%s\" in line %d takes all of its "
-                                "connections",
-                                cover->route.name, cover->route.line);
-        route_walk_add(table, index);
-    }
+    struct rule *rule = &table->rules[table->count];
+    size_t index = table->count++;
+    if (rule_read(rule, file, s, table->patterns, error, cap) < 0) return -1;
+    rule->route.index = index;
+    const struct rule *earlier = route_cover_find(cover, index);
+    if (earlier != NULL)
+        return option_error(s, NULL, error, cap,
+                            "expected a route that can be reached, but route \"%s\" in line %d takes all of its "
+                            "connections",
+                            earlier->route.name, earlier->route.line);
+    route_walk_add(table, index);
+    route_cover_add(cover, index);
+    return 0;
+}
+
+static int fill(struct route_table *table, const struct option_file *file, size_t rows, char *error, size_t cap)
+{
+    struct route_cover *cover = route_cover_new(table, rows);
+    int result = 0;
+    for (const struct option_section *s = option_next(file, "route", NULL); s != NULL && result == 0;
+         s = option_next(file, "route", s))
+        result = read_row(table, cover, file, s, error, cap);
+    route_cover_free(&cover);
+    if (result < 0) return -1;
     regex_set_code(pattern_regexes(table->patterns));
     return check_terminated(table, file, error, cap);
 }
@@ -74,7 +86,7 @@ struct route_table *route_table_new(const struct option_file *file, char *error,
     size_t count = count_sections(file);
     route_walk_init(table, count);
     if (count > 0) table->rules = mem_alloc(count * sizeof(*table->rules));
-    if (table->patterns == NULL || fill(table, file, error, cap) < 0) route_table_free(&table);
+    if (table->patterns == NULL || fill(table, file, count, error, cap) < 0) route_table_free(&table);
     return table;
 }
 

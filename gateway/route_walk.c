@@ -58,24 +58,6 @@ void route_walk_add(struct route_table *table, size_t row)
     if (rule->inside.count == 0) add_place(&table->places, rule, row);
 }
 
-const struct rule *route_walk_cover(const struct route_table *table, size_t row)
-{
-    const struct rule *rule = &table->rules[row], *cover = NULL;
-    for (size_t i = 0; i < table->loose_count && cover == NULL; i++) {
-        const struct rule *earlier = &table->rules[table->loose[i]];
-        if (rule_covers(earlier, rule, table->patterns)) cover = earlier;
-    }
-    if (rule->sni.count == 0) return cover;
-    struct name_matches matches;
-    name_index_find(table->names, rule->sni.items[0], &matches);
-    for (size_t at = 0; (at = name_matches_from(&matches, at)) != SIZE_MAX; at++) {
-        const struct rule *earlier = &table->rules[at];
-        if (cover != NULL && earlier > cover) break;
-        if (rule_covers(earlier, rule, table->patterns)) return earlier;
-    }
-    return cover;
-}
-
 /* The named rows that are still ahead. */
 struct named {
     struct route_table *table;

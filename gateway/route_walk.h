@@ -36,10 +36,6 @@ void route_walk_clear(struct route_table *table);
 /* route_walk_add - take up the next row. */
 void route_walk_add(struct route_table *table, size_t row);
 
-/* route_walk_cover - the first earlier row that takes every connection of this one, which was not taken up yet; NULL:
- * none. */
-const struct rule *route_walk_cover(const struct route_table *table, size_t row);
-
 /* route_walk - PROBE_MATCH: *row is what was found; PROBE_MORE: more bytes are needed; PROBE_NO: no row holds. */
 MUSTCHECK enum probe_verdict route_walk(struct route_table *table, struct look *look, size_t *row);
 

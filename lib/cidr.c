@@ -106,6 +106,15 @@ bool cidr_covers(const struct cidr *wide, const struct cidr *narrow)
            same_prefix(wide->net, narrow->net, wide->bits);
 }
 
+struct cidr cidr_widen(const struct cidr *network, uint8_t bits)
+{
+    struct cidr wide = {.family = network->family, .bits = bits};
+    CHECK(bits <= network->bits);
+    memcpy(wide.net, network->net, (bits + 7U) / 8);
+    if (bits % 8 != 0) wide.net[bits / 8] &= (uint8_t)(0xff00 >> bits % 8);
+    return wide;
+}
+
 bool cidr_holds(const struct cidr *network, const struct addr *a)
 {
     struct cidr one;

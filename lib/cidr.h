@@ -39,6 +39,9 @@ bool cidr_holds(const struct cidr *network, const struct addr *a);
 /* cidr_covers - whether each address of narrow is one of wide. */
 bool cidr_covers(const struct cidr *wide, const struct cidr *narrow);
 
+/* cidr_widen - the network with this shorter prefix that the other one lies in. */
+struct cidr cidr_widen(const struct cidr *network, uint8_t bits);
+
 /* cidr_set_read - the networks of a list option.  Returns 0, or -1 and a message in error; cidr_set_clear either way.
  */
 MUSTCHECK int cidr_set_read(struct cidr_set *set, const struct option_section *section, const char *option, char *error,

@@ -509,6 +509,11 @@ static void unreachable_rows_are_refused(void **state)
 
     covers("source = \"10.0.0.0/8\"", "source = {\"10.0.0.0/9\", \"10.128.0.0/9\"} alpn = \"h2\"");
     covers("destination = {\"*:443\", \"[*]:443\"}", "destination = {\"10.0.0.1:443\", \"[2001:db8::/32]:443\"}");
+    covers("source = {\"::/0\", \"10.0.0.0/8\"} protocol = {\"ssh\", \"xmpp\"}",
+           "source = \"10.1.2.3\" protocol = \"ssh\"");
+    covers("source = \"0.0.0.0/0\"", "source = \"192.0.2.0/24\" sni = \"a.test\"");
+    covers("source = \"10.0.0.0/8\" sni = \"*.test\"", "source = \"10.9.0.0/16\" sni = \"a.test\"");
+    covers("source = \"2001:db8::/33\" sni = '~a'", "source = \"2001:db8:7fff::/48\" sni = \"a.test\"");
     covers("no-sni = true", "no-sni = true no-alpn = true");
     covers("no-alpn = true", "no-alpn = true ech = true");
     covers("ech = true", "ech = true sni = \"a.test\"");
@@ -519,6 +524,8 @@ static void unreachable_rows_are_refused(void **state)
     covers_not("source = \"10.0.0.0/8\"", "");
     covers_not("source = \"10.0.0.0/8\"", "source = {\"10.0.0.0/9\", \"11.0.0.1\"}");
     covers_not("destination = \"*:443\"", "destination = {\"10.0.0.1:443\", \"[2001:db8::/32]:443\"}");
+    covers_not("source = \"2001:db8::/33\"", "source = \"2001:db8:8000::/48\"");
+    covers_not("source = \"::/0\"", "source = \"10.0.0.0/8\"");
     covers_not("destination = \"*:443\"", "destination = \"10.0.0.1\"");
     covers_not("destination = \"*:443\"", "");
     covers_not("no-sni = true", "sni = \"a.test\"");

@@ -111,6 +111,27 @@ static void addresses_are_held(void **state)
     assert_false(cidr_holds(&all, &unknown));
 }
 
+static void widens(const char *text, uint8_t bits, const char *wanted)
+{
+    struct cidr one = network(text), wide = cidr_widen(&one, bits);
+    char out[CIDR_TEXT_BYTES];
+    assert_string_equal(cidr_format(&wide, out, sizeof(out)), wanted);
+    assert_true(cidr_covers(&wide, &one));
+}
+
+static void networks_are_widened(void **state)
+{
+    (void)state;
+    widens("192.0.2.255", 32, "192.0.2.255");
+    widens("192.0.2.255", 31, "192.0.2.254/31");
+    widens("192.0.2.0/24", 23, "192.0.2.0/23");
+    widens("192.0.3.0/24", 23, "192.0.2.0/23");
+    widens("192.0.3.0/24", 8, "192.0.0.0/8");
+    widens("255.255.255.255", 0, "0.0.0.0/0");
+    widens("2001:db8:ffff::/48", 33, "2001:db8:8000::/33");
+    widens("::1", 0, "::/0");
+}
+
 struct loaded {
     struct option_file *file;
     struct cidr_set set;
@@ -234,8 +255,9 @@ static void sets_hold(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(texts_are_read), cmocka_unit_test(addresses_are_held), cmocka_unit_test(sets_are_settled),
-        cmocka_unit_test(sets_cover),     cmocka_unit_test(sets_hold),
+        cmocka_unit_test(texts_are_read),     cmocka_unit_test(networks_are_widened),
+        cmocka_unit_test(addresses_are_held), cmocka_unit_test(sets_are_settled),
+        cmocka_unit_test(sets_cover),         cmocka_unit_test(sets_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
