@@ -65,6 +65,9 @@ static const struct expected EXPECTED[] = {
     {.file = "good_sni_ipv4", .version_max = 0x0303},
     {.file = "good_sni_ipv6", .version_max = 0x0303},
     {.file = "good_ech", .sni = "outer.example.test", .version_max = 0x0304, .ech = true},
+    {.file = "good_versions_all", .sni = "example.test", .versions = 0xf, .version_max = 0x0304},
+    {.file = "good_versions_unknown", .sni = "example.test", .versions = CLIENTHELLO_TLS12, .version_max = 0x0303},
+    {.file = "good_versions_future", .sni = "example.test", .versions = CLIENTHELLO_TLS12, .version_max = 0x0305},
     {.file = "good_sslv2", .versions = CLIENTHELLO_TLS12, .version_max = 0x0303, .sslv2 = true},
 };
 
