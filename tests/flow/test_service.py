@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import time
 
 import pytest
 
@@ -49,3 +50,19 @@ def test_a_log_is_rotated(own_site, which):
     server.signal(signal.SIGTERM)
     assert server.popen.wait(60) == 0
     assert path.read_text()
+
+
+@pytest.mark.release
+def test_reloads_and_upgrades_are_told(own_site, notified):
+    """As Type=notify-reload wants it: when it began, by the clock that is not set, and that it is over."""
+    gateway = own_site().gateway
+    gateway.start()
+    assert notified.recv(1000) == b"READY=1"
+    for number in (signal.SIGHUP, signal.SIGUSR2, signal.SIGHUP):
+        before = time.monotonic_ns() // 1000
+        gateway.signal(number)
+        first, second = notified.recv(1000).decode().split("\n")
+        name, _, value = second.partition("=")
+        assert first == "RELOADING=1" and name == "MONOTONIC_USEC"
+        assert before - 2000 <= int(value) <= time.monotonic_ns() // 1000  # the loop's clock counts milliseconds
+        assert notified.recv(1000) == b"READY=1"
