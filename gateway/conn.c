@@ -247,9 +247,11 @@ static void log_end_of(const struct conn *conn)
         log_str(&line, "upstream", upstream->config->name);
         if (conn->server != UPSTREAM_NO_SERVER) log_str(&line, "server", upstream->config->servers[conn->server].name);
     }
-    if (conn->handoff != NULL) log_str(&line, "backend", conn->handoff->config->name);
-    if (conn->reason == CLOSE_HANDED_OFF && conn->handoff->config->inlet_count > 1)
-        log_str(&line, "inlet", conn->handoff->config->inlets[conn->server].un.sun_path);
+    if (conn->handoff != NULL) {
+        log_str(&line, "backend", conn->handoff->config->name);
+        if (conn->reason == CLOSE_HANDED_OFF && conn->handoff->config->inlet_count > 1)
+            log_str(&line, "inlet", conn->handoff->config->inlets[conn->server].un.sun_path);
+    }
     log_str(&line, "sni", conn_sni(conn));
     log_str(&line, "alpn", conn_alpn(conn));
     log_str(&line, "protocol", conn->protocol);
