@@ -22,8 +22,8 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
     (void)fd, (void)what;
     if (limits->held_back > 0)
         log_msg(LOG_LEVEL_WARN, "lines_held_back",
-                "worker %zu turned away %u more connections within a second; the counters have them all", worker->index,
-                limits->held_back);
+                "worker %zu closed %u more connections for limits within a second; the counters have them all",
+                worker->index, limits->held_back);
     limits->lines = 0;
     limits->held_back = 0;
 }
@@ -78,12 +78,26 @@ bool limits_admit(struct worker *worker, const struct listener_config *listener,
     return limits_admit_source(worker, peer, why);
 }
 
+/* Whether clients can make as many of these as they like. */
+static bool comes_in_floods(enum close_reason reason)
+{
+    switch (reason) {
+    case CLOSE_OVERLOAD:
+    case CLOSE_DESCRIPTORS:
+    case CLOSE_PROBING_HURRIED:
+    case CLOSE_SOURCE_CONNECTIONS:
+    case CLOSE_SOURCE_PROBING:
+    case CLOSE_SOURCE_RATE:
+        return true;
+    default:
+        return false;
+    }
+}
+
 bool limits_may_log(struct worker *worker, enum close_reason reason)
 {
     struct limits *limits = &worker->limits;
-    if (reason != CLOSE_OVERLOAD && reason != CLOSE_DESCRIPTORS && reason != CLOSE_SOURCE_CONNECTIONS &&
-        reason != CLOSE_SOURCE_PROBING && reason != CLOSE_SOURCE_RATE)
-        return true;
+    if (!comes_in_floods(reason)) return true;
     if (limits->lines == LINES_A_SECOND) {
         limits->held_back++;
         return false;

@@ -111,7 +111,10 @@ enum route_verdict peek_route(struct conn *conn, struct sight *sight, const stru
     if (verdict == ROUTE_FOUND && query->inside == NULL && hello_is_coming(sight)) return ROUTE_MORE;
     if (verdict == ROUTE_MORE) return verdict;
     conn->protocol = protocol_of(sight);
-    if (verdict == ROUTE_FOUND) conn->route = route;
+    if (verdict == ROUTE_FOUND) {
+        conn->route = route;
+        conn->hurried = false;
+    }
     probing_leave(conn);
     /* What is inside comes to be decided, too. */
     if (verdict == ROUTE_NONE || route->action != ROUTE_TERMINATE) limits_decided(conn);

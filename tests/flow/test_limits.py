@@ -256,6 +256,9 @@ def test_too_many_undecided_cost_the_oldest_their_time(front):
     assert one.server.accept()[0].recv(100) == REQUEST
     assert one.count_held(20) == 20
     assert one.total("probing_hurried") >= 20
+    for i in range(100):
+        one.connect(f"127.0.2.{i}")
+    one.gateway.wait_log(event="lines_held_back")
 
 
 @pytest.mark.release
