@@ -9,9 +9,15 @@ from harness.ports import reserve_port
 from harness.postern import Backend, Gateway
 from harness.pp2 import ALPN_OFFER, AUTHORITY, parse
 from harness.rawxmpp import RawClient
-from harness.site import BACKEND, DOMAIN, XMPPS
+from harness.site import DOMAIN
 from harness.tcp import client_hello, connect, local_address, read_exactly, read_to_end
 from harness.upstream import Upstream
+
+
+BACKEND = """
+listener "c2s" {{ address = "127.0.0.1:{port}" }}
+host "{domain}" {{ certificate = "{cert}" key = "{key}" }}
+"""
 
 
 class Backends:
@@ -19,11 +25,11 @@ class Backends:
 
     def __init__(self, place):
         self.place, self.port, self.processes = place, reserve_port(), []
-        self.cert, self.key = place.certificate("site", [DOMAIN, XMPPS])
+        self.cert, self.key = place.certificate("site", [DOMAIN])
 
     def backend(self, name):
-        one = Backend(self.place, BACKEND.format(extra="", c2s=reserve_port(), c2s_direct=reserve_port(),
-                                                 domain=DOMAIN, xmpps=XMPPS, cert=self.cert, key=self.key), name)
+        one = Backend(self.place, BACKEND.format(port=reserve_port(), domain=DOMAIN, cert=self.cert, key=self.key),
+                      name)
         self.processes.append(one)
         return one.start()
 
