@@ -36,7 +36,7 @@ class Alone:
         self.place = Place()
         self.port, self.direct = reserve_port(), reserve_port()
         cert, key = self.place.certificate("alone", [DOMAIN])
-        self.backend = Backend(self.place, BACKEND.format(extra=extra, c2s=self.port, c2s_direct=self.direct,
+        self.backend = Backend(self.place, BACKEND.format(extra=extra, host_extra="", c2s=self.port, c2s_direct=self.direct,
                                                           domain=DOMAIN, xmpps=XMPPS, cert=cert, key=key))
 
     def start(self, users=USERS):
