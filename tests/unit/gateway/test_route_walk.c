@@ -15,12 +15,14 @@
 #include <openssl/ssl.h>
 #include <unistd.h>
 
-static const char SECTIONS[] = "listener \"a\" { address = {\"127.0.0.1:1\"} }\n"
-                               "listener \"b\" { address = {\"127.0.0.1:2\"} }\n"
-                               "upstream \"u\" { server = {\"127.0.0.1:3\"} }\n"
-                               "tls \"t\" { }\n"
-                               "route \"in\" { sni = \"never.seen\" terminate = \"t\" }\n"
-                               "route \"out\" { inside = \"t\" sni = \"never.seen\" proxy = \"u\" }\n";
+static const char SECTIONS[] =
+    "listener \"a\" { address = {\"127.0.0.1:1\"} }\n"
+    "listener \"b\" { address = {\"127.0.0.1:2\"} }\n"
+    "listener \"never\" { address = {\"127.0.0.1:4\"} }\n"
+    "upstream \"u\" { server = {\"127.0.0.1:3\"} }\n"
+    "tls \"t\" { }\n"
+    "route \"in\" { listener = \"never\" sni = \"never.seen\" terminate = \"t\" }\n"
+    "route \"out\" { inside = \"t\" listener = \"never\" sni = \"never.seen\" proxy = \"u\" }\n";
 
 /* Few enough that they meet; the last ones cannot stand in a file. */
 static const char *const NAMES[] = {"a.test",         "b.test",  "x.a.test", "y.x.a.test", "test",   "c.b.test",
@@ -176,7 +178,7 @@ static void the_index_finds_what_a_walk_finds(void **state)
     const struct addr sources[] = {address("192.0.2.1:5"), address("192.0.3.1:5"), address("[::1]:5")};
     const struct addr destinations[] = {address("192.0.2.9:443"), address("192.0.2.9:444")};
     size_t found = 0, more = 0, none = 0;
-    for (int t = 0; t < 40; t++) {
+    for (int t = 0; t < 60; t++) {
         struct option_file *file;
         struct route_table *table = random_table(1 + below(24), &file);
         if (table == NULL) continue;
