@@ -23,7 +23,7 @@ from harness.ports import reserve_port
 from harness.postern import Gateway
 from harness.process import Process
 from harness.rawxmpp import RawClient
-from harness.tcp import connect, listens, local_address, read_exactly, read_to_end
+from harness.tcp import client_hello, connect, listens, local_address, read_exactly, read_to_end
 from harness.upstream import Upstream
 from harness.wait import PATIENCE_S, wait_until
 
@@ -608,3 +608,45 @@ route "http" {{ inside = "site" protocol = "http" proxy = "haproxy" }}
     finally:
         gateway.kill()
         haproxy.kill()
+
+
+# Limits
+
+
+@pytest.fixture
+def narrow():
+    one = Door("max-probing-per-source = 3 max-probing = 4 peek-timeout = 60s handshake-timeout = 60s")
+    try:
+        yield one.start()
+    finally:
+        one.stop()
+
+
+def test_who_shakes_hands_and_says_nothing_is_undecided(narrow):
+    """Handshakes are what a flood makes cost: they count for the limits until what is inside was decided."""
+    def hold(source):
+        tcp = socket.create_connection(("127.0.0.1", narrow.port), timeout=PATIENCE_S, source_address=(source, 0))
+        return wrap(tcp)
+
+    one, two, three = [hold("127.0.0.2") for _ in range(3)]
+    with pytest.raises((ConnectionResetError, ssl.SSLError)):
+        hold("127.0.0.2")
+    narrow.gateway.wait_log(event="close", reason="source_probing")
+    # One is decided: there is room again.
+    three.sendall(REQUEST)
+    assert three.recv(12) == b"HTTP/1.1 200"
+    four = hold("127.0.0.2")
+    # Others come: the oldest are decided with what they have said, which is nothing.
+    address = "%s:%d" % one.getsockname()
+    served_to_the_end(narrow)
+    more = [hold("127.0.0.3"), hold("127.0.0.4")]
+    assert one.recv(1) == b"!"  # the route for silence
+    assert narrow.gateway.log(event="close", peer=address) == []
+    # A handshake that is not finished counts as well.
+    stalled = [socket.create_connection(("127.0.0.1", narrow.port), source_address=(f"127.0.0.{i}", 0))
+               for i in range(10, 16)]
+    for sock in stalled:
+        sock.sendall(client_hello(NAME))
+    assert narrow.gateway.wait_log(event="close", reason="probing_hurried").get("tls_version") is None
+    for sock in (one, two, three, four, *more, *stalled):
+        sock.close()
