@@ -154,11 +154,10 @@ static bool would_wait(int error)
 static void on_writable(evutil_socket_t sock, short what, void *arg)
 {
     struct channel *channel = arg;
-    struct list *first;
     (void)sock, (void)what;
     CHECK_MAGIC(channel, CHANNEL_MAGIC);
-    while ((first = list_first(&channel->queue)) != NULL) {
-        struct queued_packet *queued = LIST_ENTRY(first, struct queued_packet, link);
+    LIST_EACH (link, &channel->queue) {
+        struct queued_packet *queued = LIST_ENTRY(link, struct queued_packet, link);
         if (send_packet(channel, &queued->packet) < 0 && would_wait(errno)) return;
         dequeue(channel, queued); /* sent, or the other side has ended, which on_readable finds out */
     }
@@ -193,8 +192,8 @@ void channel_free(struct channel **channel)
     struct list *first;
     while ((first = list_first(&old->awaited)) != NULL)
         ask_answered(LIST_ENTRY(first, struct awaited, link), NULL);
-    while ((first = list_first(&old->queue)) != NULL)
-        dequeue(old, LIST_ENTRY(first, struct queued_packet, link));
+    LIST_EACH (link, &old->queue)
+        dequeue(old, LIST_ENTRY(link, struct queued_packet, link));
     event_free(old->readable);
     event_free(old->writable);
     close(old->fd);

@@ -70,7 +70,7 @@ struct channel **master_channels(const struct master *master, size_t *count)
     *count = 0;
     LIST_EACH (link, &master->generations) {
         const struct generation *generation = LIST_ENTRY(link, struct generation, link);
-        channels = mem_realloc(channels, (*count + generation->place_count + 1) * sizeof(*channels));
+        channels = mem_realloc(channels, (*count + generation->place_count + 1) * sizeof(struct channel *));
         for (size_t i = 0; i < generation->place_count; i++)
             if (generation->places[i].channel != NULL) channels[(*count)++] = generation->places[i].channel;
     }

@@ -141,7 +141,7 @@ static void test_descriptors_go_along(void **state)
 static void test_long_messages_go_through_memory(void **state)
 {
     (void)state;
-    size_t size = 10 * 1024 * 1024;
+    size_t size = (size_t)10 * 1024 * 1024;
     char *text = mem_alloc(size + 1);
     memset(text, 'x', size);
     assert_int_equal(channel_send(a, hello(text), -1), 0);
