@@ -30,10 +30,10 @@ struct source {
     enum source_kind kind;
     int fd;
     uint32_t port;
-    bool answered;
-    size_t got;       /* of a request that came in pieces */
-    uint8_t *pieces;  /* NULL: none */
-    uint64_t to_send; /* of bulk */
+    bool answered, shared; /* shared: the gateway may still hold the socket */
+    size_t got;            /* of a request that came in pieces */
+    uint8_t *pieces;       /* NULL: none */
+    uint64_t to_send;      /* of bulk */
     uint64_t sent;
 };
 
@@ -61,6 +61,9 @@ static struct source *source_new(enum source_kind kind, int fd, uint32_t port)
 
 static void source_close(struct source *source)
 {
+    /* Closing does not take a socket out of the set as long as another process holds it. */
+    if (source->shared && epoll_ctl(epoll_fd, EPOLL_CTL_DEL, source->fd, NULL) < 0)
+        fail("epoll_ctl: %s", strerror(errno));
     close(source->fd);
     free(source->pieces);
     free(source);
@@ -162,7 +165,7 @@ static void on_inlet(struct source *source)
         if (first == NULL || first->cmsg_type != SCM_RIGHTS) fail("a message without a socket");
         int fd;
         memcpy(&fd, CMSG_DATA(first), sizeof(fd));
-        source_new(SOURCE_CLIENT, fd, source->port);
+        source_new(SOURCE_CLIENT, fd, source->port)->shared = true;
     }
 }
 

@@ -7,9 +7,11 @@ import shutil
 import ssl
 import subprocess
 import tempfile
+import threading
 
 from contenders import PORTS, RULES, free_ports, names_of
 
+CLIENT_SECONDS = 90  # far more than any load generator needs
 HELLOS = pathlib.Path(__file__).resolve().parent / "hellos"
 
 
@@ -89,6 +91,10 @@ class Client:
 
     def __init__(self, process, may_break):
         self.process, self.may_break = process, may_break
+        # What hangs is ended, and what waits for it then fails.
+        self.watchdog = threading.Timer(CLIENT_SECONDS, process.kill)
+        self.watchdog.daemon = True
+        self.watchdog.start()
 
     def expect(self, line):
         got = self.process.stdout.readline().strip()
@@ -104,6 +110,7 @@ class Client:
     def result(self):
         line = self.process.stdout.readline()
         self.process.wait()
+        self.watchdog.cancel()
         if not line:
             raise SystemExit("a load generator failed")
         found = json.loads(line)
