@@ -18,8 +18,6 @@
 #include "lib/mem.h"
 
 #include <event2/event.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -30,7 +28,7 @@ enum {
     DISCARD_BYTES = 64 * 1024,
 };
 
-/* Memory for each connection is a promise of the design; libevent's own share comes on top. */
+/* Memory for each connection is a promise of the design. */
 _Static_assert(sizeof(struct conn) <= 384, "a connection has grown");
 
 struct state_row {
@@ -102,7 +100,9 @@ char *conn_id(const struct conn *conn, char out[CONN_ID_BYTES])
 
 char *conn_id_text(uint64_t id, char out[CONN_ID_BYTES])
 {
-    snprintf(out, CONN_ID_BYTES, "%016" PRIx64, id);
+    for (size_t i = CONN_ID_BYTES - 1; i > 0; i--, id >>= 4)
+        out[i - 1] = "0123456789abcdef"[id & 15];
+    out[CONN_ID_BYTES - 1] = '\0';
     return out;
 }
 
@@ -229,12 +229,14 @@ void conn_rearm(struct conn *conn, int64_t timeout_ms)
 
 static void log_end_of(const struct conn *conn)
 {
+    /* Who watches asks every few seconds. */
+    const enum log_level level = conn->reason == CLOSE_ADMIN ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
+    if (!log_enabled(level)) return;
     struct log_line line;
     char id[CONN_ID_BYTES], local[ADDR_TEXT_BYTES];
     const struct route *route = conn->route;
     const struct upstream *upstream = conn->upstream;
-    /* Who watches asks every few seconds. */
-    log_begin(&line, conn->reason == CLOSE_ADMIN ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "close");
+    log_begin(&line, level, "close");
     log_str(&line, "conn", conn_id(conn, id));
     log_addr(&line, "peer", &conn->peer);
     log_str(&line, "local", addr_format(&conn->local, ADDR_FULL, local, sizeof(local)));
@@ -352,7 +354,8 @@ static enum conn_state first_state(struct conn *conn)
     return CONN_PEEK;
 }
 
-void conn_start(struct worker *worker, const struct listener_config *listener, int fd, const struct addr *peer)
+void conn_start(struct worker *worker, const struct listener_config *listener, int fd, const struct addr *peer,
+                const struct addr *local)
 {
     struct conn *conn = MEM_NEW(struct conn);
     conn->magic = CONN_MAGIC;
@@ -363,10 +366,8 @@ void conn_start(struct worker *worker, const struct listener_config *listener, i
     conn->client.fd = fd;
     conn->server_side.fd = -1;
     conn->peer = *peer;
-    struct sockaddr_storage local;
-    socklen_t len = sizeof(local);
-    if (getsockname(fd, (struct sockaddr *)&local, &len) == 0)
-        addr_from_sockaddr(&conn->local, (struct sockaddr *)&local, len);
+    conn->local = *local;
+    if (local->sa.sa_family == AF_UNSPEC) conn->local = addr_of_socket(fd);
     list_append(&worker->conns, &conn->link);
     worker_conn_came(worker);
     enter(conn, first_state(conn));

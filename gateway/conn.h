@@ -101,7 +101,8 @@ struct conn {
 };
 
 /* conn_start - take fd (accepted, non-blocking, admitted by limits) and begin to peek. */
-void conn_start(struct worker *worker, const struct listener_config *listener, int fd, const struct addr *peer);
+void conn_start(struct worker *worker, const struct listener_config *listener, int fd, const struct addr *peer,
+                const struct addr *local);
 
 /* conn_on_ready - for the worker's poller: tag says which side. */
 enum { CONN_CLIENT, CONN_SERVER };

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -49,7 +50,7 @@ static bool accept_one(struct intake *intake)
     const struct listener_config *listener = intake->socket->config;
     enum close_reason why = CLOSE_OVERLOAD;
     if (limits_admit(worker, listener, &peer, &why))
-        conn_start(worker, listener, fd, &peer);
+        conn_start(worker, listener, fd, &peer, &intake->local);
     else
         limits_turn_away(worker, listener, fd, &peer, why);
     return true;
@@ -70,11 +71,22 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
     event_add(intake->event, NULL);
 }
 
+/* Of a listener for one address, every connection has this one; else it is asked for each. */
+static struct addr local_of_all(int fd)
+{
+    struct addr bound = addr_of_socket(fd);
+    int transparent = 0;
+    socklen_t len = sizeof(transparent);
+    bool redirected = getsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &transparent, &len) == 0 && transparent != 0;
+    return redirected || addr_is_any(&bound) ? (struct addr){0} : bound;
+}
+
 void intake_start(struct intake *intake, struct worker *worker, struct listener_socket *socket)
 {
     struct event_base *base = loop_base(worker->loop);
     intake->worker = worker;
     intake->socket = socket;
+    intake->local = local_of_all(socket->fd);
     intake->resume = evtimer_new(base, on_resume, intake);
     intake->event = event_new(base, socket->fd, EV_READ | EV_PERSIST, on_readable, intake);
     CHECK(intake->resume != NULL && intake->event != NULL);

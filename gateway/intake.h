@@ -3,6 +3,7 @@
 #define POSTERN_GATEWAY_INTAKE_H
 
 #include "gateway/listener_pool.h"
+#include "lib/addr.h"
 
 #include <stdbool.h>
 
@@ -14,6 +15,7 @@ struct intake {
     struct listener_socket *socket;
     struct event *event;
     struct event *resume; /* timer: after a fault */
+    struct addr local;    /* of every connection; unknown: it differs */
 };
 
 /* intake_start - begin to accept.  The socket stays the listener set's. */

@@ -43,8 +43,14 @@ enum addr_mode {
 
 /* addr_from_sockaddr - copy an IP socket address; an IPv4-mapped IPv6 address becomes IPv4; others become unknown. */
 void addr_from_sockaddr(struct addr *out, const struct sockaddr *sa, socklen_t len);
+
+/* addr_of_socket - a socket's own address; unknown if it has none. */
+struct addr addr_of_socket(int fd);
 uint16_t addr_port(const struct addr *a);
 bool addr_equal(const struct addr *a, const struct addr *b);
+
+/* addr_is_any - 0.0.0.0 or ::, every address of this machine. */
+bool addr_is_any(const struct addr *a);
 
 /* addr_is_loopback - within this machine by its number: 127.0.0.0/8 (RFC 1122 section 3.2.1.3) or ::1. */
 bool addr_is_loopback(const struct addr *a);

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -146,11 +145,21 @@ static bool log_put_quoted(struct log_line *line, const char *value, size_t len)
     return log_put(line, "\"", 1);
 }
 
+/* Letters and most signs, which need no second look. */
+static bool log_is_plain(unsigned char c)
+{
+    return c > ' ' && c < 0x7f && c != '"' && c != '=' && c != '\\';
+}
+
 static bool log_needs_quotes(const char *value, size_t len)
 {
     const unsigned char *s = (const unsigned char *)value;
     if (len == 0) return true;
     while (len > 0) {
+        if (log_is_plain(*s)) {
+            s++, len--;
+            continue;
+        }
         size_t n = utf8_len(s, len);
         if (n == 0 || log_is_control(s, n) || strchr(" \"=\\", s[0])) return true;
         s += n;
@@ -182,16 +191,27 @@ static void log_field(struct log_line *line, const char *key, const char *value,
     line->truncated = true;
 }
 
+/* Most lines fall into the same second as the one before. */
 static void log_put_time(struct log_line *line)
 {
+    static _Thread_local time_t second = -1;
+    static _Thread_local char text[64];
+    static _Thread_local size_t len;
     struct timespec ts;
     struct tm tm;
-    char text[64];
+    char millis[] = ".000Z";
     clock_gettime(CLOCK_REALTIME, &ts);
-    gmtime_r(&ts.tv_sec, &tm);
-    int len = snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ", tm.tm_year + 1900, tm.tm_mon + 1,
-                       tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, ts.tv_nsec / 1000000);
-    log_field(line, "time", text, (size_t)len, false);
+    if (ts.tv_sec != second) {
+        second = ts.tv_sec;
+        gmtime_r(&second, &tm);
+        len = strftime(text, sizeof(text) - sizeof(millis), "%Y-%m-%dT%H:%M:%S", &tm);
+    }
+    long ms = ts.tv_nsec / 1000000;
+    millis[1] = (char)('0' + ms / 100);
+    millis[2] = (char)('0' + ms / 10 % 10);
+    millis[3] = (char)('0' + ms % 10);
+    memcpy(text + len, millis, sizeof(millis));
+    log_field(line, "time", text, len + sizeof(millis) - 1, false);
 }
 
 void log_begin(struct log_line *line, enum log_level level, const char *event)
@@ -219,20 +239,25 @@ void log_strn(struct log_line *line, const char *key, const char *value, size_t 
     if (line->on && value) log_field(line, key, value, len, false);
 }
 
+static void log_number(struct log_line *line, const char *key, uint64_t value, bool negative)
+{
+    char text[24], *at = text + sizeof(text);
+    do {
+        *--at = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    if (negative) *--at = '-';
+    log_field(line, key, at, (size_t)(text + sizeof(text) - at), true);
+}
+
 void log_int(struct log_line *line, const char *key, int64_t value)
 {
-    char text[32];
-    if (!line->on) return;
-    int len = snprintf(text, sizeof(text), "%" PRId64, value);
-    log_field(line, key, text, (size_t)len, true);
+    if (line->on) log_number(line, key, value < 0 ? -(uint64_t)value : (uint64_t)value, value < 0);
 }
 
 void log_uint(struct log_line *line, const char *key, uint64_t value)
 {
-    char text[32];
-    if (!line->on) return;
-    int len = snprintf(text, sizeof(text), "%" PRIu64, value);
-    log_field(line, key, text, (size_t)len, true);
+    if (line->on) log_number(line, key, value, false);
 }
 
 void log_addr(struct log_line *line, const char *key, const struct addr *value)

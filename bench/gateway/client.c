@@ -72,6 +72,11 @@ static void finish(struct slot *slot)
     under_way--;
 }
 
+static void on_broken(const char *where)
+{
+    if (broken++ == 0) fprintf(stderr, "generator: the first connection that broke: %s: %s\n", where, strerror(errno));
+}
+
 /* Whether the request has left. */
 static bool send_request(struct slot *slot)
 {
@@ -86,17 +91,16 @@ static void begin(int64_t due_ns)
     *slot = (struct slot){.due_ns = due_ns, .request = requests[next_request]};
     next_request = (next_request + 1) % request_count;
     begun++, under_way++;
-    slot->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (slot->fd < 0) fail("socket: %s", strerror(errno));
+    slot->fd = client_socket();
     if (connect(slot->fd, (struct sockaddr *)&target, sizeof(target)) < 0 && errno != EINPROGRESS) {
-        broken++;
+        on_broken("connect");
         finish(slot);
         return;
     }
     /* Over loopback the handshake is mostly over by now. */
     bool sent = send_request(slot);
     if (!sent && errno != EAGAIN) {
-        broken++;
+        on_broken("send");
         finish(slot);
         return;
     }
@@ -140,14 +144,15 @@ static void on_event(struct slot *slot, uint32_t events)
             watch(slot, EPOLLIN, EPOLL_CTL_MOD);
             return;
         }
-        broken++;
+        on_broken("connect");
         finish(slot);
         return;
     }
     ssize_t n = recv(slot->fd, slot->reply + slot->got, sizeof(slot->reply) - slot->got, MSG_DONTWAIT);
     if (n < 0 && errno == EAGAIN) return;
     if (n <= 0) {
-        broken++;
+        if (n == 0) errno = 0;
+        on_broken("reply");
         finish(slot);
         return;
     }

@@ -177,6 +177,7 @@ def all_contenders(build):
         # that it has closed for that of a new one with the same number.
         "sslh": Contender("sslh", "sslh.cfg", ["sslh-select", "-f", "-FCONFIG"], user_line='user: "nobody";',
                           idle_count=400, breaks=True),
+        "postern-tls": postern(build, "postern-tls", "postern-tls.conf"),
         "haproxy-tls": Contender("haproxy-tls", "haproxy-tls.cfg", ["haproxy", "-db", "-f", "CONFIG"],
                                  user_line=f"user nobody\n    group {gid}"),
         "hitch": Contender("hitch", "hitch.conf", ["hitch", "--config", "CONFIG"],

@@ -149,7 +149,7 @@ SMOKE = {"rounds": 1, "connections": 100, "bulk_bytes": 16 << 20, "idle": 50, "r
 def all_figures(size):
     peers = ("haproxy", "nginx", "sslh")
     relays = ("postern", *peers)
-    terminators = ("haproxy-tls", "hitch")
+    terminators = ("postern-tls", "haproxy-tls", "hitch")
     return [
         Connections("connection", size, "a proxied connection, without logs", (*relays, "postern-handoff", "direct")),
         Connections("connection-logged", size, "a proxied connection, with a line in a log file for each",

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 enum { RECORD_HEADER_BYTES = 5, RECORD_HANDSHAKE = 22 }; /* RFC 8446 section 5.1 */
@@ -82,6 +83,19 @@ void address_parse(struct sockaddr_in *address, const char *text)
     if (sscanf(text, "%15[0-9.]:%u", host, &port) != 2 || inet_pton(AF_INET, host, &address->sin_addr) != 1)
         fail("expected an address such as 127.0.0.1:443, not '%s'", text);
     address->sin_port = htons((uint16_t)port);
+}
+
+int client_socket(void)
+{
+    static uint32_t last;
+    const int on = 1;
+    const struct sockaddr_in own = {.sin_family = AF_INET,
+                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + last++ % 100)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) fail("socket: %s", strerror(errno));
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+    if (bind(fd, (const struct sockaddr *)&own, sizeof(own)) < 0) fail("bind: %s", strerror(errno));
+    return fd;
 }
 
 unsigned long number_parse(const char *text)

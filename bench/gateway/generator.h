@@ -51,6 +51,11 @@ struct request {
 void request_load(struct request *request, const char *text);
 
 void address_parse(struct sockaddr_in *address, const char *text); /* "127.0.0.1:443" */
+
+/* client_socket - a non-blocking TCP socket with an address of its own in 127.0.0.0/8, another one each time: the ports
+ * of one address would all be in TIME_WAIT before a run is over. */
+int client_socket(void);
+
 unsigned long number_parse(const char *text);
 
 /* The process's CPU time, and the time that goes by, in nanoseconds. */

@@ -70,8 +70,7 @@ static void begin(struct slot *slot)
     begun++;
     slot->sent = false;
     slot->got = 0;
-    slot->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (slot->fd < 0) fail("socket: %s", strerror(errno));
+    slot->fd = client_socket();
     if (connect(slot->fd, (struct sockaddr *)&target, sizeof(target)) < 0 && errno != EINPROGRESS)
         fail("connect: %s", strerror(errno));
     slot->ssl = SSL_new(context);
