@@ -115,7 +115,7 @@ def test_who_waits_at_a_removed_address_is_served(door):
     one.reload(workers=1, ports=[one.port, other])
     [busy] = one.workers()
     os.kill(busy, signal.SIGSTOP)
-    waiting = [connect(other) for _ in range(20)]
+    waiting = [connect(other) for _ in range(200)]  # more than it takes in one turn
     one.write(workers=1)
     one.gateway.signal(signal.SIGHUP)
     one.gateway.wait_log(count=2, event="reloaded")
