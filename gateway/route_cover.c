@@ -53,7 +53,7 @@ static const struct rule *better(const struct route_cover *cover, const struct r
                                  const struct rule *narrow)
 {
     const struct rule *rule = &cover->table->rules[row];
-    if (best != NULL && best <= rule) return best;
+    if (best != NULL && best->route.index <= row) return best;
     return rule_covers(rule, narrow, cover->table->patterns) ? rule : best;
 }
 
@@ -70,10 +70,9 @@ static const struct rule *find_in(const struct route_cover *cover, const struct 
 const struct rule *route_cover_find(const struct route_cover *cover, size_t row)
 {
     const struct rule *rule = &cover->table->rules[row], *best = NULL;
-    for (size_t i = 0; i < cover->open_count && best == NULL; i++)
+    if (rule->sni.count > 0) best = find_in(cover, cover->table->names, rule->sni.items[0], best, rule);
+    for (size_t i = 0; i < cover->open_count; i++)
         best = better(cover, best, cover->open[i], rule);
-    if (rule->sni.items != NULL && rule->sni.count > 0)
-        best = find_in(cover, cover->table->names, rule->sni.items[0], best, rule);
     if (rule->source.count == 0) return best;
     const struct cidr *first = &rule->source.items[0];
     for (uint8_t bits = 0; bits <= first->bits; bits++) {
