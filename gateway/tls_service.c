@@ -200,11 +200,13 @@ static int on_new_ticket(SSL *ssl, void *arg)
     return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), hash, len);
 }
 
+/* With TLS 1.3 clients use a ticket once (RFC 8446 appendix C.4), so each resumption gives them a new one. */
 static SSL_TICKET_RETURN on_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t name_len,
                                    SSL_TICKET_STATUS status, void *arg)
 {
-    (void)ssl, (void)session, (void)name, (void)name_len, (void)arg;
-    if (status == SSL_TICKET_SUCCESS) return SSL_TICKET_RETURN_USE;
+    (void)session, (void)name, (void)name_len, (void)arg;
+    if (status == SSL_TICKET_SUCCESS && SSL_version(ssl) < TLS1_3_VERSION) return SSL_TICKET_RETURN_USE;
+    if (status == SSL_TICKET_SUCCESS) return SSL_TICKET_RETURN_USE_RENEW;
     return status == SSL_TICKET_SUCCESS_RENEW ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_IGNORE_RENEW;
 }
 

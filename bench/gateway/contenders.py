@@ -17,6 +17,7 @@ PEERS = ROOT / "bench" / "peers"
 RULES = 10
 PORTS = RULES + 1  # one for each rule, and one for what no rule matches
 START_SECONDS = 20
+STOP_SECONDS = 5
 CLOCK_OF_PROCESS = 2  # the kernel's clock number: the CPU time of a whole process, in nanoseconds
 
 
@@ -37,6 +38,13 @@ def descendants(pid):
         for task in pathlib.Path(f"/proc/{parent}/task").iterdir():
             found += map(int, (task / "children").read_text().split())
     return found
+
+
+def lives(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def cpu_ns(pids):
@@ -118,12 +126,15 @@ class Contender:
             return
         pids = descendants(self.process.pid) if self.process.poll() is None else []
         self.process.send_signal(signal.SIGINT if self.name.startswith("postern") else signal.SIGTERM)
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            for pid in pids:
-                os.kill(pid, signal.SIGKILL)
-            self.process.wait()
+        # Not the first process alone: a worker that lives on would go on taking connections at its port.
+        end = time.monotonic() + STOP_SECONDS
+        while any(lives(pid) for pid in pids):
+            self.process.poll()
+            if time.monotonic() > end:
+                for pid in filter(lives, pids):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.005)
+        self.process.wait()
         self.process = None
         self.output.close()
 

@@ -54,6 +54,7 @@ class Place:
                         "-keyout", self.folder / "key.pem", "-out", self.folder / "cert.pem"],
                        check=True, capture_output=True)
         self.pem.write_text((self.folder / "cert.pem").read_text() + (self.folder / "key.pem").read_text())
+        self.pem.chmod(0o600)
 
     def _spawn(self, program, *arguments, **more):
         return subprocess.Popen([self.generators / program, *map(str, arguments)], text=True, stdout=subprocess.PIPE,

@@ -125,7 +125,9 @@ static void on_event(struct slot *slot)
     if (slot->got == sizeof(slot->reply))
         on_reply(slot);
     else if (!waits(slot, n)) {
-        broken++;
+        if (broken++ == 0)
+            fprintf(stderr, "generator: the first connection that broke: %s: %s\n",
+                    ERR_reason_error_string(ERR_peek_error()), strerror(errno));
         finish(slot);
     }
 }

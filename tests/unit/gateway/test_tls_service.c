@@ -182,7 +182,11 @@ static void test_tickets_are_bound(void **state)
         size_t first_len, again_len;
         first_visit(&s, "a.test", version, first, &first_len);
         assert_non_null(last_session);
+        SSL_SESSION *used = last_session;
+        SSL_SESSION_up_ref(used);
         assert_true(resumed(&s, "a.test", version, again, &again_len));
+        assert_int_equal(last_session != used, version == TLS1_3_VERSION); /* tickets of TLS 1.3 are used once */
+        SSL_SESSION_free(used);
         assert_int_equal(first_len, 32);
         assert_int_equal(again_len, 32);
         assert_memory_equal(first, again, 32);
