@@ -622,6 +622,25 @@ def narrow():
         one.stop()
 
 
+def test_half_a_hello_that_is_hurried_gets_no_handshake(narrow):
+    """Its TLS would end here, and the handshake that begins would be as undecided: nobody would gain room by it."""
+    def held():
+        return narrow.gateway.status()["workers"][0]["probing_bytes"]
+
+    halves = []
+    for i in range(8):
+        halves.append(socket.create_connection(("127.0.0.1", narrow.port), source_address=(f"127.0.0.{i + 10}", 0)))
+        halves[-1].sendall(client_hello(NAME)[:60])
+        wait_until(lambda: held() == 60 * min(i + 1, 4), "the half hello has come")
+    addresses = [local_address(sock) for sock in halves]
+    ended = [line["peer"] for line in narrow.gateway.close_lines(count=4, reason="probing_hurried", route="site")]
+    assert sorted(ended) == sorted(addresses[:4])
+    worker = narrow.gateway.status()["workers"][0]
+    assert (worker["probing"], worker["deaths"]) == (4, 0)
+    for sock in halves:
+        sock.close()
+
+
 def test_who_shakes_hands_and_says_nothing_is_undecided(narrow):
     """Handshakes are what a flood makes cost: they count for the limits until what is inside was decided."""
     def hold(source):
