@@ -50,7 +50,7 @@ static void append(struct row_list *list, uint32_t row)
     const uint32_t *rows = list->more != NULL ? list->more : &list->first;
     if (rows[list->count - 1] == row) return;
     /* Room doubles at each power of two. */
-    if ((list->count & (list->count - 1)) == 0) {
+    if (list->more == NULL || (list->count & (list->count - 1)) == 0) {
         bool had = list->more != NULL;
         list->more = mem_realloc(list->more, 2 * (size_t)list->count * sizeof(*list->more));
         if (!had) list->more[0] = list->first;

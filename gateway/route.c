@@ -17,13 +17,18 @@ static size_t count_sections(const struct option_file *file)
     return count;
 }
 
+static bool is_target(const struct route *route, const char *title)
+{
+    return route->target != NULL && strcmp(route->target, title) == 0;
+}
+
 /* Whether a row sends connections into the tls section, or (inside) takes what it has decrypted. */
 static bool has_row(const struct route_table *table, const char *tls, bool inside)
 {
     for (size_t i = 0; i < table->count; i++) {
         const struct rule *rule = &table->rules[i];
         if (inside && rule_is_inside(rule, tls)) return true;
-        if (!inside && rule->route.action == ROUTE_TERMINATE && strcmp(rule->route.target, tls) == 0) return true;
+        if (!inside && rule->route.action == ROUTE_TERMINATE && is_target(&rule->route, tls)) return true;
     }
     return false;
 }

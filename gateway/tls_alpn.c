@@ -30,7 +30,7 @@ struct tls_alpn *tls_alpn_new(struct route_table *routes, const char *title)
     struct tls_alpn *alpn = MEM_NEW(struct tls_alpn);
     alpn->title = title;
     alpn->patterns = route_patterns(routes);
-    alpn->rules = mem_alloc((route_count(routes) + 1) * sizeof(*alpn->rules));
+    alpn->rules = mem_alloc((route_count(routes) + 1) * sizeof(struct rule *));
     for (size_t i = 0; i < route_count(routes); i++) {
         const struct rule *rule = CONTAINER_OF(route_at(routes, i), struct rule, route);
         bool serves = rule->route.action != ROUTE_REFUSE && !rule->on_timeout;

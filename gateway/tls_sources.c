@@ -275,7 +275,7 @@ static int by_rank(const void *a, const void *b)
 struct tls_certs *tls_sources_certs(const struct tls_sources *sources)
 {
     struct tls_certs *certs = tls_certs_new();
-    const struct source **ranked = mem_alloc((sources->count + 1) * sizeof(*ranked));
+    const struct source **ranked = mem_alloc((sources->count + 1) * sizeof(struct source *));
     struct tls_pair *first = NULL;
     size_t count = 0;
     char name[SERVER_NAME_BYTES];
@@ -284,7 +284,7 @@ struct tls_certs *tls_sources_certs(const struct tls_sources *sources)
         if (first == NULL) first = sources->items[i].pair;
         ranked[count++] = &sources->items[i];
     }
-    if (count > 0) qsort(ranked, count, sizeof(*ranked), by_rank);
+    if (count > 0) qsort(ranked, count, sizeof(struct source *), by_rank);
     for (size_t i = 0; i < count; i++)
         tls_certs_add(certs, ranked[i]->pair);
     free(ranked);

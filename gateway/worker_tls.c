@@ -14,7 +14,7 @@
 void worker_tls_open(struct worker *worker, const struct tls_tickets *tickets)
 {
     struct gateway_config *config = worker->config;
-    worker->tls = mem_alloc((config->tls_count + 1) * sizeof(*worker->tls));
+    worker->tls = mem_alloc((config->tls_count + 1) * sizeof(struct tls_service *));
     for (size_t i = 0; i < config->tls_count; i++) {
         worker->tls[i] = tls_service_new(&config->tls[i], config->routes, tickets);
         tls_config_release(&config->tls[i]);

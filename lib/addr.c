@@ -49,7 +49,7 @@ void addr_from_sockaddr(struct addr *out, const struct sockaddr *sa, socklen_t l
 struct addr addr_of_socket(int fd)
 {
     struct addr own = {0};
-    struct sockaddr_storage sa;
+    struct sockaddr_storage sa = {0};
     socklen_t len = sizeof(sa);
     if (getsockname(fd, (struct sockaddr *)&sa, &len) == 0) addr_from_sockaddr(&own, (struct sockaddr *)&sa, len);
     return own;

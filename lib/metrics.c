@@ -88,14 +88,16 @@ static void put_row(struct buf *out, const struct gathering *g, size_t row, cons
 {
     char name[NAME_BYTES];
     const struct counter_row *counter = &g->rows[row];
-    const char *before = NULL; /* the family that was begun */
+    const char *before = by; /* the family that was begun: "" or by */
+    bool begun = false;
     for (size_t i = g->first[row]; i != NONE; i = g->found[i].next) {
         const struct found *found = &g->found[i];
         const struct metrics_label label = {by, found->label};
         bool whole = found->label[0] == '\0';
         const char *family = whole ? "" : by;
         snprintf(name, sizeof(name), "%s_%s%s%s_total", prefix, family, whole ? "" : "_", counter->name);
-        if (before == NULL || strcmp(before, family) != 0) metrics_family(out, name, METRICS_COUNTER, counter->help);
+        if (!begun || strcmp(before, family) != 0) metrics_family(out, name, METRICS_COUNTER, counter->help);
+        begun = true;
         before = family;
         metrics_sample(out, name, &label, whole ? 0 : 1, (int64_t)found->value);
     }

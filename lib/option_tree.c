@@ -49,12 +49,8 @@ static void set_preset(const struct option_file *file, struct option_value *v)
 /* free() the key; *len is its length. */
 static char *title_key(const char *name, const char *title, size_t *len)
 {
-    size_t name_len = strlen(name), title_len = strlen(title);
-    char *key = mem_alloc(name_len + 1 + title_len);
-    memcpy(key, name, name_len);
-    memcpy(key + name_len + 1, title, title_len);
-    *len = name_len + 1 + title_len;
-    return key;
+    *len = strlen(name) + 1 + strlen(title);
+    return mem_asprintf("%s\n%s", name, title); /* no name of a section holds a newline */
 }
 
 struct option_section *option_tree_find(const struct option_file *file, const char *name, const char *title)
