@@ -1,13 +1,22 @@
 #include "gateway/admin_metrics.h"
 
 #include "gateway/source.h"
+#include "gateway/tls_certs.h"
+#include "gateway/tls_service.h"
 #include "gateway/upstream_report.h"
 #include "gateway/worker.h"
 #include "lib/metrics.h"
 
 #include <string.h>
 
-#define PREFIX "postern_gateway"
+#define PREFIX       "postern_gateway"
+#define CERTIFICATES PREFIX "_certificate_not_after_seconds"
+
+static const char *text_or_empty(const json_t *value)
+{
+    const char *text = json_string_value(value);
+    return text != NULL ? text : "";
+}
 
 static void write_build(struct buf *out)
 {
@@ -108,10 +117,37 @@ static void write_upstreams(const struct worker *worker, struct buf *out)
     json_decref(report);
 }
 
+/* One sample for each certificate, under its first name. */
+static void write_section(const struct tls_service *service, struct buf *out)
+{
+    json_t *certs = tls_certs_list(tls_service_certs(service)), *cert;
+    size_t i;
+    json_array_foreach(certs, i, cert)
+    {
+        const struct metrics_label labels[] = {
+            {"tls", tls_service_config(service)->name},
+            {"name", text_or_empty(json_array_get(json_object_get(cert, "names"), 0))},
+            {"key", text_or_empty(json_object_get(cert, "key"))},
+            {"file", text_or_empty(json_object_get(cert, "file"))}};
+        metrics_sample(out, CERTIFICATES, labels, ARRAY_LEN(labels),
+                       json_integer_value(json_object_get(cert, "not_after")));
+    }
+    json_decref(certs);
+}
+
+static void write_certs(const struct worker *worker, struct buf *out)
+{
+    if (worker->config->tls_count == 0) return;
+    metrics_family(out, CERTIFICATES, METRICS_GAUGE, "When a certificate ends, in seconds since 1970.");
+    for (size_t i = 0; i < worker->config->tls_count; i++)
+        write_section(worker->tls[i], out);
+}
+
 void admin_metrics_write(const struct worker *worker, struct buf *out)
 {
     write_build(out);
     write_load(worker, out);
     write_upstreams(worker, out);
+    write_certs(worker, out);
     metrics_counters(out, worker->counters, PREFIX, "route");
 }

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 from harness.ports import reserve_port
@@ -117,3 +118,24 @@ def test_allow_belongs_to_admin_listeners(place):
     done = run("postern-gateway", "-t", "-c", config)
     assert done.returncode == 2
     assert 'bad.conf:1: listener "x": allow: expected "serve = admin" beside it' in done.stderr
+
+
+def test_the_end_of_certificates_shows(place):
+    cert, _ = place.certificate("site", ["www.example.test", "example.test"])
+    admin = reserve_port()
+    gateway = Gateway(place, f"""
+listener "public" {{ address = "127.0.0.1:{reserve_port()}" }}
+listener "admin" {{ address = "127.0.0.1:{admin}" serve = admin }}
+tls "site" {{ certificate = "{cert}" }}
+route "decrypt" {{ protocol = "tls" terminate = "site" }}
+route "inside" {{ inside = "site" refuse = close }}
+""")
+    gateway.start()
+    dates = subprocess.run(["openssl", "x509", "-noout", "-enddate", "-dateopt", "iso_8601", "-in", cert],
+                           capture_output=True, text=True, check=True).stdout
+    text = curl(admin, "/metrics")[1]
+    (end,) = re.findall(r'^postern_gateway_certificate_not_after_seconds{tls="site",name="www.example.test",'
+                        r'key="\w+",file="[^"]*site.crt"} (\d+)$', text, re.M)
+    assert dates.strip() == "notAfter=" + time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(int(end)))
+    assert curl(admin, "/health")[0] == 200
+    gateway.stop()
