@@ -296,6 +296,19 @@ def test_bytes_left_in_the_kernel_are_bounded(front):
     assert read_exactly(servers[-1], len(whole)) == whole
 
 
+def test_the_largest_hello_has_a_limit_of_its_own(front):
+    """One that is longer is decided there, long before its deadline: it is TLS, and its names are not known."""
+    hello = client_hello("a.example", ["xmpp-client", *("x" * 200 for _ in range(3))])
+    assert len(hello) > 800
+    one = front(extra="peek-limit = 800")
+    assert one.hold(first=hello) is not None
+    assert one.total("hello_partial") == 1
+    stats = one.gateway.stats()
+    assert (stats["tls"]["routed"], stats["xmpp"]["routed"]) == (1, 0)
+    one.connect().sendall(hello[:799])
+    wait_until(lambda: one.worker_sum("probing_bytes") == 799, "one byte less is waited for")
+
+
 @pytest.mark.release
 def test_a_flood_of_clients_is_no_flood_of_lines(front):
     one = front(extra="max-connections-per-source = 1")

@@ -3,6 +3,7 @@
 import signal
 import socket
 import struct
+import threading
 
 import pytest
 
@@ -12,7 +13,7 @@ from harness.postern import Gateway
 from harness.pp2 import ALPN_OFFER, AUTHORITY, UNIQUE_ID, parse
 from harness.tcp import client_hello, connect, local_address, read_exactly, read_to_end
 from harness.upstream import Upstream
-from harness.wait import wait_until
+from harness.wait import PATIENCE_S, wait_until
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -230,6 +231,35 @@ def test_an_idle_connection_is_closed(proxy):
             sock.sendall(REQUEST)
             assert read_to_end(sock)[0] == REQUEST
         assert gateway.close_lines(peer=address)[0]["reason"] == "idle_timeout"
+
+
+@pytest.mark.parametrize("first", ["client", "server"])
+def test_one_whose_other_half_stays_open_is_closed(proxy, first):
+    """Once one direction has ended, the shorter time counts; before that the longer one does."""
+    def serve(sock):
+        sock.sendall(read_exactly(sock, len(REQUEST)))
+        if first == "server":
+            sock.shutdown(socket.SHUT_WR)
+        read_to_end(sock)
+        if first == "client":
+            over.wait(PATIENCE_S)
+
+    over = threading.Event()
+    with Upstream(serve) as upstream:
+        port, gateway = proxy(quoted(upstream), extra="idle-timeout = 10m\nhalf-closed-timeout = 300ms")
+        with connect(port) as both_open, connect(port) as sock:
+            both_open.sendall(REQUEST[:4])
+            address = local_address(sock)
+            sock.sendall(REQUEST)
+            assert read_exactly(sock, len(REQUEST)) == REQUEST
+            if first == "client":
+                sock.shutdown(socket.SHUT_WR)
+            line = gateway.close_lines(peer=address)[0]
+            over.set()
+            assert line["reason"] == "half_closed_timeout" and int(line["duration_ms"]) >= 300
+            assert len(gateway.log(event="close")) == 1
+            both_open.sendall(REQUEST[4:])
+            assert read_exactly(both_open, len(REQUEST)) == REQUEST
 
 
 def test_addresses_are_masked_when_told(proxy):

@@ -26,6 +26,7 @@ route "nameless" {{ no-sni = true no-alpn = true refuse = close }}
 route "chat" {{ sni = "chat.example.test" no-alpn = true refuse = close }}
 route "modern" {{ tls-version = "1.3" refuse = close }}
 route "xmpp" {{ protocol = "xmpp" refuse = close }}
+route "unwanted" {{ protocol = "ssh" refuse = reset }}
 route "rest" {{ refuse = close }}
 """)
     one.port = port
@@ -81,6 +82,14 @@ def test_conditions(gateway, data, source, destination, route):
     assert alone.stdout == asked.stdout
 
 
+@pytest.mark.parametrize("data,ending", [(b"hello", "end"), (b"SSH-2.0-x\r\n", "reset")])
+def test_refusals_without_a_word(gateway, data, ending):
+    """In order, or by a reset."""
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=PATIENCE_S) as sock:
+        sock.sendall(data)
+        assert read_to_end(sock) == (b"", ending)
+
+
 def rise(gateway, before, label):
     """The counters that have changed."""
     now = gateway.stats()[label]
@@ -97,7 +106,7 @@ def rise(gateway, before, label):
     (client_hello(), 1, "nameless", {"client_tls", "hello_tls13", "alpn_none", "hello_no_sni"}),
     (b"<stream:stream ", 1, "xmpp", {"client_xmpp"}),
     (b"GET / HTTP/1.1\r\n\r\n", 1, "rest", {"client_http"}),
-    (b"SSH-2.0-x\r\n", 1, "rest", {"client_ssh"}),
+    (b"SSH-2.0-x\r\n", 1, "unwanted", {"client_ssh"}),
     (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 1, "rest", {"client_http2"}),
     (b"hello", 1, "rest", {"client_unknown"}),
     (HELLO[:100], 1, "rest", {"client_tls", "hello_partial"}),

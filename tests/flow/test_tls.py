@@ -6,6 +6,7 @@ import signal
 import ssl
 import subprocess
 import warnings
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from cryptography import x509
@@ -162,6 +163,28 @@ def test_a_renewed_certificate_reaches_living_workers(door):
     (one.folder / "added.pem").unlink()
     wait_until(lambda: one.serial("added.example.test") != added, "a name that is gone is not")
     assert [worker["pid"] for worker in one.gateway.status()["workers"]] == workers
+
+
+def test_certificates_are_listed_with_names_and_expiry(door):
+    one = door()
+    one.make("site", [NAME, OTHER])
+    one.make("rsa", ["*.rsa.example.test"], "rsa")
+    one.start()
+
+    def listed():
+        done = run("posternctl", "--gateway", one.gateway.config, "gateway", "certs")
+        assert done.returncode == 0, done.stderr
+        head, *rows = [line.split("\t") for line in done.stdout.splitlines()]
+        return {row["names"]: row for row in (dict(zip(head, row)) for row in rows)}
+
+    rows = listed()
+    assert set(rows) == {f"{NAME} {OTHER}", "*.rsa.example.test"}
+    for row in rows.values():
+        assert row["tls"] == "site" and int(row["days_left"]) in (29, 30)
+        assert row["until"] == (datetime.now(timezone.utc) + timedelta(days=30)).strftime("%Y-%m-%d")
+    one.make("site", ["renewed.example.test"])
+    one.gateway.wait_log(event="certificates")
+    assert set(listed()) == {"renewed.example.test", "*.rsa.example.test"}
 
 
 @pytest.mark.release
