@@ -103,7 +103,7 @@ class Contender:
         template = self.text or (PEERS / self.template).read_text()
         config = place.folder / f"{self.name}.conf"
         config.write_text(string.Template(template).substitute(values))
-        argv = [str(word).replace("CONFIG", str(config)) for word in self.argv]
+        argv = [string.Template(str(word)).substitute(config=config, **values) for word in self.argv]
         self.output = open(place.folder / f"{self.name}.out", "wb")
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output,
                                         preexec_fn=lambda: os.sched_setaffinity(0, place.server_cpus))
@@ -166,7 +166,7 @@ def names_of(rule, count):
 
 
 def postern(build, name="postern", template="postern.conf", **more):
-    return Contender(name, template, [build / "postern-gateway", "-c", "CONFIG"], log_off="level = warn",
+    return Contender(name, template, [build / "postern-gateway", "-c", "$config"], log_off="level = warn",
                      log_on='level = info\n    file = "$folder/postern.log"', user_line='user = "nobody"', **more)
 
 
@@ -177,21 +177,22 @@ def all_contenders(build):
         "postern-handoff": postern(build, "postern-handoff", "postern-handoff.conf"),
         "postern-10-names": postern(build, "postern-10-names", text=names_config(10)),
         "postern-10000-names": postern(build, "postern-10000-names", text=names_config(10000)),
-        "haproxy": Contender("haproxy", "haproxy.cfg", ["haproxy", "-db", "-f", "CONFIG"],
+        "bare": Contender("bare", None, [build / "bench/bench-bare", "$listen", "$port0"], text=" "),
+        "haproxy": Contender("haproxy", "haproxy.cfg", ["haproxy", "-db", "-f", "$config"],
                              log_on="log global\n    option tcplog", user_line=f"user nobody\n    group {gid}"),
-        "nginx": Contender("nginx", "nginx.conf", ["nginx", "-c", "CONFIG"], log_off="access_log off;",
+        "nginx": Contender("nginx", "nginx.conf", ["nginx", "-c", "$config"], log_off="access_log off;",
                            log_on="log_format line '$remote_addr [$time_iso8601] $status $bytes_sent $bytes_received "
                                   "$session_time \"$upstream_addr\" \"$ssl_preread_alpn_protocols\"';\n"
                                   "    access_log $folder/nginx.log line;",
                            user_line=f"user nobody {gid};"),
         # It waits with select(2), which knows 1,024 descriptors.  Version 1.20 takes the readiness of a descriptor
         # that it has closed for that of a new one with the same number.
-        "sslh": Contender("sslh", "sslh.cfg", ["sslh-select", "-f", "-FCONFIG"], user_line='user: "nobody";',
+        "sslh": Contender("sslh", "sslh.cfg", ["sslh-select", "-f", "-F$config"], user_line='user: "nobody";',
                           idle_count=400, breaks=True),
         "postern-tls": postern(build, "postern-tls", "postern-tls.conf"),
-        "haproxy-tls": Contender("haproxy-tls", "haproxy-tls.cfg", ["haproxy", "-db", "-f", "CONFIG"],
+        "haproxy-tls": Contender("haproxy-tls", "haproxy-tls.cfg", ["haproxy", "-db", "-f", "$config"],
                                  user_line=f"user nobody\n    group {gid}"),
-        "hitch": Contender("hitch", "hitch.conf", ["hitch", "--config", "CONFIG"],
+        "hitch": Contender("hitch", "hitch.conf", ["hitch", "--config", "$config"],
                            user_line=f'user = "nobody"\ngroup = "{gid}"'),
         "direct": Direct(),
     }

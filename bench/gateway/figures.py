@@ -138,9 +138,9 @@ class Handshakes(Figure):
         return {"per_s": count / (used / 1e9), **busy}
 
 
-FULL = {"rounds": 7, "connections": 8000, "bulk_bytes": 4 << 30, "idle": 5000, "rate": 5000, "seconds": 3,
-        "handshakes": 3000}
-QUICK = {"rounds": 3, "connections": 3000, "bulk_bytes": 2 << 30, "idle": 5000, "rate": 5000, "seconds": 2,
+FULL = {"rounds": 7, "connections": 6000, "bulk_bytes": 2 << 30, "idle": 5000, "rate": 5000, "seconds": 3,
+        "handshakes": 2000}
+QUICK = {"rounds": 3, "connections": 3000, "bulk_bytes": 1 << 30, "idle": 5000, "rate": 5000, "seconds": 2,
          "handshakes": 1000}
 SMOKE = {"rounds": 1, "connections": 100, "bulk_bytes": 16 << 20, "idle": 50, "rate": 200, "seconds": 1,
          "handshakes": 50}
@@ -151,7 +151,7 @@ def all_figures(size):
     relays = ("postern", *peers)
     terminators = ("postern-tls", "haproxy-tls", "hitch")
     return [
-        Connections("connection", size, "a proxied connection, without logs", (*relays, "postern-handoff", "direct")),
+        Connections("connection", size, "a proxied connection, without logs", (*relays, "postern-handoff", "bare", "direct")),
         Connections("connection-logged", size, "a proxied connection, with a line in a log file for each",
                     ("postern", "haproxy", "nginx")),
         Bulk("bulk-1", size, 1, relays),

@@ -60,7 +60,7 @@ def main():
             if arguments.figures and figure.key not in arguments.figures.split(","):
                 continue
             chosen = [contenders[name] for name in figure.contenders
-                      if peers is None or name == "direct" or name.startswith("postern")
+                      if peers is None or name in ("direct", "bare") or name.startswith("postern")
                       or name.removesuffix("-tls") in peers]
             if not chosen:
                 continue
