@@ -129,7 +129,9 @@ class Ejabberd(Peer):
             entry = pwd.getpwnam(self.USER)
             for path in (folder, *folder.rglob("*")):
                 os.chown(path, entry.pw_uid, entry.pw_gid)
-        self.ctl = ["/usr/sbin/ejabberdctl", "--config-dir", folder, "--config", folder / "ejabberd.yml",
+        # As root ejabberdctl would use su, whose child ends in a session of its own and outlives us.
+        become = ["setpriv", "--reuid", self.USER, "--regid", self.USER, "--init-groups"] if AS_ROOT else []
+        self.ctl = [*become, "/usr/sbin/ejabberdctl", "--config-dir", folder, "--config", folder / "ejabberd.yml",
                     "--ctl-config", folder / "ctl.cfg", "--logs", folder / "logs", "--spool", folder / "spool",
                     "--node", f"postern-{os.getpid()}-{port}@localhost"]
         super().__init__("ejabberd", [*self.ctl, "foreground"], place.path / "ejabberd.log")
