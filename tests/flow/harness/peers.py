@@ -130,7 +130,9 @@ class Ejabberd(Peer):
             for path in (folder, *folder.rglob("*")):
                 os.chown(path, entry.pw_uid, entry.pw_gid)
         # As root ejabberdctl would use su, whose child ends in a session of its own and outlives us.
-        become = ["setpriv", "--reuid", self.USER, "--regid", self.USER, "--init-groups"] if AS_ROOT else []
+        become = ["env", f"HOME={folder}"]  # for Erlang's cookie
+        if AS_ROOT:
+            become += ["setpriv", "--reuid", self.USER, "--regid", self.USER, "--init-groups"]
         self.ctl = [*become, "/usr/sbin/ejabberdctl", "--config-dir", folder, "--config", folder / "ejabberd.yml",
                     "--ctl-config", folder / "ctl.cfg", "--logs", folder / "logs", "--spool", folder / "spool",
                     "--node", f"postern-{os.getpid()}-{port}@localhost"]
