@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct addr addr_of(const char *text)
 {
@@ -214,6 +215,45 @@ static void test_equal(void **state)
     assert_false(addr_equal(&c, &zone));
 }
 
+static void test_kinds(void **state)
+{
+    static const struct {
+        const char *text;
+        bool loopback, any;
+    } ROWS[] = {
+        {"127.0.0.1:1", true, false},  {"127.255.0.9:1", true, false}, {"[::1]:1", true, false},
+        {"0.0.0.0:1", false, true},    {"[::]:1", false, true},        {"128.0.0.1:1", false, false},
+        {"126.9.9.9:1", false, false}, {"[::2]:1", false, false},      {"[7f00:1::]:1", false, false},
+    };
+    const struct addr unknown = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+        struct addr a = addr_of(ROWS[i].text);
+        assert_int_equal(addr_is_loopback(&a), ROWS[i].loopback);
+        assert_int_equal(addr_is_any(&a), ROWS[i].any);
+    }
+    assert_false(addr_is_loopback(&unknown));
+    assert_false(addr_is_any(&unknown));
+}
+
+static void test_of_socket(void **state)
+{
+    const struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    char text[ADDR_TEXT_BYTES];
+    int fds[2];
+    (void)state;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+    struct addr own = addr_of_socket(fd);
+    assert_string_equal(addr_format_host(&own, text, sizeof(text)), "127.0.0.1");
+    assert_int_not_equal(addr_port(&own), 0);
+    close(fd);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    assert_int_equal(addr_of_socket(fds[0]).sa.sa_family, AF_UNSPEC);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +266,8 @@ int main(void)
         cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_from_sockaddr),
         cmocka_unit_test(test_equal),
+        cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_of_socket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
