@@ -92,6 +92,7 @@ static enum conn_state accept_header(struct conn *conn, const struct pp2 *header
     probing_leave(conn);
     conn->seen = 0;
     conn->looks = 0;
+    conn->hurried = false; /* that was about the header */
     return CONN_PEEK;
 }
 

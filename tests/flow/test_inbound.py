@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import time
 
 import pytest
 
@@ -22,6 +23,7 @@ ADDRESSES = bytes([198, 51, 100, 7, 203, 0, 113, 1]) + struct.pack("!HH", 1234, 
 
 CONFIG = """
 peek-timeout = {timeout}
+{extra}
 listener "public" {{ address = "127.0.0.1:{port}" proxy-protocol-from = {{"127.0.0.1", "2001:db8::/32"}} }}
 upstream "plain" {{ server = "{plain}" }}
 upstream "told" {{ server = "{plain}" proxy-protocol = v2 }}
@@ -41,14 +43,14 @@ route "http" {{ protocol = "http" proxy = "plain" }}
 class Front:
     """The gateway before a server that the test plays, a HAProxy and an nginx."""
 
-    def __init__(self, timeout="10m"):
+    def __init__(self, timeout="10m", extra=""):
         self.place, self.port = Place(), reserve_port()
         self.server = socket.create_server(("127.0.0.1", 0))
         self.server.settimeout(PATIENCE_S)
         self.haproxy = Haproxy(self.place, self.port)
         self.nginx = Nginx(self.place, *self.place.certificate("nginx", ["a"]))
         self.gateway = Gateway(self.place, CONFIG.format(
-            timeout=timeout, port=self.port, plain="%s:%d" % self.server.getsockname(),
+            timeout=timeout, extra=extra, port=self.port, plain="%s:%d" % self.server.getsockname(),
             receiver=self.haproxy.receiver, nginx=self.nginx.plain_port))
         self.gateway.start()
 
@@ -301,6 +303,33 @@ def test_strangers_need_no_header(front):
             peer = "%s:%d" % client.getsockname()
             client.shutdown(socket.SHUT_WR)
     assert front.gateway.close_lines(peer=peer)[0]["route"] == "http"
+
+
+def test_a_header_that_comes_when_its_sender_is_hurried(front_of_few):
+    """More wait than may: the oldest is looked at once more, and its header is there by now."""
+    one = front_of_few
+    for _ in range(10):
+        with one.connect() as old:
+            old.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # Who sends byte by byte is looked at every 50 ms after a while.
+            for byte in V1[:24]:
+                old.sendall(bytes([byte]))
+                time.sleep(0.003)
+            old.sendall(V1[24:])
+            with one.connect(STRANGER):
+                wait_until(lambda: one.gateway.status()["workers"][0].get("probing") == 1, "one of them is decided")
+    with one.connect() as client:
+        client.sendall(V1 + REQUEST)
+        with one.accept() as server:
+            assert read_exactly(server, len(REQUEST)) == REQUEST
+    assert one.gateway.stats()[""]["worker_deaths"] == 0
+
+
+@pytest.fixture
+def front_of_few():
+    one = Front("10m", "max-probing = 1")
+    yield one
+    one.stop()
 
 
 @pytest.mark.release
