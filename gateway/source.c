@@ -15,12 +15,14 @@ enum {
     CELLS_PER_CONNECTION = 4, /* a set is full with 8 sources; with 2 on average hardly ever */
     GENERATIONS = 4,          /* that may run at once during reloads */
     RATE_SETS = 8192,         /* 65,536 sources in half a megabyte */
+    CLOCKS_APART_S = 10,      /* each worker has the time of when its turn began */
 };
 
 /* A cell of counts, in one word so that others never read half of it: 24 bits of the hash, connections, probing (20
  * bits each; a worker holds a million at most).  Free when connections is 0.
  * A cell of rates: 22 bits of the hash, and in units of 4 us the time at which the whole burst is back.  The clock
- * turns over every 203 days; a time farther ahead than a burst can bring it has passed. */
+ * turns over every 203 days; a time farther ahead than a burst can bring it, on a clock that is ahead of ours, has
+ * passed. */
 enum { COUNT_BITS = 20, CLOCK_BITS = 42, UNIT_US = 4, UNITS_PER_MS = 1000 / UNIT_US };
 static const uint64_t COUNT_MASK = ((uint64_t)1 << COUNT_BITS) - 1;
 static const uint64_t CLOCK_MASK = ((uint64_t)1 << CLOCK_BITS) - 1;
@@ -288,7 +290,7 @@ static uint64_t rate_tag(uint64_t key)
 static uint64_t ahead_of(uint64_t cell, uint64_t now, uint64_t most)
 {
     uint64_t ahead = (cell - now) & CLOCK_MASK;
-    return ahead <= most ? ahead : 0;
+    return ahead <= most + (uint64_t)CLOCKS_APART_S * 1000 * UNITS_PER_MS ? ahead : 0;
 }
 
 /* The source's cell, or that of the source which is nearest to its whole burst; *ahead is the source's own. */
