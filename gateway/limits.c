@@ -13,7 +13,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { LINES_A_SECOND = 50 };
+enum {
+    LINES_A_SECOND = 50,
+    ADMIN_EXTRA = 8, /* beyond max-connections: who is overloaded wants to see why */
+};
 
 static void on_second(evutil_socket_t fd, short what, void *arg)
 {
@@ -73,7 +76,7 @@ bool limits_admit(struct worker *worker, const struct listener_config *listener,
                   enum close_reason *why)
 {
     *why = CLOSE_OVERLOAD;
-    if (worker->conn_count >= worker->config->max_connections) return false;
+    if (worker->conn_count >= worker->config->max_connections + (listener->admin ? ADMIN_EXTRA : 0)) return false;
     if (listener->admin || inbound_expects(listener, peer)) return true;
     return limits_admit_source(worker, peer, why);
 }

@@ -3,13 +3,14 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 import time
 
 import pytest
 from harness.ports import reserve_port
 from harness.postern import Gateway, run
-from harness.tcp import connect, read_to_end
+from harness.tcp import connect, read_to_end, turned_away
 from harness.wait import wait_until
 
 CONFIG = """
@@ -110,6 +111,40 @@ def test_requests_in_pieces_and_malformed_ones(gateway):
     with connect(port) as client:
         client.sendall(os.urandom(20000))
         assert read_to_end(client)[0].startswith(b"HTTP/1.1 400 ")
+
+
+def test_it_answers_when_the_gateway_is_full(place):
+    """Beyond max-connections, too, but not without end."""
+    port, admin, full = reserve_port(), reserve_port(), 20
+    server = socket.create_server(("127.0.0.1", 0))
+    gateway = Gateway(place, f"""
+max-connections = {full}
+max-probing = {full}
+drain-timeout = 100ms
+peek-timeout = 10m
+listener "public" {{ address = "127.0.0.1:{port}" }}
+listener "admin" {{ address = "127.0.0.1:{admin}" serve = admin }}
+upstream "server" {{ server = "127.0.0.1:{server.getsockname()[1]}" }}
+route "rest" {{ protocol = "http" proxy = "server" }}
+""")
+    gateway.start()
+    clients = [connect(port) for _ in range(full)]
+    for client in clients:
+        client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    proxied = [server.accept()[0] for _ in clients]
+    assert turned_away(port)
+    status, text = curl(admin, "/metrics")
+    assert status == 200 and "\npostern_gateway_close_overload_total 1\n" in text
+    held = [connect(admin) for _ in range(8)]
+    wait_until(lambda: gateway.status()["workers"][0]["connections"] == full + 8, "eight more")
+    assert turned_away(admin)
+    for sock in held:
+        sock.close()
+    wait_until(lambda: gateway.status()["workers"][0]["connections"] == full, "there is room again")
+    assert curl(admin, "/health")[0] == 200
+    gateway.stop()
+    for sock in [*proxied, *clients, server]:
+        sock.close()
 
 
 def test_allow_belongs_to_admin_listeners(place):
