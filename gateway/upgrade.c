@@ -1,7 +1,9 @@
 #include "gateway/upgrade.h"
 
+#include "gateway/generation.h"
 #include "gateway/handover.h"
 #include "gateway/master.h"
+#include "gateway/upstream_watch.h"
 #include "lib/control.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -160,6 +162,18 @@ void upgrade_proceed(struct upgrade *upgrade)
     set_timer(upgrade, ANSWER_MS);
 }
 
+/* Its process for names would be a child of the new program, which does not know it. */
+static void stop_watching(struct generation *serving)
+{
+    upstream_watch_free(&serving->watch);
+}
+
+static void watch_again(struct generation *serving)
+{
+    if (serving->config != NULL)
+        serving->watch = upstream_watch_new(serving->master->loop, serving->config, serving->upstreams);
+}
+
 /* A signal would kill the new program before it has handlers: it takes the mask along, and clears it. */
 void upgrade_exec(struct upgrade *upgrade)
 {
@@ -175,10 +189,14 @@ void upgrade_exec(struct upgrade *upgrade)
     int memory = handover_write(master);
     if (memory >= 0) {
         log_msg(LOG_LEVEL_INFO, "upgrade", "%s takes over", upgrade->program);
+        stop_watching(master->serving);
         execv(upgrade->program, upgrade->argv);
     }
     snprintf(why, sizeof(why), "cannot run %s: %s", upgrade->program, strerror(errno));
-    if (memory >= 0) handover_undo(master, memory);
+    if (memory >= 0) {
+        handover_undo(master, memory);
+        watch_again(master->serving);
+    }
     sigprocmask(SIG_SETMASK, &mask, NULL);
     fail(upgrade, why);
 }

@@ -1,6 +1,7 @@
 """Another program takes over in place: same process id, same sockets, no connection is touched."""
 
 import os
+import pathlib
 import shutil
 import signal
 import stat
@@ -71,6 +72,26 @@ def test_upgrade_under_load(upgradable):
     counted = one.gateway.stats()
     assert [counted[""][name] for name in ("upgrades", "upgrades_failed", "reloads", "worker_deaths")] == [3, 0, 1, 0]
     wait_until(lambda: one.gateway.stats()["web"]["close_done"] == load.done + 8, "all were counted, before and after")
+
+
+def children(pid):
+    """Names and states of a process's children."""
+    pids = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    fields = [pathlib.Path(f"/proc/{child}/stat").read_text().rpartition(")") for child in pids]
+    return sorted((name.partition("(")[2], rest.split()[0]) for name, _, rest in fields)
+
+
+@pytest.mark.release
+def test_no_child_of_the_program_before_is_left(upgradable):
+    """Names of servers are looked up by a child of the master's, which nobody would wait for."""
+    one = upgradable(extra='upstream "named" { server = "localhost:9" }\n'
+                           'route "named" { protocol = "ssh" proxy = "named" }')
+    before = children(one.gateway.pid)
+    assert ("postern-resolve", "S") in before and len(before) == 3
+    for _ in range(2):
+        assert one.ctl("upgrade").returncode == 0
+    wait_until(lambda: not one.gateway.status()["retired"], "the old workers end")
+    assert children(one.gateway.pid) == before
 
 
 BAD = [
