@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -50,10 +51,13 @@ void reload_clear(struct reload *reload)
 }
 
 /* The service manager waits for READY=1 after that. */
-static void notify_reloading(const struct reload *reload)
+static void notify_reloading(void)
 {
     char text[64];
-    snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRId64, loop_now_ms(reload->master->loop) * 1000);
+    struct timespec now; /* not the loop's: it may not lie before the request */
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRId64,
+             (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
     proc_notify(text);
 }
 
@@ -129,7 +133,7 @@ static bool start(struct reload *reload)
 {
     char why[FAULT_BYTES];
     log_msg(LOG_LEVEL_INFO, "reload", "%s", reload->master->config_path);
-    notify_reloading(reload);
+    notify_reloading();
     if (begin_from_file(reload, why, sizeof(why)) == 0) return true;
     reload_fail(reload, why);
     return false;

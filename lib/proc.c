@@ -16,8 +16,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+enum { NOTIFY_MAX_S = 1 };
 
 static int fail(char *why, size_t cap, const char *what, const char *name)
 {
@@ -199,6 +202,9 @@ void proc_notify(const char *state)
     if (*path == '@') un.sun_path[0] = '\0'; /* an abstract name */
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return;
+    /* A manager that does not read may cost us a moment, and no more. */
+    const struct timeval patience = {.tv_sec = NOTIFY_MAX_S};
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     /* The length counts: an abstract name has no end of its own. */
     socklen_t un_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
     (void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)(const void *)&un, un_len);

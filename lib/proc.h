@@ -29,7 +29,8 @@ MUSTCHECK int proc_lock(const char *path, char *why, size_t cap);
  * others. Returns 0, or -1 and a message in why that says the command that mends it. */
 MUSTCHECK int proc_check_private(const char *path, int group_may_read, char *why, size_t cap);
 
-/* proc_notify - tell the service manager (sd_notify's protocol over $NOTIFY_SOCKET), if there is one. */
+/* proc_notify - tell the service manager (sd_notify's protocol over $NOTIFY_SOCKET), if there is one.  One
+ * that does not read is waited for a second at most, and then not told. */
 void proc_notify(const char *state);
 
 #endif

@@ -22,6 +22,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static char folder[] = "/tmp/test_proc.XXXXXX";
@@ -275,6 +276,31 @@ static void the_service_manager_is_told(void **state)
     assert_notified(fd, "STOPPING=1");
 }
 
+/* Its queue fills up; whoever would wait for it for ever would serve nobody. */
+static void a_service_manager_that_does_not_read(void **state)
+{
+    (void)state;
+    enum { MORE_THAN_A_QUEUE = 1000 };
+    char path[108];
+    struct timespec start, end;
+    snprintf(path, sizeof path, "%s/deaf", folder);
+    int fd = notify_socket(path, strlen(path));
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    memcpy(un.sun_path, path, strlen(path) + 1);
+    int filler = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    int sent = 0;
+    while (sent < MORE_THAN_A_QUEUE && sendto(filler, "x", 1, 0, (struct sockaddr *)&un, sizeof un) == 1)
+        sent++;
+    assert_true(sent < MORE_THAN_A_QUEUE);
+    setenv("NOTIFY_SOCKET", path, 1);
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    proc_notify("READY=1");
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    assert_true(end.tv_sec - start.tv_sec < 30);
+    close(filler);
+    close(fd);
+}
+
 static void without_a_service_manager_nothing_happens(void **state)
 {
     (void)state;
@@ -323,6 +349,7 @@ int main(void)
         cmocka_unit_test(locks_that_cannot_be_made),
         cmocka_unit_test(private_files),
         cmocka_unit_test(the_service_manager_is_told),
+        cmocka_unit_test(a_service_manager_that_does_not_read),
         cmocka_unit_test(without_a_service_manager_nothing_happens),
     };
     return cmocka_run_group_tests(tests, enter_folder, remove_folder);
