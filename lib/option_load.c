@@ -3,6 +3,7 @@
 #include "lib/mem.h"
 #include "lib/option_text.h"
 #include "lib/option_tree.h"
+#include "lib/utf8.h"
 
 #include <confuse.h>
 #include <stdarg.h>
@@ -171,6 +172,7 @@ static int on_section_start(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *
         option_tree_section(load.file, row->name, cfg->title, option_tree_path(load.file, cfg->filename), cfg->line);
     load.section_cfg = cfg;
     if (cfg->title && *cfg->title == '\0') fail(cfg, NULL, "expected a title that is not empty");
+    if (cfg->title && !utf8_is_text(cfg->title)) fail(cfg, NULL, "expected a title in UTF-8");
     if (other) fail(cfg, NULL, "given twice, first in line %d", other->line);
     return 0;
 }

@@ -1,6 +1,7 @@
 #include "lib/option_value.h"
 
 #include "lib/mem.h"
+#include "lib/utf8.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -176,6 +177,11 @@ char *option_resolve(const char *folder, const char *name)
 
 int option_value_add(struct option_value *v, const char *text, const char *folder, char *why, size_t cap)
 {
+    /* Names and paths are told in JSON and to Prometheus. */
+    if (!utf8_is_text(text)) {
+        snprintf(why, cap, "expected UTF-8");
+        return -1;
+    }
     if (add_checked(v, text, why, cap) < 0) return -1;
     v->texts = mem_realloc(v->texts, (v->count + 1) * sizeof *v->texts);
     bool is_path = v->row->type == OPTION_PATH || v->row->type == OPTION_PATH_LIST;

@@ -1,5 +1,7 @@
 #include "lib/utf8.h"
 
+#include <string.h>
+
 size_t utf8_len(const unsigned char *s, size_t left)
 {
     unsigned low = 0x80, high = 0xbf;
@@ -15,4 +17,14 @@ size_t utf8_len(const unsigned char *s, size_t left)
         high = 0xbf;
     }
     return len;
+}
+
+bool utf8_is_text(const char *text)
+{
+    size_t left = strlen(text), n;
+    for (; left > 0; text += n, left -= n) {
+        n = utf8_len((const unsigned char *)text, left);
+        if (n == 0) return false;
+    }
+    return true;
 }

@@ -335,6 +335,8 @@ static void broken_form(void **state)
         {"workers = {1, 2}", "t.conf:1: unexpected \"{\""},
         {"= 1", "t.conf:1: unexpected \"=\""},
         {"route {\n}", "t.conf:1: route: expected a title in quotes and \"{\""},
+        {"route 'caf\xe9' { }", "t.conf:1: route \"caf\xe9\": expected a title in UTF-8"},
+        {"lock-file = '/run/caf\xe9'", "t.conf:1: lock-file: expected UTF-8"},
         {"route '' { }", "t.conf:1: route \"\": expected a title that is not empty"},
         {"route r\nsni = a", "t.conf:2: route: expected \"{\""},
         {"log \"x\" { }", "t.conf:1: log: expected \"{\""},
