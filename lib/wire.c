@@ -8,6 +8,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum {
+    /* A step of OpenSSL's goes on as long as records come that carry no data (RFC 8446 section 4.6.3), each of which
+     * costs as much as a small handshake: then the peer would decide when the others get their turn. */
+    TAKE_BYTES = 16 * 1024,
+    BARREN_MAX_BYTES = 64 * 1024, /* a record of the largest size, and two thousand updates of keys */
+};
+
 /* The reasons of failed handshakes are static texts, so that an owner may keep one: each is made once and kept.
  * OpenSSL has more reasons than rows here, but no process meets them all. */
 struct tls_why {
@@ -77,8 +84,14 @@ static int bio_read_socket(BIO *bio, char *mem, int len)
     struct wire *wire = BIO_get_data(bio);
 
     BIO_clear_retry_flags(bio);
+    if (wire->taken >= TAKE_BYTES) {
+        wire->io_errno = EAGAIN;
+        BIO_set_retry_read(bio);
+        return -1;
+    }
     ssize_t got = recv(wire->fd, mem, (size_t)len, 0);
     if (got >= 0) {
+        wire->taken += (unsigned)got;
         wire->io_errno = 0;
         wire->eof = got == 0;
         return (int)got;
@@ -181,6 +194,7 @@ static void before_tls_call(struct wire *wire)
 {
     ERR_clear_error();
     wire->io_errno = 0;
+    wire->taken = 0;
 }
 
 enum wire_result wire_handshake(struct wire *wire)
@@ -211,7 +225,13 @@ enum wire_result wire_read(struct wire *wire, void *mem, size_t cap, size_t *got
     if (!wire->ssl) return read_plain(wire, mem, cap, got);
     before_tls_call(wire);
     int ret = SSL_read_ex(wire->ssl, mem, cap, got);
-    return ret == 1 ? WIRE_OK : tls_result(wire, ret);
+    wire->barren = ret == 1 ? 0 : wire->barren + wire->taken;
+    if (ret == 1) return WIRE_OK;
+    enum wire_result result = tls_result(wire, ret);
+    if (result != WIRE_WANT_READ || wire->barren <= BARREN_MAX_BYTES) return result;
+    wire->by_socket = wire->alert_sent = false;
+    wire->why = "tls: too many records without data";
+    return WIRE_BROKEN;
 }
 
 enum wire_result wire_write_plain(struct wire *wire, const void *data, size_t len, size_t *put)

@@ -14,6 +14,8 @@
 struct wire {
     int fd;
     int io_errno;    /* of the TLS layer's last system call that failed */
+    unsigned taken;  /* bytes that the TLS layer has read in this step */
+    unsigned barren; /* and in reads since the last that gave any */
     bool eof;        /* the TLS layer has met the end of the descriptor */
     SSL *ssl;        /* NULL: plain */
     const char *why; /* static text, set with WIRE_BROKEN */
@@ -37,7 +39,9 @@ void wire_take_tls(struct wire *wire, SSL *ssl);
 
 MUSTCHECK enum wire_result wire_handshake(struct wire *wire);
 
-/* wire_read - WIRE_OK: *got (> 0) bytes are in mem. */
+/* wire_read - WIRE_OK: *got (> 0) bytes are in mem.  However much the peer sends, one step takes one record's worth and
+ * little more from the descriptor; a peer that sends records without data, such as updates of keys, on and on is broken
+ * off. */
 MUSTCHECK enum wire_result wire_read(struct wire *wire, void *mem, size_t cap, size_t *got);
 
 /* wire_write - WIRE_OK: *put (> 0) bytes of data are taken.  After another result the next call must begin with the

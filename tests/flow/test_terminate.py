@@ -270,7 +270,8 @@ def test_what_no_route_is_for_ends_in_order(door):
 
 @pytest.mark.parametrize("end", ["unwrap", "close"])
 def test_a_client_that_ends_before_a_word(door, end):
-    sock = wrap(connect(door.port))
+    # With TLS 1.3 tickets may be under way when the client closes, and whoever closes with bytes unread sends a reset.
+    sock = wrap(connect(door.port), version=ssl.TLSVersion.TLSv1_2)
     address = "%s:%d" % sock.getsockname()
     if end == "unwrap":
         sock.unwrap()

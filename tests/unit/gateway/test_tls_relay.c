@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -322,6 +323,50 @@ static void test_reading_is_bounded(void **state)
     free(drain);
 }
 
+/* What the client would send is gathered, and sent at once. */
+static void gather(const struct bench *b)
+{
+    SSL_set0_wbio(b->client, BIO_new(BIO_s_mem()));
+}
+
+static size_t send_gathered(const struct bench *b)
+{
+    char *data = NULL;
+    long len = BIO_get_mem_data(SSL_get_wbio(b->client), &data);
+    const int room = (int)MIB;
+    assert_int_equal(setsockopt(b->outside, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)), 0);
+    assert_int_equal(send(b->outside, data, (size_t)len, 0), len);
+    return (size_t)len;
+}
+
+static size_t waiting_bytes(const struct bench *b)
+{
+    int waiting = 0;
+    assert_int_equal(ioctl(b->inside, FIONREAD, &waiting), 0);
+    return (size_t)waiting;
+}
+
+/* Each costs us as much as a small handshake, and OpenSSL would go on for as long as there are any. */
+static void test_many_updates_of_keys(void **state)
+{
+    struct bench *b = *state;
+    gather(b);
+    for (int i = 0; i < 6000; i++) {
+        assert_int_equal(SSL_key_update(b->client, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+        assert_int_equal(SSL_do_handshake(b->client), 1);
+    }
+    const size_t len = send_gathered(b);
+    assert_int_equal(up(b), RELAY_OK);
+    assert_in_range(len - waiting_bytes(b), 1, 40 * KIB);
+    enum relay_status status = RELAY_OK;
+    for (int calls = 0; status == RELAY_OK && calls < 20; calls++)
+        status = up(b);
+    assert_int_equal(status, RELAY_SOURCE_BROKEN);
+    assert_string_equal(b->secure->wire.why, "tls: too many records without data");
+    assert_false(secure_is_cut(b->secure));
+    assert_true(waiting_bytes(b) > 0);
+}
+
 static void test_close_notify_is_an_end(void **state)
 {
     struct bench *b = *state;
@@ -481,6 +526,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_server_that_does_not_read, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_client_that_does_not_read, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reading_is_bounded, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many_updates_of_keys, setup, teardown),
         cmocka_unit_test_setup_teardown(test_close_notify_is_an_end, setup, teardown),
         cmocka_unit_test_setup_teardown(test_close_notify_is_an_end, setup_tls12, teardown),
         cmocka_unit_test_setup_teardown(test_an_end_of_file_is_a_close_notify, setup, teardown),
