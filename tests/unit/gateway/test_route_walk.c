@@ -3,6 +3,7 @@
 #include "gateway/name_index.h"
 #include "gateway/route.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 #include <openssl/ssl.h>
@@ -295,12 +297,66 @@ static void many_names(void **state)
     free(text);
 }
 
+/* A table of rows with two names each. */
+static struct route_table *table_of(size_t rows, struct option_file **file)
+{
+    char *text = NULL, error[256];
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    for (size_t i = 0; i < rows; i++)
+        fprintf(out, "route \"r%zu\" { sni = {\"n%zu.test\", \"*.w%zu.test\"} proxy = \"u\" }\n", i, i, i);
+    fclose(out);
+    *file = load(text);
+    free(text);
+    struct route_table *table = route_table_new(*file, error, sizeof(error));
+    assert_non_null(table);
+    return table;
+}
+
+/* The fastest of many rounds: what else the machine does cannot make it smaller. */
+static int64_t fastest_ns(size_t rows, bool trace)
+{
+    enum { ROUNDS = 200, TIMES = 20 };
+    struct option_file *file;
+    struct route_table *table = table_of(rows, &file);
+    const struct route_query query = {.listener = "a"};
+    struct client client;
+    char name[32];
+    snprintf(name, sizeof(name), "x.w%zu.test", rows - 1);
+    say_hello(&client, name, NULL);
+    int64_t best = INT64_MAX;
+    for (int round = 0; round < ROUNDS; round++) {
+        struct timespec from, to;
+        clock_gettime(CLOCK_MONOTONIC, &from);
+        for (int i = 0; i < TIMES; i++)
+            assert_int_equal(decide(table, trace, &client, client.len, false, &query), rows + 1);
+        clock_gettime(CLOCK_MONOTONIC, &to);
+        int64_t took = (to.tv_sec - from.tv_sec) * 1000000000 + to.tv_nsec - from.tv_nsec;
+        if (took < best) best = took;
+    }
+    route_table_free(&table);
+    option_file_free(&file);
+    return best / TIMES;
+}
+
+static void names_cost_the_same_however_many_there_are(void **state)
+{
+    (void)state;
+    int64_t few = fastest_ns(10, false), many = fastest_ns(10000, false), walk = fastest_ns(1000, true);
+    print_message("10 rows: %" PRId64 " ns, 10,000: %" PRId64 " ns; looking at each of 1,000: %" PRId64 " ns\n", few,
+                  many, walk);
+    assert_true(many < 2 * few);
+    assert_true(walk > 4 * few); /* or the time would tell nothing */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_and_their_rows),
         cmocka_unit_test(the_index_finds_what_a_walk_finds),
         cmocka_unit_test(many_names),
+        cmocka_unit_test(names_cost_the_same_however_many_there_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
