@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -228,6 +229,26 @@ def test_the_log_follows_the_configuration(door):
     wait_until(lambda: log.exists() and '"event":"close"' in log.read_text(), "the old worker's line")
     assert '"peer":"-"' in log.read_text()
     one.gateway.log_path = log
+
+
+def test_listeners_options_are_put_in_force_on_the_sockets_that_are_there(door):
+    one = door()
+
+    def queues_and_timers():
+        listening = subprocess.run(["ss", "-ltnH", "sport", "=", f":{one.port}"], capture_output=True, text=True, check=True)
+        with connect(one.port) as sock:
+            ask(sock)
+            own = subprocess.run(["ss", "-tnoH", "sport", "=", f":{one.port}", "and", "dport", "=",
+                                  f":{sock.getsockname()[1]}"], capture_output=True, text=True, check=True)
+        return {line.split()[2] for line in listening.stdout.splitlines()}, "timer:(keepalive," in own.stdout
+
+    assert queues_and_timers() == ({"1024"}, False)
+    one.gateway.config.write_text(one.gateway.config.read_text().replace(
+        'listener "public" {', 'listener "public" { backlog = 77 keepalive = 1m'))
+    assert one.ctl("reload").returncode == 0
+    assert queues_and_timers() == ({"77"}, True)
+    one.reload()
+    assert queues_and_timers() == ({"1024"}, False)
 
 
 def test_hard_stop_after(door):

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -109,6 +110,28 @@ static void test_what_is_none_is_not_adopted(void **state)
     assert_null(tls_tickets_adopt(fd, 1000)); /* of the right size, but zeros */
 }
 
+/* Every mapping of the keys has the flag "dd": not in core dumps. */
+static void test_left_out_of_core_dumps(void **state)
+{
+    char line[512];
+    bool keys = false;
+    int found = 0;
+    (void)state;
+    struct tls_tickets *tickets = tls_tickets_new(1000);
+    FILE *maps = fopen("/proc/self/smaps", "re");
+    assert_non_null(maps);
+    while (fgets(line, sizeof(line), maps) != NULL) {
+        if (strstr(line, "postern-tickets") != NULL) keys = true;
+        if (!keys || strncmp(line, "VmFlags:", 8) != 0) continue;
+        assert_non_null(strstr(line, " dd"));
+        keys = false;
+        found++;
+    }
+    assert_int_equal(found, 1);
+    fclose(maps);
+    tls_tickets_free(&tickets);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -116,6 +139,7 @@ int main(void)
         cmocka_unit_test(test_shared_by_processes),
         cmocka_unit_test(test_inherited),
         cmocka_unit_test(test_what_is_none_is_not_adopted),
+        cmocka_unit_test(test_left_out_of_core_dumps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
