@@ -362,6 +362,16 @@ def test_a_client_without_the_certificate_that_is_required(door):
     assert (line["reason"], line["tls_error"]) == ("tls_failed", "peer did not return a certificate")
 
 
+def test_a_client_with_a_strangers_certificate(door):
+    stranger = Authority(door.place, "stranger").client("juliet@example.test")
+    with connect(door.asking) as sock:
+        address = local_address(sock)
+        with pytest.raises(ssl.SSLError, match="(?i)unknown.ca"):
+            wrap(sock, certificate=stranger.files).recv(1)
+    line = door.line_of(address)
+    assert (line["reason"], line["tls_error"]) == ("tls_failed", "certificate verify failed")
+
+
 def test_a_client_that_trusts_another_authority(door):
     """The alert is the client's here."""
     context = ssl.create_default_context(cafile=door.authority.path)
@@ -554,6 +564,26 @@ def test_the_clients_chain_is_told(door):
     assert (client, verify, subs[0x22]) == (7 & ~1 | 1, 0, b"a client")
     assert pp2.chain(mine.der) == pp2.tlv(pp2.CHAIN, tlvs[pp2.CHAIN])
     assert x509.load_der_x509_certificate(mine.der[0]).public_bytes(Encoding.DER) == mine.der[0]
+
+
+@pytest.fixture
+def optional():
+    one = Door(client="optional")
+    try:
+        yield one.start()
+    finally:
+        one.stop()
+
+
+def test_a_certificate_that_does_not_verify_is_told_as_such(optional):
+    """It is the client's, who has its key, and no more."""
+    stranger = Authority(optional.place, "stranger").client("juliet@example.test")
+    known = optional.authority.client("juliet@example.test")
+    for mine, verifies in ((stranger, False), (known, True)):
+        _, tlvs, _ = told_of(optional, optional.asking, certificate=mine.files)
+        client, verify, _ = parse_ssl(tlvs[pp2.SSL])
+        assert (client & 0x06 != 0, verify == 0) == (True, verifies)
+        assert pp2.chain(mine.der) == pp2.tlv(pp2.CHAIN, tlvs[pp2.CHAIN])
 
 
 def test_a_chain_that_is_too_long_is_not_told(door):
