@@ -4,12 +4,14 @@ import os
 import pathlib
 import shutil
 import signal
+import ssl
 import stat
 
 import pytest
 
 from harness.door import ANSWER, REQUEST, ask
 from harness.load import Load
+from harness.ports import reserve_port
 from harness.process import BIN
 from harness.tcp import connect, read_to_end
 from harness.wait import wait_until
@@ -18,12 +20,13 @@ from harness.wait import wait_until
 @pytest.fixture
 def upgradable(door):
     """A door whose gateway runs from a file of its own, which may be replaced as a package manager does."""
-    def make(**arguments):
+    def make(start_now=True, **arguments):
         one = door(start=False, **arguments)
         one.program = one.place.path / "postern-gateway"
         shutil.copy(BIN / "postern-gateway", one.program)
         one.gateway.arguments[0] = str(one.program)
-        one.gateway.start()
+        if start_now:
+            one.gateway.start()
         return one
 
     return make
@@ -92,6 +95,39 @@ def test_no_child_of_the_program_before_is_left(upgradable):
         assert one.ctl("upgrade").returncode == 0
     wait_until(lambda: not one.gateway.status()["retired"], "the old workers end")
     assert children(one.gateway.pid) == before
+
+
+@pytest.mark.release
+def test_what_the_administrator_set_and_tickets_outlive_an_upgrade(upgradable):
+    one = upgradable(start_now=False)
+    cert, key = one.place.certificate("tls", ["www.example"])
+    port = reserve_port()
+    one.write(extra=f"""
+listener "tls" {{ address = "127.0.0.1:{port}" }}
+tls "site" {{ certificate = "{cert}" key = "{key}" }}
+route "in" {{ listener = "tls" terminate = "site" }}
+route "inside" {{ inside = "site" proxy = "nginx" }}
+""")
+    one.gateway.start()
+    context = ssl.create_default_context(cafile=cert)
+    server = f"127.0.0.1:{one.nginx.plain_port}"
+
+    def visit(session=None):
+        with context.wrap_socket(connect(port), server_hostname="www.example", session=session) as sock:
+            ask(sock)
+            return sock.session, sock.session_reused
+
+    def weight():
+        head, row = (line.split("\t") for line in one.ctl("upstreams").stdout.splitlines())
+        return dict(zip(head, row))["weight"]
+
+    session, reused = visit()
+    assert not reused
+    assert one.ctl("server", "nginx", server, "weight=7").returncode == 0
+    install(one)
+    assert one.ctl("upgrade").returncode == 0
+    assert visit(session)[1], "the ticket's key was handed over"
+    assert weight() == "7"
 
 
 BAD = [
