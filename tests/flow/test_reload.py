@@ -277,6 +277,15 @@ def test_drain_finishes_what_is_there(door):
     assert one.gateway.popen.wait(30) == 0
 
 
+def test_a_drain_without_a_deadline_has_that_of_reloads(door):
+    one = door(extra="hard-stop-after = 300ms")
+    held = connect(one.port)
+    ask(held)
+    assert one.ctl("drain").returncode == 0
+    assert read_to_end(held)[0] == b""
+    assert one.gateway.popen.wait(30) == 0
+
+
 def test_a_drain_has_a_deadline(door):
     """After SIGTERM, and also when a drain without one was under way."""
     one = door()

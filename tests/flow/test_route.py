@@ -1,5 +1,6 @@
 """Routes by where clients come from and connect to, by what their hello lacks, and the counters of who they are."""
 
+import pathlib
 import socket
 
 import pytest
@@ -21,6 +22,7 @@ listener "public" {{ address = "*:{port}" }}
 route "guests" {{ source = {{"127.0.0.64/26", "2001:db8::/32"}} protocol = {{"tls", "xmpp"}} refuse = close }}
 route "second" {{ destination = "127.0.0.2:{port}" refuse = close }}
 route "elsewhere" {{ destination = {{"127.0.0.2", "*:1"}} refuse = reset }}
+route "hidden" {{ ech = true refuse = close }}
 route "numbered" {{ sni = '~^WWW[0-9]+\\.example\\.test$' refuse = close }}
 route "nameless" {{ no-sni = true no-alpn = true refuse = close }}
 route "chat" {{ sni = "chat.example.test" no-alpn = true refuse = close }}
@@ -54,6 +56,8 @@ def route_of(gateway, data, source="127.0.0.1", destination="127.0.0.1", pieces=
 
 
 HELLO = client_hello("www.example.test", ["h2"])
+CORPUS = pathlib.Path(__file__).resolve().parents[1] / "fuzz/corpus/clienthello"
+HIDDEN = (CORPUS / "good_ech").read_bytes()
 
 
 @pytest.mark.release
@@ -104,6 +108,7 @@ def rise(gateway, before, label):
     (client_hello("a.test", ["http/1.1", "acme-tls/1", "xmpp-server"]), 3, "modern",
      {"client_tls", "hello_tls13", "hello_fragmented", "alpn_http11", "alpn_acme", "alpn_xmpp_server"}),
     (client_hello(), 1, "nameless", {"client_tls", "hello_tls13", "alpn_none", "hello_no_sni"}),
+    (HIDDEN, 1, "hidden", {"client_tls", "hello_tls13", "alpn_none", "hello_ech"}),
     (b"<stream:stream ", 1, "xmpp", {"client_xmpp"}),
     (b"GET / HTTP/1.1\r\n\r\n", 1, "rest", {"client_http"}),
     (b"SSH-2.0-x\r\n", 1, "unwanted", {"client_ssh"}),
