@@ -3,6 +3,7 @@
 #include "gateway/server_name.h"
 #include "gateway/tls_alpn.h"
 #include "gateway/tls_certs.h"
+#include "lib/map.h"
 #include "lib/mem.h"
 
 #include <openssl/core_names.h>
@@ -24,6 +25,7 @@ struct tls_service {
     EVP_MD *digest;
     EVP_CIPHER *cipher;
     EVP_MD_CTX *digesting;
+    int name_index;                /* of the connection's data that tells the name in its first hello */
     uint8_t policy[BINDING_BYTES]; /* hash of what a session was made under */
 };
 
@@ -67,12 +69,16 @@ static bool bind_sessions(struct tls_service *service, SSL *ssl, const char *nam
     return SSL_set_session_id_context(ssl, context, sizeof(context)) == 1;
 }
 
+static const char *clean_name(const char *name, char clean[SERVER_NAME_BYTES])
+{
+    if (name == NULL) return NULL;
+    return server_name_clean((const uint8_t *)name, strlen(name), clean) == SERVER_NAME_HOST ? clean : NULL;
+}
+
 /* The clean name that the client asks for, or NULL; in callbacks after that of the hello. */
 static const char *asked_name(SSL *ssl, char clean[SERVER_NAME_BYTES])
 {
-    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    if (name == NULL) return NULL;
-    return server_name_clean((const uint8_t *)name, strlen(name), clean) == SERVER_NAME_HOST ? clean : NULL;
+    return clean_name(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name), clean);
 }
 
 static const struct tls_name *find_name(const struct tls_service *service, const char *name)
@@ -82,12 +88,27 @@ static const struct tls_name *find_name(const struct tls_service *service, const
     return tls_certs_default(service->certs);
 }
 
+/* A second hello, after a HelloRetryRequest, must ask for the same name (RFC 8446 section 4.1.2): by the first one the
+ * connection has come here.  OpenSSL takes any, and forgets the first; kept of it is a hash, never 0. */
+static bool same_as_before(const struct tls_service *service, SSL *ssl, const char *name)
+{
+    char clean[SERVER_NAME_BYTES];
+    const char *now = clean_name(name, clean);
+    const uintptr_t hash = (uintptr_t)hash_bytes(now != NULL ? now : "", now != NULL ? strlen(now) : 0) | 1;
+    const uintptr_t before = (uintptr_t)SSL_get_ex_data(ssl, service->name_index);
+    return before != 0 ? before == hash : SSL_set_ex_data(ssl, service->name_index, (void *)hash) == 1;
+}
+
 static int on_hello(SSL *ssl, int *alert, void *arg)
 {
     struct tls_service *service = arg;
     char text[TLS_NAME_BYTES];
     CHECK_MAGIC(service, SERVICE_MAGIC);
     const char *name = tls_hello_name(ssl, text);
+    if (!same_as_before(service, ssl, name)) {
+        *alert = SSL_AD_ILLEGAL_PARAMETER;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
     if (find_name(service, name) == NULL) {
         *alert = SSL_AD_UNRECOGNIZED_NAME;
         return SSL_CLIENT_HELLO_ERROR;
@@ -238,6 +259,15 @@ static void set_callbacks(struct tls_service *service)
         set_tickets(service);
 }
 
+/* One for all services. */
+static int name_index(void)
+{
+    static int made = -1;
+    if (made < 0) made = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    CHECK(made >= 0);
+    return made;
+}
+
 struct tls_service *tls_service_new(const struct tls_config *config, struct route_table *routes,
                                     const struct tls_tickets *tickets)
 {
@@ -254,6 +284,7 @@ struct tls_service *tls_service_new(const struct tls_config *config, struct rout
     service->cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
     service->digesting = EVP_MD_CTX_new();
     CHECK(service->digest != NULL && service->cipher != NULL && service->digesting != NULL);
+    service->name_index = name_index();
     hash_policy(service);
     set_callbacks(service);
     return service;

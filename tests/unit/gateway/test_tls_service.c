@@ -105,6 +105,32 @@ static void test_unknown_name_is_refused(void **state)
     close_section(&s);
 }
 
+/* The gateway has routed by the first. */
+static void test_a_second_hello_asks_for_the_same_name(void **state)
+{
+    static const struct {
+        const char *first, *second;
+        bool served;
+    } ROWS[] = {{"a.test", "a.test", true}, {"a.test", "A.TEST.", true}, {"a.test", "b.test", false},
+                {"a.test", NULL, false},    {NULL, "b.test", false},     {NULL, NULL, true}};
+    struct section s;
+    (void)state;
+    open_section(&s, "certificate = {\"a.pem\", \"b.pem\"}");
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        struct ends ends = ends_new(client_ctx, s.service, ROWS[i].first);
+        /* It guesses a group that we do not have. */
+        assert_int_equal(SSL_set1_groups_list(ends.client, (uintptr_t) "P-521:X25519"), 1);
+        assert_int_equal(SSL_do_handshake(ends.client), -1);
+        assert_int_equal(SSL_do_handshake(ends.server), -1);
+        assert_non_null(SSL_get_pending_cipher(ends.server)); /* what a HelloRetryRequest has settled */
+        assert_int_equal(SSL_set_tlsext_host_name(ends.client, (uintptr_t)ROWS[i].second), 1);
+        assert_int_equal(ends_shake(&ends), ROWS[i].served);
+        if (!ROWS[i].served) assert_int_equal(ends.alert, SSL_AD_ILLEGAL_PARAMETER);
+        ends_free(&ends);
+    }
+    close_section(&s);
+}
+
 static void test_kind_by_what_the_client_can(void **state)
 {
     static const struct {
@@ -537,6 +563,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_certificate_by_name),
         cmocka_unit_test(test_unknown_name_is_refused),
+        cmocka_unit_test(test_a_second_hello_asks_for_the_same_name),
         cmocka_unit_test(test_kind_by_what_the_client_can),
         cmocka_unit_test(test_tickets_are_bound),
         cmocka_unit_test(test_client_certificates),
