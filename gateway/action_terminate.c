@@ -67,6 +67,26 @@ static enum wire_result shake_hands(struct conn *conn)
     return result;
 }
 
+/* What the handshake has come to, which the names in routes inside are about. */
+static void fill_hello(const struct conn *conn, struct clienthello *hello)
+{
+    SSL *ssl = conn->secure->wire.ssl;
+    const unsigned char *alpn = NULL;
+    unsigned len = 0;
+    SSL_get0_alpn_selected(ssl, &alpn, &len);
+    clienthello_negotiated(hello, SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name), alpn, len,
+                           (uint16_t)SSL_version(ssl));
+}
+
+/* Of half a hello, or one that we hold to be malformed, the names are known only now: upstreams and the log want them.
+ */
+static void remember_names(struct conn *conn)
+{
+    struct sight sight = {.hello_done = true};
+    fill_hello(conn, &sight.hello);
+    conn_remember(conn, &sight);
+}
+
 enum conn_state action_terminate_step_handshake(struct conn *conn, unsigned wake)
 {
     /* Half a handshake says nothing that could be answered. */
@@ -79,6 +99,7 @@ enum conn_state action_terminate_step_handshake(struct conn *conn, unsigned wake
         conn_count(conn, COUNTER_TLS_HANDSHAKES, 1);
         if (SSL_session_reused(conn->secure->wire.ssl)) conn_count(conn, COUNTER_TLS_RESUMED, 1);
         conn->secure->settled = true;
+        if (conn->names == NULL) remember_names(conn);
         conn->looks = 0;
         return CONN_TLS_INSIDE;
     case WIRE_WANT_READ:
@@ -92,17 +113,6 @@ enum conn_state action_terminate_step_handshake(struct conn *conn, unsigned wake
         break;
     }
     return action_terminate_broken(conn);
-}
-
-/* What the handshake has come to, which the names in routes inside are about. */
-static void fill_hello(const struct conn *conn, struct clienthello *hello)
-{
-    SSL *ssl = conn->secure->wire.ssl;
-    const unsigned char *alpn = NULL;
-    unsigned len = 0;
-    SSL_get0_alpn_selected(ssl, &alpn, &len);
-    clienthello_negotiated(hello, SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name), alpn, len,
-                           (uint16_t)SSL_version(ssl));
 }
 
 /* Reads up to peek-limit.  WIRE_WANT_READ and WIRE_WANT_WRITE: that is all for now; WIRE_OK: the limit is reached. */

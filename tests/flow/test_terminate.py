@@ -279,6 +279,32 @@ def test_a_client_that_ends_before_a_word(door, end):
     assert door.line_of(address)["reason"] == "peek_eof"
 
 
+def test_half_a_hello_at_the_deadline_has_a_name_in_the_end(door):
+    """It is decided without one; once the handshake is done, the upstream and the log are told."""
+    headers = []
+
+    def serve(sock):
+        headers.append(read_header(sock))
+        sock.sendall(read_exactly(sock, 12))
+
+    def in_two_parts(data):
+        client._send_bytes = at_once
+        routed = door.count("routed", "site")
+        client._send_bytes(data[:60])
+        wait_until(lambda: door.count("routed", "site") == routed + 1, "peek-timeout is over")
+        client._send_bytes(data[60:])
+
+    door.serve = serve
+    with RawClient("127.0.0.1", door.port) as client:
+        at_once, client._send_bytes = client._send_bytes, in_two_parts
+        client.start_tls(sni=NAME)
+        client.send(b"HELO there\r\n")
+        assert client.receive() == b"HELO there\r\n"
+        address = local_address(client.tcp)
+    assert headers[0][1][pp2.AUTHORITY] == NAME.encode()
+    assert door.line_of(address)["sni"] == NAME
+
+
 @pytest.mark.parametrize("source, agreed", [("127.0.0.3", "h2"), ("127.0.0.1", "http/1.1")])
 def test_the_name_that_is_agreed_on_is_one_that_is_served(door, source, agreed):
     """HTTP/2 inside only where a route takes it for this client; the upstream is told the name."""
