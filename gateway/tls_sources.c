@@ -242,6 +242,13 @@ static void read_again(struct source *source, const struct source *old)
     }
 }
 
+static bool has_any(const struct tls_sources *sources)
+{
+    for (size_t i = 0; i < sources->count; i++)
+        if (sources->items[i].pair != NULL) return true;
+    return false;
+}
+
 void tls_sources_read(struct tls_sources *sources)
 {
     struct tls_sources now;
@@ -256,8 +263,15 @@ void tls_sources_read(struct tls_sources *sources)
         read_again(&now.items[i], map_get_str(known, now.items[i].cert));
     map_free(&known);
     now.read_sum = now.seen_sum = sum_of(&now);
-    clear(sources);
-    *sources = now;
+    if (has_any(&now)) {
+        clear(sources);
+        *sources = now;
+        return;
+    }
+    warn("certificates_kept", option_str(sources->section, "certificate-folder"),
+         "no certificate is left; those of before stay in use");
+    sources->read_sum = sources->seen_sum = now.read_sum;
+    clear(&now);
 }
 
 /* Listed ones in their order, then those that expire last. */

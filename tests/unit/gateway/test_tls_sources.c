@@ -248,6 +248,27 @@ static void test_a_broken_change_keeps_the_old(void **state)
     tls_sources_free(&sources);
 }
 
+/* Somebody clears the folder up, to fill it anew: nobody is served by nothing. */
+static void test_an_empty_folder_keeps_the_old(void **state)
+{
+    (void)state;
+    make("e/one.pem", NULL, "old", "DNS:one.test");
+    make("e/two.pem", NULL, "old", "DNS:two.test");
+    struct tls_sources *sources = open_good("tls \"x\" { certificate-folder = \"e\" }");
+    move("e/one.pem", "one-away.pem");
+    assert_true(changed(sources));
+    assert_string_equal(served(sources, "one.test"), "");
+    move("e/two.pem", "two-away.pem");
+    assert_true(changed(sources));
+    assert_string_equal(served(sources, "two.test"), "old");
+    assert_false(changed(sources));
+    make("e/one.pem", NULL, "new", "DNS:one.test");
+    assert_true(changed(sources));
+    assert_string_equal(served(sources, "one.test"), "new");
+    assert_string_equal(served(sources, "two.test"), "");
+    tls_sources_free(&sources);
+}
+
 /* What the log says of files. */
 static char *log_of(const char *text)
 {
@@ -305,6 +326,7 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_changes),
         cmocka_unit_test(test_a_broken_change_keeps_the_old),
+        cmocka_unit_test(test_an_empty_folder_keeps_the_old),
         cmocka_unit_test(test_warnings),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
