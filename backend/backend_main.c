@@ -12,13 +12,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define DEFAULT_CONFIG POSTERN_CONFIG_DIR "/backend.conf"
+
 enum { EXIT_CONFIGURATION = 2 };
 
 static const char USAGE[] =
-    "usage: postern-backend -c FILE [-t | --once | --print OPTION]\n"
+    "usage: postern-backend [-c FILE] [-t | --once | --print OPTION]\n"
     "       postern-backend -V | -h | --options | --counters\n"
     "\n"
-    "  -c FILE         the configuration\n"
+    "  -c FILE         the configuration (" DEFAULT_CONFIG ")\n"
     "  -t              check the configuration and the certificates, and exit\n"
     "  --once          serve control commands on standard input, a socket, while no server runs; listen nowhere\n"
     "  --print OPTION  print the value of an option outside of all sections, and exit\n"
@@ -120,17 +122,14 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
             return usage_error();
         }
     }
-    if (optind == argc && arguments->file) return -1;
-    if (optind < argc)
-        fprintf(stderr, "postern-backend: unexpected argument %s\n", argv[optind]);
-    else
-        fprintf(stderr, "postern-backend: -c FILE is required\n");
+    if (optind == argc) return -1;
+    fprintf(stderr, "postern-backend: unexpected argument %s\n", argv[optind]);
     return usage_error();
 }
 
 int main(int argc, char **argv)
 {
-    struct arguments arguments = {0};
+    struct arguments arguments = {.file = DEFAULT_CONFIG};
     const int status = read_arguments(argc, argv, &arguments);
     if (status >= 0) return status;
     umask(077);

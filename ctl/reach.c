@@ -31,6 +31,8 @@ static enum command_status ask_path(const char *program, const char *config, con
 {
     int status = child_ask_option(program, config, option, out, cap);
     if (status == 0) return COMMAND_OK;
+    if (status > 0 && status != CHILD_CONFIG_FAULT)
+        fprintf(stderr, "posternctl: %s --print %s: exit status %d\n", program, option, status);
     return status == CHILD_CONFIG_FAULT ? COMMAND_USAGE : COMMAND_UNREACHABLE;
 }
 

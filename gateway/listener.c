@@ -19,6 +19,9 @@ enum {
     HOLDER_BYTES = 64,
 };
 
+/* What the kernel calls us; it keeps 15 bytes. */
+static const char OUR_NAME[] = "postern-gateway";
+
 /* Accepted sockets inherit both.  Without SO_OOBINLINE one urgent byte makes peeking spin: readable, yet no more
  * bytes. */
 static bool set_inherited(int fd)
@@ -105,9 +108,19 @@ int listener_open(const struct listener_config *config, const struct endpoint *a
 
 void listener_explain(const struct endpoint *at, int error, char *why, size_t cap)
 {
-    char text[ENDPOINT_TEXT_BYTES], holder[HOLDER_BYTES];
+    char text[ENDPOINT_TEXT_BYTES], holder[HOLDER_BYTES], ourselves[32];
     endpoint_format(at, text, sizeof(text));
-    if (error == EADDRINUSE && port_holder_find(&at->ip, holder, sizeof(holder)))
+    bool found = error == EADDRINUSE && port_holder_find(&at->ip, holder, sizeof(holder));
+    snprintf(ourselves, sizeof(ourselves), " (pid %d)", (int)getpid());
+    if (found && strstr(holder, ourselves) != NULL)
+        snprintf(why, cap,
+                 "cannot listen on %s: in use by a socket of our own, as one for IPv6 that takes IPv4, too (systemd's "
+                 "need BindIPv6Only=ipv6-only)",
+                 text);
+    else if (found && strncmp(holder, OUR_NAME, strlen(OUR_NAME)) == 0)
+        snprintf(why, cap, "cannot listen on %s: in use by %s: a gateway that runs already; stop or reload that one",
+                 text, holder);
+    else if (found)
         snprintf(why, cap, "cannot listen on %s: in use by %s; move it to another port and let the gateway in front",
                  text, holder);
     else if (error == EADDRINUSE)

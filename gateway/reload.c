@@ -197,6 +197,14 @@ static void finish(struct reload *reload, const char *fault)
     (void)start(reload);
 }
 
+static void log_accepting(const char *event, const struct generation *serving)
+{
+    if (serving->place_count == 1)
+        log_msg(LOG_LEVEL_INFO, event, "1 worker accepts connections");
+    else
+        log_msg(LOG_LEVEL_INFO, event, "%zu workers accept connections", serving->place_count);
+}
+
 void reload_ready(struct reload *reload)
 {
     struct master *master = reload->master;
@@ -204,13 +212,12 @@ void reload_ready(struct reload *reload)
     generation_serve(next, before);
     if (before == NULL) {
         master->ready = true;
-        log_msg(LOG_LEVEL_INFO, "ready", "%zu workers accept connections", next->place_count);
+        log_accepting("ready", next);
     } else {
         bool upgraded = reload->taking_over;
         reload->taking_over = false;
         counter_add(counters_block(master->counters, ""), upgraded ? COUNTER_UPGRADES : COUNTER_RELOADS, 1);
-        log_msg(LOG_LEVEL_INFO, upgraded ? "upgraded" : "reloaded", "%zu workers accept connections",
-                next->place_count);
+        log_accepting(upgraded ? "upgraded" : "reloaded", next);
     }
     finish(reload, NULL);
 }

@@ -182,7 +182,7 @@ int upstream_report_set_weight(struct upstream_state *state, const char *upstrea
     char text[32];
     if (found == NULL) return -1;
     if (weight < -1 || weight > BALANCE_WEIGHT_MAX) {
-        snprintf(why, cap, "expected a weight from 0 to %d, or -1 for that of the configuration", BALANCE_WEIGHT_MAX);
+        snprintf(why, cap, "expected a weight from 0 to %d, or default (in JSON -1)", BALANCE_WEIGHT_MAX);
         return -1;
     }
     snprintf(text, sizeof(text), "%" PRId64, weight);

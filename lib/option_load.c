@@ -90,6 +90,8 @@ static const char *nearest(const char *name, const char *section)
 
 static int fail_unknown(const cfg_t *cfg, const char *name)
 {
+    /* As in nginx's files: libconfuse takes it for a name. */
+    if (strcmp(name, ";") == 0) return fail(cfg, NULL, "unexpected \";\": a line ends without it");
     const char *section = section_of(cfg)->name;
     const char *near = nearest(name, section);
     if (near) return fail(cfg, NULL, "unknown option \"%s\"; did you mean \"%s\"?", name, near);
@@ -127,7 +129,8 @@ static __attribute__((format(printf, 2, 0))) void on_libconfuse_error(cfg_t *cfg
     for (size_t i = 0; i < ARRAY_LEN(MESSAGES); i++) {
         if (strcmp(fmt, MESSAGES[i].theirs) != 0) continue;
         const char *arg = MESSAGES[i].after ? va_arg(args, const char *) : "";
-        fail(cfg, NULL, "%s%s%s", MESSAGES[i].before, arg, MESSAGES[i].after ? MESSAGES[i].after : "");
+        fail(cfg, NULL, "%s%s%s%s", MESSAGES[i].before, arg, MESSAGES[i].after ? MESSAGES[i].after : "",
+             strcmp(arg, ",") == 0 ? "; several values stand in braces: {\"a\", \"b\"}" : "");
         return;
     }
     char text[256];

@@ -78,7 +78,7 @@ static int scan_variable(struct option_scan *s)
 static int scan_escape(struct option_scan *s)
 {
     if (s->p[1] == '\0' || strchr("\"\\'$nrt\n", s->p[1]) == NULL)
-        return scan_error(s, s->line, "unknown escape \"\\%.1s\" in a text", s->p + 1);
+        return scan_error(s, s->line, "unknown escape \"\\%.1s\" in a text; single quotes keep backslashes", s->p + 1);
     if (*++s->p == '\n') s->line++;
     return 0;
 }

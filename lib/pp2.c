@@ -92,7 +92,7 @@ static int pp2_decode_fixed(const uint8_t *buf, size_t len, size_t *need, const 
 {
     size_t seen = len < PP2_SIGNATURE_BYTES ? len : PP2_SIGNATURE_BYTES;
     *need = 0;
-    if (seen && memcmp(buf, PP2_SIGNATURE, seen) != 0) return pp2_fail(why, "no PROXY version 2 signature");
+    if (seen && memcmp(buf, PP2_SIGNATURE, seen) != 0) return pp2_fail(why, "it does not begin with a PROXY header");
     if (len <= 12) return 0;
     if ((buf[12] & 0xf0) != PP2_VERSION) return pp2_fail(why, "version is not 2");
     if ((buf[12] & 0x0f) > PP2_PROXY) return pp2_fail(why, "unknown command");

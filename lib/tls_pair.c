@@ -79,20 +79,22 @@ static bool in_group(gid_t wanted)
     return false;
 }
 
-/* key_is_private - root may share a key with one group of ours (as ssl-cert does); nobody else may read it. */
+/* key_is_private - root may share a key with one group (as ssl-cert does): a group of ours, or any when we are root
+ * ourselves; nobody else may read it. */
 static bool key_is_private(const struct stat *st)
 {
     if (st->st_mode & (S_IRWXO | S_IWGRP | S_IXGRP)) return false;
-    return !(st->st_mode & S_IRGRP) || (st->st_uid == 0 && in_group(st->st_gid));
+    return !(st->st_mode & S_IRGRP) || (st->st_uid == 0 && (geteuid() == 0 || in_group(st->st_gid)));
 }
 
-/* no_passphrase - a server must start unattended, so an encrypted key is an error and never a prompt. */
+/* no_passphrase - a server must start unattended, so an encrypted key is an error and never a prompt.  arg: a flag that
+ * is set when one is asked for. */
 static int no_passphrase(char *buf, int size, int rwflag, void *arg)
 {
     (void)buf;
     (void)size;
     (void)rwflag;
-    (void)arg;
+    *(bool *)arg = true;
     return -1;
 }
 
@@ -111,9 +113,16 @@ static EVP_PKEY *parse_key(const struct text *text, const char *path, char *why,
         return NULL;
     }
     BIO *bio = open_text(text);
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+    bool encrypted = false;
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, &encrypted);
     BIO_free(bio);
-    if (!key) snprintf(why, cap, "%s: no unencrypted private key in PEM form: %s", path, tls_error());
+    if (!key && encrypted)
+        snprintf(why, cap,
+                 "%s: the private key is encrypted, and nobody is there to be asked for its password: store it "
+                 "without one, by `openssl pkey -in %s -out FILE`",
+                 path, path);
+    else if (!key)
+        snprintf(why, cap, "%s: no private key in PEM form: %s", path, tls_error());
     ERR_clear_error();
     return key;
 }
@@ -122,13 +131,15 @@ static int parse_certificates(struct tls_pair *pair, const struct text *text, ch
 {
     BIO *bio = open_text(text);
     X509 *cert;
-    pair->leaf = PEM_read_bio_X509_AUX(bio, NULL, no_passphrase, NULL);
+    bool encrypted;
+    pair->leaf = PEM_read_bio_X509_AUX(bio, NULL, no_passphrase, &encrypted);
     if (!pair->leaf) {
         snprintf(why, cap, "%s: no certificate in PEM form: %s", pair->file, tls_error());
         BIO_free(bio);
         return -1;
     }
-    while (sk_X509_num(pair->chain) < CHAIN_MAX && (cert = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL)) != NULL) {
+    while (sk_X509_num(pair->chain) < CHAIN_MAX &&
+           (cert = PEM_read_bio_X509(bio, NULL, no_passphrase, &encrypted)) != NULL) {
         if (!pair->chain) pair->chain = sk_X509_new_null();
         CHECK(pair->chain != NULL && sk_X509_push(pair->chain, cert) > 0);
     }

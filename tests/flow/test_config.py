@@ -76,6 +76,14 @@ def test_a_file_that_is_not_there(place, program):
     assert done.returncode == 2 and str(path) in done.stderr
 
 
+@pytest.mark.parametrize("program", ["postern-gateway", "postern-backend"])
+def test_the_file_that_is_meant_when_none_is_named(program):
+    default = f"/etc/postern/{program.removeprefix('postern-')}.conf"
+    assert default in run(program, "-h").stdout
+    done = run(program, "-t")
+    assert (done.stdout + done.stderr).startswith(default)
+
+
 @pytest.mark.parametrize("program", ["postern-gateway", "postern-backend", "posternctl"])
 def test_command_line(program):
     version = run(program, "-V")

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import select
+import shutil
 import subprocess
 
 import pytest
@@ -138,3 +139,14 @@ def test_a_server_that_is_not_there(own_site):
     assert run("posternctl", "-g", site.gateway.config, "gateway", "status").returncode == 3
     missing = run("posternctl", "-c", site.place.path / "missing.conf", "users")
     assert missing.returncode == 2 and "missing.conf" in missing.stderr
+
+
+def test_a_broken_program_is_told(tmp_path):
+    """posternctl asks the programs beside it where their sockets are; one that fails without a word is named."""
+    shutil.copy(BIN / "posternctl", tmp_path)
+    broken = tmp_path / "postern-gateway"
+    broken.write_text("#!/bin/sh\nexit 3\n")
+    broken.chmod(0o755)
+    done = subprocess.run([tmp_path / "posternctl", "gateway", "status"], text=True, capture_output=True, timeout=60)
+    assert done.returncode == 3
+    assert done.stderr == "posternctl: postern-gateway --print control-socket: exit status 3\n"

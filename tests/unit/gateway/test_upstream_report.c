@@ -78,6 +78,7 @@ static void test_what_is_set_is_reported(void **state)
     assert_int_equal(upstream_report_set_admin(shared, "u", "10.0.0.1:2", "drain", why, sizeof(why)), -1);
     assert_int_equal(upstream_report_set_admin(shared, "u", "10.0.0.1:1", "away", why, sizeof(why)), -1);
     assert_int_equal(upstream_report_set_weight(shared, "u", "10.0.0.1:1", 257, why, sizeof(why)), -1);
+    assert_string_equal(why, "expected a weight from 0 to 256, or default (in JSON -1)");
     assert_int_equal(upstream_report_set_weight(shared, "u", "10.0.0.1:1", -2, why, sizeof(why)), -1);
     upstream_state_free(&shared);
     upstream_config_clear(&config);

@@ -257,7 +257,7 @@ static void test_refusals(void **state)
     expect_refusal(cert_a.cert, "/nonexistent/key.pem", "/nonexistent/key.pem: No such file");
     expect_refusal(cert_a.key, cert_a.key, "no certificate");
     chmod(cert_a.cert, 0600);
-    expect_refusal(cert_a.cert, cert_a.cert, "no unencrypted private key");
+    expect_refusal(cert_a.cert, cert_a.cert, "no private key in PEM form");
     expect_refusal(cert_a.cert, cert_b.key, "not the key of the first certificate");
     snprintf(mends, sizeof mends, "chmod 600 %s", cert_a.key);
     chmod(cert_a.key, 0604);
@@ -267,6 +267,20 @@ static void test_refusals(void **state)
     chmod(cert_a.key, 0600);
     SSL_CTX_free(make_ctx(&cert_a, TLS_MODERN));
     assert_int_equal(ERR_peek_error(), 0);
+}
+
+/* As Debian's ssl-cert does it; root is not in that group. */
+static void test_root_shares_a_key_with_a_group(void **state)
+{
+    (void)state;
+    if (geteuid() != 0) skip();
+    assert_int_equal(chown(cert_a.key, 0, 12345), 0);
+    assert_int_equal(chmod(cert_a.key, 0640), 0);
+    SSL_CTX_free(make_ctx(&cert_a, TLS_MODERN));
+    assert_int_equal(chown(cert_a.key, 65534, 12345), 0);
+    expect_refusal(cert_a.cert, cert_a.key, "open to others");
+    assert_int_equal(chown(cert_a.key, 0, 0), 0);
+    assert_int_equal(chmod(cert_a.key, 0600), 0);
 }
 
 /* An encrypted key must not make the server ask at a terminal. */
@@ -282,7 +296,7 @@ static void test_encrypted_key_is_refused(void **state)
     assert_int_equal(fchmod(fileno(file), 0600), 0);
     assert_int_equal(PEM_write_PrivateKey(file, key, EVP_aes_128_cbc(), NULL, 0, NULL, (char[]){"word"}), 1);
     fclose(file);
-    expect_refusal(cert_a.cert, path, "no unencrypted private key");
+    expect_refusal(cert_a.cert, path, "the private key is encrypted");
     EVP_PKEY_free(key);
     unlink(path);
 }
@@ -322,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_no_exporter_without_extended_master_secret),
         cmocka_unit_test(test_server_end_point),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_root_shares_a_key_with_a_group),
         cmocka_unit_test(test_encrypted_key_is_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
