@@ -75,6 +75,22 @@ void channel_packet_free(struct channel_packet *packet)
     *packet = (struct channel_packet){.fd = -1};
 }
 
+/* A value of two bytes takes a hundred once it is read. */
+static bool is_modest(const char *text, size_t len)
+{
+    size_t values = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '"')
+            in_string = !in_string;
+        else if (in_string && text[i] == '\\')
+            i++;
+        else if (!in_string && (text[i] == ',' || text[i] == '[' || text[i] == '{'))
+            values++;
+    }
+    return values <= CHANNEL_MESSAGE_MAX_VALUES;
+}
+
 /* Only memory has seals: reading it cannot block, and its length cannot change. */
 static json_t *from_memfd(int fd)
 {
@@ -90,7 +106,8 @@ static json_t *from_memfd(int fd)
         if (n <= 0) break;
         have += (size_t)n;
     }
-    json_t *message = have == size ? json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    json_t *message = NULL;
+    if (have == size && is_modest(text, size)) message = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
     free(text);
     return message;
 }

@@ -10,6 +10,7 @@
 enum {
     CHANNEL_PACKET_MAX_BYTES = 32 * 1024, /* of a packet; what is longer goes into a memfd */
     CHANNEL_MESSAGE_MAX_BYTES = 16 * 1024 * 1024,
+    CHANNEL_MESSAGE_MAX_VALUES = 512 * 1024, /* in it: 20,000 connections with all that is told of them */
 };
 
 struct channel_packet {

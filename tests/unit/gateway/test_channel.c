@@ -239,6 +239,43 @@ static void test_only_sealed_memory_is_read(void **state)
     close(memory);
 }
 
+static int memory_with(const char *text)
+{
+    int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), 0);
+    return fd;
+}
+
+/* Six million empty arrays in 16 MiB would take most of a gigabyte, and seconds. */
+static void test_many_values_are_no_message(void **state)
+{
+    enum { VALUES = 600000 };
+    static const char head[] = "{\"type\":\"hello\",\"text\":", end[] = "0]}";
+    char *text = mem_alloc(sizeof(head) + (size_t)4 * VALUES + sizeof(end));
+    char *p = stpcpy(text, head);
+    *p++ = '"';
+    for (size_t i = 0; i < VALUES; i++)
+        p = stpcpy(p, i % 2 == 0 ? "[,{" : "\\\"");
+    strcpy(p, "\"}");
+    int memory = memory_with(text);
+    assert_int_equal(fdpass_send(channel_fd(a), memory, "memfd", 5), 0); /* in a string it is no structure */
+    loop_run(loop);
+    assert_int_equal(seen.count, 1);
+    close(memory);
+    teardown(state);
+    setup(state);
+    p = stpcpy(text, head);
+    *p++ = '[';
+    for (size_t i = 0; i < VALUES; i++)
+        p = stpcpy(p, "0,");
+    strcpy(p, end);
+    memory = memory_with(text);
+    assert_ends_channel("memfd", memory);
+    close(memory);
+    free(text);
+}
+
 static void ask(struct channel *const *channels, size_t count, const char *type, int64_t timeout_ms)
 {
     channel_ask(loop, channels, count, json_pack("{s:s, s:i}", "type", type, "number", 21), timeout_ms, on_answers,
@@ -303,6 +340,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_end_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_message_ends_the_channel, setup, teardown),
         cmocka_unit_test_setup_teardown(test_only_sealed_memory_is_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many_values_are_no_message, setup, teardown),
         cmocka_unit_test_setup_teardown(test_questions_are_answered, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_answer_is_null, setup, teardown),
         cmocka_unit_test_setup_teardown(test_who_goes_answers_nothing, setup, teardown),
