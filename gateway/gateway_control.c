@@ -22,6 +22,8 @@
 static void add_counter(const char *label, const struct counter_row *row, uint64_t value, void *arg)
 {
     json_t *stats = arg;
+    /* There may be ten thousand routes, and most have counted little. */
+    if (value == 0 && label[0] != '\0') return;
     json_t *block = json_object_get(stats, label);
     if (block == NULL) {
         block = json_object();
@@ -146,7 +148,8 @@ static void on_lists(const json_t *answers, void *arg)
     json_array_foreach((json_t *)(uintptr_t)answers, i, answer)
     {
         if (json_is_null(answer)) silent++;
-        matched += json_integer_value(json_object_get(answer, "matched"));
+        json_int_t its = json_integer_value(json_object_get(answer, "matched"));
+        if (its > 0 && its < INT32_MAX) matched += its; /* it may say anything */
         (void)json_array_extend(all, json_object_get(answer, "connections"));
     }
     for (size_t limit = list_limit(arg); json_array_size(all) > limit;)
@@ -302,7 +305,7 @@ static void command_explain(struct control_request *request, void *arg)
 
 static const struct control_command COMMANDS[] = {
     {"explain", "What the routes make of a connection, and why.", command_explain},
-    {"stats", "Every counter, of the whole gateway and of each route.", command_stats},
+    {"stats", "Every counter of the whole gateway, and those of each route that are not 0.", command_stats},
     {"connections", "The connections under way, those that fit a filter.", command_connections},
     {"kill", "End one connection.", command_kill},
     {"log-level", "Log more or less, until the next reload or restart.", command_log_level},

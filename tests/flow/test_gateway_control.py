@@ -43,6 +43,16 @@ def table(gateway, *arguments):
     return [dict(zip(lines[0], line)) for line in lines[1:]]
 
 
+def test_what_routes_have_not_counted_is_left_out(gateway):
+    """With thousands of routes it would be millions of zeros."""
+    told = gateway.control_call("stats")
+    assert list(told) == [""] and told[""]["accepted"] == 0
+    with connect(gateway.port) as client:
+        client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        wait_until(lambda: gateway.control_call("stats").get("http", {}).get("routed") == 1, "its route counts")
+        assert 0 not in gateway.control_call("stats")["http"].values()
+
+
 def test_connections_are_listed_filtered_and_ended(gateway):
     clients = []
     for i in range(8):

@@ -3,6 +3,7 @@
 import json
 import socket
 import subprocess
+from collections import Counter, defaultdict
 
 from harness.place import USER
 from harness.process import BIN, Process
@@ -48,8 +49,9 @@ class Gateway(Server):
         return json.loads(done.stdout)
 
     def stats(self):
-        """Counters: {"": {name: value}, route: {name: value}}."""
-        return self._ask("stats")
+        """Counters: {"": {name: value}, route: {name: value}}; what is not told is 0."""
+        told = {label: Counter(values) for label, values in self._ask("stats").items()}
+        return defaultdict(Counter, told)
 
     def status(self):
         """{"pid": …, "workers": [{"pid": …}]}"""
