@@ -1,5 +1,8 @@
 """posternctl gateway: connections listed and ended, the log made louder."""
 
+import os
+import signal
+
 import pytest
 from harness.ports import reserve_port
 from harness.postern import Gateway, run
@@ -107,6 +110,22 @@ def test_the_log_is_made_louder_and_quiet_again(gateway):
         read_to_end(client)
     ctl(gateway, "log-level", "info")
     assert all(line["event"] == "log_level" for line in gateway.log()[before:] if line["level"] == "info")
+
+
+def test_the_level_holds_for_the_master_and_for_new_workers(gateway):
+    ctl(gateway, "log-level", "error")
+    before = len(gateway.log())
+    killed = gateway.status()["workers"][0]["pid"]
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: gateway.status()["workers"][0]["pid"] != killed and gateway.status()["workers"][0]["ready"],
+               "it is replaced")
+    for _ in range(8):
+        with connect(gateway.port) as client:
+            client.sendall(b"nonsense")
+            read_to_end(client)
+    ctl(gateway, "log-level", "info")
+    assert {line["event"] for line in gateway.log()[before:]} <= {"worker_died", "log_level"}
+    assert gateway.log(event="worker_died")[0]["level"] == "error"
 
 
 def test_servers_are_listed_and_set(gateway):

@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 import time
+from datetime import datetime
 
 import pytest
 
@@ -265,6 +266,17 @@ def test_a_killed_worker_is_replaced(front):
     for _ in range(20):
         for sock in one.pair():
             sock.close()
+
+
+@pytest.mark.release
+def test_a_worker_that_dies_again_and_again_is_replaced_later_each_time(front):
+    one = front(extra="workers = 1")
+    for deaths in range(1, 4):
+        [pid] = one.workers()
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: one.status()["workers"][0]["ready"] and one.workers() != [pid], "a new worker")
+        died, new = (datetime.fromisoformat(one.gateway.log(event=event)[-1]["time"]) for event in ("worker_died", "worker"))
+        assert 0.095 <= (new - died).total_seconds() / 2 ** (deaths - 1) < 2
 
 
 @pytest.mark.release

@@ -285,6 +285,25 @@ def test_profiles(door, section, accepted, refused):
             one.connect(context=context)
 
 
+@pytest.mark.parametrize("section, accepted, refused", [
+    ('ciphers = "ECDHE-ECDSA-AES256-GCM-SHA384"', "-tls1_2 -cipher ECDHE-ECDSA-AES256-GCM-SHA384",
+     "-tls1_2 -cipher ECDHE-ECDSA-AES128-GCM-SHA256"),
+    ('ciphersuites = "TLS_CHACHA20_POLY1305_SHA256"', "-tls1_3 -ciphersuites TLS_CHACHA20_POLY1305_SHA256",
+     "-tls1_3 -ciphersuites TLS_AES_128_GCM_SHA256"),
+    ('curves = "P-384"', "-curves P-384", "-curves P-256"),
+])
+def test_lists_of_ones_own(door, section, accepted, refused):
+    """What the profile would take is refused when the list has something else."""
+    one = door(workers=1, section=section)
+    one.make("site", [NAME])
+    one.start()
+    done = [subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{one.port}", "-servername", NAME,
+                            *arguments.split()], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+            for arguments in (accepted, refused)]
+    assert [one.returncode for one in done] == [0, 1]
+    assert "handshake failure" in done[1].stderr
+
+
 def test_unknown_names(door):
     one = door(workers=1, section="unknown-name = refuse")
     one.make("site", [NAME, "*.sub.example.test"])
