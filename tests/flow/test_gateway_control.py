@@ -68,7 +68,9 @@ def test_connections_are_listed_filtered_and_ended(gateway):
     (row,) = rows(gateway, "sni=n3.example.test")
     assert (row["peer"], row["upstream"], row["alpn"]) == (local_address(clients[3]), "web", "h2")
     assert len(rows(gateway, f"server={table(gateway, 'upstreams')[0]['server']}")) == 8
-    assert len(rows(gateway, "peer=127.0.0.1")) == 9
+    assert len(rows(gateway, "peer=127.0.0.1")) == 9 and rows(gateway, "peer=127.0.0.2") == []
+    assert [row["sni"] for row in rows(gateway, f"peer={local_address(clients[2])}")] == ["n2.example.test"]
+    assert rows(gateway, "sni=n3.example.test", "peer=127.0.0.2") == []
     assert [row["peer"] for row in rows(gateway, "state=peek")] == [local_address(silent)]
     assert rows(gateway, "route=nothing") == []
     assert len(rows(gateway, "limit=3")) == 3
