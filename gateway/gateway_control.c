@@ -165,6 +165,10 @@ static void command_connections(struct control_request *request, void *arg)
         control_fail(request, "usage", "expected a limit from 1 to %d", LIST_LIMIT_MAX);
         return;
     }
+    if (filter != NULL && !json_is_object(filter)) {
+        control_fail(request, "usage", "expected a filter: {\"name\": \"value\", …}");
+        return;
+    }
     json_t *message =
         json_pack("{s:s, s:I, s:O*}", "type", "connections", "limit", (json_int_t)limit, "filter", filter);
     ask_workers(arg, message, on_lists, request);

@@ -162,10 +162,11 @@ void upgrade_proceed(struct upgrade *upgrade)
     set_timer(upgrade, ANSWER_MS);
 }
 
-/* Its process for names would be a child of the new program, which does not know it. */
-static void stop_watching(struct generation *serving)
+/* Processes for names would be children of the new program, which does not know them. */
+static void stop_watching(const struct master *master)
 {
-    upstream_watch_free(&serving->watch);
+    LIST_EACH (link, &master->generations)
+        upstream_watch_free(&LIST_ENTRY(link, struct generation, link)->watch);
 }
 
 static void watch_again(struct generation *serving)
@@ -189,7 +190,7 @@ void upgrade_exec(struct upgrade *upgrade)
     int memory = handover_write(master);
     if (memory >= 0) {
         log_msg(LOG_LEVEL_INFO, "upgrade", "%s takes over", upgrade->program);
-        stop_watching(master->serving);
+        stop_watching(master);
         execv(upgrade->program, upgrade->argv);
     }
     snprintf(why, sizeof(why), "cannot run %s: %s", upgrade->program, strerror(errno));

@@ -158,7 +158,8 @@ void worker_place_tell(struct worker_place *place, json_t *message, int fd)
         json_decref(message);
         return;
     }
-    if (channel_send(place->channel, message, fd) == 0) return;
+    if (channel_send(place->channel, message, fd) == 0 || errno == EPIPE || errno == ECONNRESET)
+        return; /* it is dead */
     log_msg(LOG_LEVEL_WARN, "worker_deaf", "worker %zu (pid %d): %s", place->index, (int)place->pid, strerror(errno));
 }
 

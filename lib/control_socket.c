@@ -11,6 +11,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+enum { CONTROL_BACKLOG = 128 };
+
 static const socklen_t ADDRESS_BYTES = sizeof(struct sockaddr_un);
 
 /* Make room for a new socket file: only a dead socket may be removed. */
@@ -67,7 +69,7 @@ int control_socket_open(struct control_socket *s, const char *path, char *why, s
     memcpy(un.sun_path, path, strlen(path) + 1);
     if (remove_stale(&un, why, cap) < 0) return -1;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || bind_private(fd, &un) < 0 || listen(fd, 16) < 0 || lstat(path, &st) < 0) {
+    if (fd < 0 || bind_private(fd, &un) < 0 || listen(fd, CONTROL_BACKLOG) < 0 || lstat(path, &st) < 0) {
         snprintf(why, cap, "%s: cannot listen there: %s", path, strerror(errno));
         if (fd >= 0) close(fd);
         return -1;

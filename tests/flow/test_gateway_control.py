@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 
 import pytest
 from harness.ports import reserve_port
@@ -54,6 +55,25 @@ def test_what_routes_have_not_counted_is_left_out(gateway):
         client.sendall(b"GET / HTTP/1.1\r\n\r\n")
         wait_until(lambda: gateway.control_call("stats").get("http", {}).get("routed") == 1, "its route counts")
         assert 0 not in gateway.control_call("stats")["http"].values()
+
+
+def test_a_filter_is_an_object(gateway):
+    for filter in ("x", ["a"], 1):
+        with pytest.raises(AssertionError, match="expected a filter"):
+            gateway.control_call("connections", filter=filter)
+
+
+def test_many_ask_at_once(gateway):
+    """More than may be served at a time wait, none is refused."""
+    socks = [socket.socket(socket.AF_UNIX) for _ in range(60)]
+    for sock in socks:
+        sock.setblocking(False)
+        sock.connect(str(gateway.control))
+        sock.sendall(b'{"command": "status"}\n')
+    for sock in socks:
+        sock.settimeout(30)
+        with sock, sock.makefile() as lines:
+            assert '"ok":true' in lines.readline()
 
 
 def test_connections_are_listed_filtered_and_ended(gateway):
