@@ -27,7 +27,7 @@ from harness.tcp import client_hello, connect, listens, local_address, read_exac
 from harness.upstream import Upstream
 from harness.wait import PATIENCE_S, wait_until
 
-NAME, STRICT = "www.example.test", "strict.example.test"
+NAME, STRICT, GONE = "www.example.test", "strict.example.test", "gone.example.test"
 REQUEST = b"GET / HTTP/1.1\r\nHost: www.example.test\r\n\r\n"
 
 CONFIG = """
@@ -38,11 +38,13 @@ tls "site" {{ certificate = "{cert}" key = "{key}" }}
 tls "asking" {{ certificate = "{cert}" key = "{key}" client-certificate = {client} client-ca = "{ca}" }}
 upstream "website" {{ server = "127.0.0.1:{http}" proxy-protocol = v2 }}
 upstream "recorder" {{ server = "127.0.0.1:{recorder}" proxy-protocol = v2-tls connect-timeout = 2s }}
+upstream "gone" {{ server = "127.0.0.1:{gone}" }}
 pattern "greeting" {{ regex = '^HELO [a-z]+\\r\\n' }}
 route "asking" {{ listener = "asking" terminate = "asking" }}
 route "site" {{ protocol = "tls" terminate = "site" }}
 route "h2-from-here" {{ inside = "site" alpn = "h2" source = "127.0.0.3" proxy = "recorder" }}
 route "strict" {{ inside = "site" sni = "{strict}" protocol = "http" refuse = http-400 }}
+route "gone" {{ inside = "site" sni = "{gone_name}" proxy = "gone" }}
 route "website" {{ inside = "site" protocol = "http" sni = "{name}" proxy = "website" }}
 route "chat" {{ inside = "site" protocol = "xmpp" refuse = xmpp-error }}
 route "greeting" {{ inside = {{"site", "asking"}} protocol = "greeting" proxy = "recorder" }}
@@ -63,7 +65,8 @@ class Door:
         self.recorder = Upstream(lambda sock: self.serve(sock))
         self.gateway = Gateway(self.place, CONFIG.format(
             port=self.port, asking=self.asking, cert=self.cert, key=key, client=client, ca=self.authority.path,
-            http=self.nginx.plain_port, recorder=self.recorder.address[1], name=NAME, strict=STRICT, extra=extra))
+            http=self.nginx.plain_port, recorder=self.recorder.address[1], name=NAME, strict=STRICT, gone=reserve_port(),
+            gone_name=GONE, extra=extra))
 
     def start(self):
         self.nginx.start()
@@ -266,6 +269,56 @@ def test_what_no_route_is_for_ends_in_order(door):
         assert read_tls_to_end(sock) == (b"", "close_notify")
     line = door.line_of(address)
     assert (line["reason"], line["route"], line["protocol"]) == ("no_route", "site", "ssh")
+
+
+def test_what_is_undecided_at_the_limit_has_no_route(door):
+    """A pattern that could go on for ever gets peek-limit decrypted bytes, and no more."""
+    with wrap(connect(door.port)) as sock:
+        address = "%s:%d" % sock.getsockname()
+        sock.sendall(b"HELO " + b"a" * 40000)
+        assert read_tls_to_end(sock)[1] in ("close_notify", "reset")  # it has not read all of ours
+    line = door.line_of(address)
+    assert (line["reason"], line["bytes_in"], line.get("upstream")) == ("no_route", "0", None)
+
+
+def test_a_server_that_is_not_there(door):
+    """The gateway has no words of its own for that, whatever is spoken: the client sees an end in order, and nothing."""
+    with wrap(connect(door.port), GONE) as sock:
+        address = "%s:%d" % sock.getsockname()
+        sock.sendall(REQUEST)
+        assert read_tls_to_end(sock) == (b"", "close_notify")
+    line = door.line_of(address)
+    assert (line["reason"], line["route"]) == ("upstream_unavailable", "gone")
+
+
+@pytest.mark.release
+@pytest.mark.parametrize("state", ["tls_handshake", "tls_inside", "relay"])
+def test_an_administrator_ends_it(door, state):
+    """In every state; what is relayed must not look complete."""
+    got = served_to_the_end(door)
+    with connect(door.port) as sock:
+        address = local_address(sock)
+        if state == "tls_handshake":
+            sock.sendall(client_hello(NAME))
+        else:
+            secure = wrap(sock.dup())
+            secure.sendall(b"HELO there\r\n" if state == "relay" else b"HELO")
+
+        def listed():
+            found = door.gateway.control_call("connections", state=state)["connections"]
+            return [one["id"] for one in found if one["peer"] == address]
+
+        wait_until(listed, f"it is in {state}")
+        door.gateway.control_call("kill", id=listed()[0])
+        assert door.line_of(address)["reason"] == "killed"
+        if state == "relay":
+            assert secure.recv(1) == b"!" and read_tls_to_end(secure)[1] in ("reset", "cut")
+            wait_until(lambda: got, "the server has noticed")
+            assert got[0][1] == "reset"
+        elif state == "tls_inside":
+            assert read_tls_to_end(secure) == (b"", "close_notify")
+        else:
+            assert read_to_end(sock)[1] == "end"
 
 
 @pytest.mark.parametrize("end", ["unwrap", "close"])
