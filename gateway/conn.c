@@ -348,10 +348,9 @@ void conn_close(struct conn *conn, enum close_reason reason)
 
 static enum conn_state first_state(struct conn *conn)
 {
-    if (conn->listener->admin) return CONN_ADMIN;
     if (inbound_expects(conn->listener, &conn->peer)) return CONN_INBOUND;
     limits_came(conn);
-    return CONN_PEEK;
+    return conn->listener->admin ? CONN_ADMIN : CONN_PEEK;
 }
 
 void conn_start(struct worker *worker, const struct listener_config *listener, int fd, const struct addr *peer,

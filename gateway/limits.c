@@ -15,7 +15,7 @@
 
 enum {
     LINES_A_SECOND = 50,
-    ADMIN_EXTRA = 8, /* beyond max-connections: who is overloaded wants to see why */
+    ADMIN_MAX = 32, /* beside max-connections: who is overloaded wants to see why, and nobody is kept out by it */
 };
 
 static void on_second(evutil_socket_t fd, short what, void *arg)
@@ -76,8 +76,10 @@ bool limits_admit(struct worker *worker, const struct listener_config *listener,
                   enum close_reason *why)
 {
     *why = CLOSE_OVERLOAD;
-    if (worker->conn_count >= worker->config->max_connections + (listener->admin ? ADMIN_EXTRA : 0)) return false;
-    if (listener->admin || inbound_expects(listener, peer)) return true;
+    size_t admins = worker->limits.admin_count;
+    if (listener->admin) return admins < ADMIN_MAX;
+    if (worker->conn_count - admins >= worker->config->max_connections) return false;
+    if (inbound_expects(listener, peer)) return true;
     return limits_admit_source(worker, peer, why);
 }
 
@@ -151,6 +153,10 @@ int limits_shed(struct worker *worker, const struct listener_config *listener, i
 void limits_came(struct conn *conn)
 {
     struct limits *limits = &conn->worker->limits;
+    if (conn->listener->admin) {
+        limits->admin_count++;
+        return;
+    }
     if (!limits->counting || !is_limited(conn->worker, &conn->peer)) return;
     source_came(&limits->sources, source_key(&limits->sources, &conn->peer));
     conn->counted = true;
@@ -168,6 +174,7 @@ void limits_left(struct conn *conn)
 {
     struct limits *limits = &conn->worker->limits;
     limits_decided(conn);
+    if (conn->listener->admin) limits->admin_count--;
     if (conn->counted) source_left(&limits->sources, source_key(&limits->sources, &conn->peer));
     conn->counted = false;
 }

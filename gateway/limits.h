@@ -23,6 +23,7 @@ struct worker;
 struct limits {
     struct sources sources;
     bool counting;        /* some limit needs the counts of sources */
+    size_t admin_count;   /* connections of admin listeners */
     unsigned lines;       /* written in this second */
     unsigned held_back;   /* not written in it */
     struct event *second; /* timer: it is over */
@@ -50,8 +51,8 @@ MUSTCHECK int limits_shed(struct worker *worker, const struct listener_config *l
  * counted. */
 bool limits_may_log(struct worker *worker, enum close_reason reason);
 
-/* limits_came - count an undecided connection with its source from now on; limits_decided, limits_left - what became
- * of it; harmless when it was not counted. */
+/* limits_came - count an undecided connection with its source, or as an administrator's, from now on; limits_decided,
+ * limits_left - what became of it; harmless when it was not counted. */
 void limits_came(struct conn *conn);
 void limits_decided(struct conn *conn);
 void limits_left(struct conn *conn);

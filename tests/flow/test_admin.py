@@ -114,9 +114,10 @@ def test_requests_in_pieces_and_malformed_ones(gateway):
 
 
 def test_it_answers_when_the_gateway_is_full(place):
-    """Beyond max-connections, too, but not without end."""
+    """It has places of its own, neither without end nor those of clients."""
     port, admin, full = reserve_port(), reserve_port(), 20
     server = socket.create_server(("127.0.0.1", 0))
+    server.settimeout(30)
     gateway = Gateway(place, f"""
 max-connections = {full}
 max-probing = {full}
@@ -135,12 +136,18 @@ route "rest" {{ protocol = "http" proxy = "server" }}
     assert turned_away(port)
     status, text = curl(admin, "/metrics")
     assert status == 200 and "\npostern_gateway_close_overload_total 1\n" in text
-    held = [connect(admin) for _ in range(8)]
-    wait_until(lambda: gateway.status()["workers"][0]["connections"] == full + 8, "eight more")
+    held = [connect(admin) for _ in range(32)]
+    wait_until(lambda: gateway.status()["workers"][0]["connections"] == full + 32, "more than the gateway may hold")
     assert turned_away(admin)
+    clients.pop().close()
+    proxied.pop().close()
+    wait_until(lambda: gateway.status()["workers"][0]["connections"] < full + 32, "clients have left")
+    clients.append(connect(port))
+    clients[-1].sendall(b"GET / HTTP/1.1\r\n\r\n")
+    proxied.append(server.accept()[0])
     for sock in held:
         sock.close()
-    wait_until(lambda: gateway.status()["workers"][0]["connections"] == full, "there is room again")
+    wait_until(lambda: gateway.status()["workers"][0]["connections"] <= full, "there is room again")
     assert curl(admin, "/health")[0] == 200
     gateway.stop()
     for sock in [*proxied, *clients, server]:
