@@ -14,8 +14,9 @@ enum { COUNTERS_MAGIC = 0x434e5452 };
 struct older_counters {
     struct older_counters *next;
     struct counter_memory memory;
-    struct map *index; /* label -> block */
-    size_t rows[];     /* by row of ours: its row there, or SIZE_MAX */
+    struct map *index;         /* label -> block */
+    const counter_cell *block; /* of the label that counters_each is at */
+    size_t rows[];             /* by row of ours: its row there, or SIZE_MAX */
 };
 
 struct counters {
@@ -139,13 +140,18 @@ const struct counter_row *counters_rows(const struct counters *counters, size_t 
     return counters->rows;
 }
 
-static uint64_t older_value(const struct counters *counters, const char *label, size_t row)
+/* Once for a label: there may be ten thousand, of a hundred rows each. */
+static void find_older(const struct counters *counters, const char *label)
+{
+    for (struct older_counters *older = counters->older; older != NULL; older = older->next)
+        older->block = map_get_str(older->index, label);
+}
+
+static uint64_t older_value(const struct counters *counters, size_t row)
 {
     uint64_t value = 0;
-    for (const struct older_counters *older = counters->older; older != NULL; older = older->next) {
-        const counter_cell *block = map_get_str(older->index, label);
-        if (block != NULL && older->rows[row] != SIZE_MAX) value += counter_get(block, older->rows[row]);
-    }
+    for (const struct older_counters *older = counters->older; older != NULL; older = older->next)
+        if (older->block != NULL && older->rows[row] != SIZE_MAX) value += counter_get(older->block, older->rows[row]);
     return value;
 }
 
@@ -156,9 +162,9 @@ void counters_each(const struct counters *counters, counters_fn *fn, void *arg)
     size_t n = counter_memory_labels(m);
     for (size_t i = 0; i < n; i++) {
         const counter_cell *block = m->cells + i * m->row_count;
+        find_older(counters, m->labels[i]);
         for (size_t row = 0; row < m->row_count; row++)
-            fn(m->labels[i], &counters->rows[row], counter_get(block, row) + older_value(counters, m->labels[i], row),
-               arg);
+            fn(m->labels[i], &counters->rows[row], counter_get(block, row) + older_value(counters, row), arg);
     }
 }
 
