@@ -53,10 +53,17 @@ static void again(struct server_check *check)
     evtimer_add(check->timer, &delay);
 }
 
+/* Want of descriptors or memory says nothing about the server. */
+static bool is_ours(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
 /* error is 0 for a check that succeeded. */
 static void judge(struct server_check *check, int error)
 {
     const struct upstream_config *config = check->config;
+    if (is_ours(error)) return;
     bool was_down = atomic_load(&check->server->down);
     /* What nobody knows yet is decided by the first check. */
     uint32_t rise = check->checked ? config->rise : 1, fall = check->checked ? config->fall : 1;
