@@ -161,6 +161,20 @@ bool tls_exporter(SSL *ssl, uint8_t out[TLS_EXPORTER_BYTES])
     return done;
 }
 
+/* Setting the type of a key that has one destroys what it holds. */
+static void empty_key(EVP_PKEY *key)
+{
+    if (EVP_PKEY_set_type(key, EVP_PKEY_get_base_id(key)) != 1) ERR_clear_error();
+    EVP_PKEY_free(key);
+}
+
+void tls_forget_exchange(SSL *ssl)
+{
+    EVP_PKEY *key = NULL;
+    if (SSL_get_tmp_key(ssl, &key) == 1) empty_key(key);
+    if (SSL_get_peer_tmp_key(ssl, &key) == 1) empty_key(key);
+}
+
 size_t tls_server_end_point(SSL *ssl, uint8_t out[TLS_END_POINT_MAX_BYTES])
 {
     X509 *cert = SSL_get_certificate(ssl);

@@ -41,6 +41,10 @@ const char *tls_hello_name(SSL *ssl, char out[TLS_NAME_BYTES]);
  * used (RFC 6066 section 3). */
 int tls_accept_name(SSL *ssl, int *alert, void *arg);
 
+/* tls_forget_exchange - after the handshake: destroy the two keys of the key exchange, which OpenSSL would keep in
+ * memory, the private one too, as long as the connection lasts. */
+void tls_forget_exchange(SSL *ssl);
+
 enum { TLS_EXPORTER_BYTES = 32, TLS_END_POINT_MAX_BYTES = 64 };
 
 /* tls_exporter - the tls-exporter channel binding (RFC 9266).  false when the connection cannot offer it: TLS 1.2

@@ -1,5 +1,7 @@
 #include "lib/wire.h"
 
+#include "lib/tls.h"
+
 #include <errno.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -201,7 +203,10 @@ enum wire_result wire_handshake(struct wire *wire)
 {
     before_tls_call(wire);
     int ret = SSL_do_handshake(wire->ssl);
-    if (ret == 1) return WIRE_OK;
+    if (ret == 1) {
+        tls_forget_exchange(wire->ssl);
+        return WIRE_OK;
+    }
     enum wire_result result = tls_result(wire, ret);
     if (result != WIRE_END) return result;
     wire->alert_sent = false;

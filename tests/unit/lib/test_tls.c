@@ -210,6 +210,52 @@ static void test_no_exporter_without_extended_master_secret(void **state)
     pair_free(&p);
 }
 
+/* Whether the server still holds the two keys of the exchange; an emptied one belongs to no provider. */
+static bool has_exchange_keys(SSL *ssl)
+{
+    EVP_PKEY *own = NULL, *peer = NULL;
+    assert_int_equal(SSL_get_tmp_key(ssl, &own), 1);
+    assert_int_equal(SSL_get_peer_tmp_key(ssl, &peer), 1);
+    bool has_own = EVP_PKEY_get0_provider(own) != NULL, has_peer = EVP_PKEY_get0_provider(peer) != NULL;
+    assert_int_equal(has_own, has_peer);
+    EVP_PKEY_free(own);
+    EVP_PKEY_free(peer);
+    return has_own;
+}
+
+static void test_forget_exchange(void **state)
+{
+    static const struct {
+        int version;
+        const char *group;
+    } rows[] = {{TLS1_3_VERSION, "X25519"},
+                {TLS1_3_VERSION, "P-256"},
+                {TLS1_2_VERSION, "X25519:P-256"},
+                {TLS1_2_VERSION, "P-256"}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct pair p = pair_new(ctx_a, "a.test", rows[i].version);
+        uint8_t ours[TLS_EXPORTER_BYTES];
+        char got[16];
+        assert_int_equal(SSL_set1_groups_list(p.client, rows[i].group), 1);
+        assert_true(handshake(&p));
+        assert_true(has_exchange_keys(p.server));
+        tls_forget_exchange(p.server);
+        assert_false(has_exchange_keys(p.server));
+        tls_forget_exchange(p.server);
+        assert_int_equal(ERR_peek_error(), 0);
+        /* All goes on: bindings, data, and in TLS 1.3 a new key for them. */
+        assert_true(tls_exporter(p.server, ours));
+        if (rows[i].version == TLS1_3_VERSION) assert_int_equal(SSL_key_update(p.server, SSL_KEY_UPDATE_REQUESTED), 1);
+        assert_int_equal(SSL_write(p.server, "hello", 5), 5);
+        assert_int_equal(SSL_read(p.client, got, sizeof(got)), 5);
+        assert_int_equal(SSL_write(p.client, "world", 5), 5);
+        assert_int_equal(SSL_read(p.server, got, sizeof(got)), 5);
+        assert_memory_equal(got, "world", 5);
+        pair_free(&p);
+    }
+}
+
 static void test_server_end_point(void **state)
 {
     static const struct {
@@ -334,6 +380,7 @@ int main(void)
         cmocka_unit_test(test_no_resumption),
         cmocka_unit_test(test_exporter),
         cmocka_unit_test(test_no_exporter_without_extended_master_secret),
+        cmocka_unit_test(test_forget_exchange),
         cmocka_unit_test(test_server_end_point),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_root_shares_a_key_with_a_group),
