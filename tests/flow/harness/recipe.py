@@ -15,10 +15,11 @@ class Recipe:
     def file(self, path, changes):
         """The text of a file after the changes (old, new); each must change something."""
         text = self.files[path]
-        for old, new in changes.items():
+        for old in changes:
             assert old in text, f"{path} has no {old}"
-            text = text.replace(old, str(new))
-        return text
+        # In one pass: what was put in is not changed once more.
+        pattern = "|".join(re.escape(old) for old in sorted(changes, key=len, reverse=True))
+        return re.sub(pattern, lambda found: str(changes[found[0]]), text) if changes else text
 
     def gateway(self, changes):
         """The gateway's configuration without what the harness sets itself."""
