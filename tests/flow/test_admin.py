@@ -136,6 +136,7 @@ route "rest" {{ protocol = "http" proxy = "server" }}
     assert turned_away(port)
     status, text = curl(admin, "/metrics")
     assert status == 200 and "\npostern_gateway_close_overload_total 1\n" in text
+    wait_until(lambda: gateway.status()["workers"][0]["connections"] == full, "the one that asked has left")
     held = [connect(admin) for _ in range(32)]
     wait_until(lambda: gateway.status()["workers"][0]["connections"] == full + 32, "more than the gateway may hold")
     assert turned_away(admin)

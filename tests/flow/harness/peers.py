@@ -135,7 +135,7 @@ class Ejabberd(Peer):
             become += ["setpriv", "--reuid", self.USER, "--regid", self.USER, "--init-groups"]
         self.ctl = [*become, "/usr/sbin/ejabberdctl", "--config-dir", folder, "--config", folder / "ejabberd.yml",
                     "--ctl-config", folder / "ctl.cfg", "--logs", folder / "logs", "--spool", folder / "spool",
-                    "--node", f"postern-{os.getpid()}-{port}@localhost"]
+                    "--node", f"postern-{os.getpid()}-{port}@127.0.0.1"]
         super().__init__("ejabberd", [*self.ctl, "foreground"], place.path / "ejabberd.log")
 
     def start(self):

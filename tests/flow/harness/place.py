@@ -43,13 +43,13 @@ class Place:
         return f'user = "{USER}"\n' if AS_ROOT else ""
 
     def certificate(self, stem, names):
-        """A self-signed certificate that is its own CA, for DNS names; (certificate, key) paths."""
+        """A self-signed certificate that is its own CA, for DNS names and IPv4 addresses; (certificate, key) paths."""
         cert, key = self.path / f"{stem}.crt", self.path / f"{stem}.key"
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
              "-keyout", key, "-out", cert, "-days", "30", "-subj", f"/CN={names[0]}",
              "-addext", "basicConstraints=critical,CA:true",
-             "-addext", "subjectAltName=" + ",".join("DNS:" + name for name in names)],
+             "-addext", "subjectAltName=" + ",".join(("IP:" if name[0].isdigit() else "DNS:") + name for name in names)],
             check=True, capture_output=True)
         key.chmod(0o600)
         self.own(key)
