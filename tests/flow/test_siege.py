@@ -61,8 +61,8 @@ def echo_request(sock):
     sock.sendall(b"answered")
 
 
-def ask(port):
-    with connect(port) as client:
+def ask(port, source=None):
+    with connect(port, source=source) as client:
         client.sendall(REQUEST)
         return read_to_end(client) == (b"answered", "end")
 
@@ -127,15 +127,16 @@ def test_dripped_hellos_hold_nobody_up(place):
 class Load(threading.Thread):
     """One client after another until it is stopped; counts those that were answered and those that were not."""
 
-    def __init__(self, port):
+    def __init__(self, port, source):
         super().__init__(daemon=True)
+        self.source = source
         self.port, self.answered, self.failed, self.stopped = port, 0, 0, False
         self.start()
 
     def run(self):
         while not self.stopped:
             try:
-                good = ask(self.port)
+                good = ask(self.port, self.source)
             except OSError:
                 good = False
             self.answered += good
@@ -150,7 +151,7 @@ class Load(threading.Thread):
 def test_workers_killed_under_load(place):
     with Upstream(echo_request) as upstream:
         gateway = gateway_for(place, upstream.address[1], "workers = 2\n")
-        loads = [Load(gateway.port) for _ in range(4)]
+        loads = [Load(gateway.port, f"127.0.2.{i + 1}") for i in range(4)]
         deaths = 5
         for death in range(deaths):
             wait_until(lambda: all(worker["ready"] for worker in gateway.status()["workers"]), "two workers")
@@ -223,8 +224,8 @@ def test_bulk_goes_on_beside_a_flood_of_newcomers(place):
         streams = [threading.Thread(target=bulk, daemon=True) for _ in range(3)]
         for stream in streams:
             stream.start()
-        for _ in range(2000):
-            with connect(gateway.port) as client:
+        for i in range(2000):
+            with connect(gateway.port, source=f"127.0.4.{i % 20 + 1}") as client:
                 client.sendall(REQUEST)
                 assert read_exactly(client, 8) == b"answered"
         for stream in streams:

@@ -15,10 +15,11 @@ class Load:
         self.port, self.request, self.answer = port, request, answer
         self.done, self.failed, self.stopping = 0, [], False
         self.lock = threading.Lock()
-        self.threads = [threading.Thread(target=self._run, daemon=True) for _ in range(clients)]
+        self.threads = [threading.Thread(target=self._run, args=(f"127.0.3.{i + 1}",), daemon=True)
+                        for i in range(clients)]
 
-    def _once(self):
-        with connect(self.port) as sock:
+    def _once(self, source):
+        with connect(self.port, source=source) as sock:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.sendall(self.request)
             data = b""
@@ -28,11 +29,11 @@ class Load:
                     raise ConnectionError(f"ended after {data[:100]!r}")
                 data += part
 
-    def _run(self):
+    def _run(self, source):
         while not self.stopping:
             start = time.monotonic()
             try:
-                self._once()
+                self._once(source)
             except OSError as error:
                 with self.lock:
                     self.failed.append((error, time.monotonic() - start))

@@ -10,6 +10,8 @@ import select
 import socket
 import sys
 
+IP_BIND_ADDRESS_NO_PORT = 24  # see tcp.py
+
 port, count, source = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 first = bytes.fromhex(sys.argv[4]) if len(sys.argv) > 4 else b""
 
@@ -19,6 +21,7 @@ socks, poller, waiting = [], select.epoll(), set()
 for _ in range(count):
     sock = socket.socket()
     sock.setblocking(False)
+    sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
     sock.bind((source, 0))
     if sock.connect_ex(("127.0.0.1", port)) != 0:
         waiting.add(sock.fileno())

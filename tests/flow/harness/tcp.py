@@ -6,8 +6,25 @@ import ssl
 from harness.wait import PATIENCE_S
 
 
-def connect(port, host="127.0.0.1"):
-    return socket.create_connection((host, port), timeout=PATIENCE_S)
+# As in <linux/in.h>: bind() leaves the choice of the port to connect(), which takes any that is free towards that server.
+# Without it, a port is taken from everybody, and thousands of clients leave none for other tests.
+IP_BIND_ADDRESS_NO_PORT = 24
+
+
+def connect(port, host="127.0.0.1", source=None):
+    """Many connections are best made from several sources (127.0.0.0/8): each has as many ports."""
+    if source is None:
+        return socket.create_connection((host, port), timeout=PATIENCE_S)
+    sock = socket.socket()
+    sock.settimeout(PATIENCE_S)
+    sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+    sock.bind((source, 0))
+    try:
+        sock.connect((host, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def turned_away(port, host="127.0.0.1"):
