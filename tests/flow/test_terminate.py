@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import os
-import shutil
 import socket
 import ssl
 import struct
@@ -695,7 +694,6 @@ frontend terminated
 """
 
 
-@pytest.mark.skipif(not shutil.which("haproxy"), reason="no haproxy")
 def test_haproxy_takes_the_header(door):
     """Debian's HAProxy reads our longest header: it knows name, id and address of the client."""
     port = reserve_port()
