@@ -6,7 +6,7 @@ from harness.place import AS_ROOT, USER
 from harness.ports import reserve_port
 from harness.postern import Gateway
 from harness.process import Process
-from harness.tcp import connect, read_to_end
+from harness.tcp import connect, listens, read_to_end
 from harness.wait import wait_until
 
 NGINX = """
@@ -43,6 +43,12 @@ class Named(Process):
         wait_until(lambda: self.pid_path.exists() or not self.running(), f"{self.name} starts")
         assert self.running(), self.log_text()
         return self
+
+    def kill(self):
+        """nginx's worker holds the listening socket, too, and may outlive its master by a moment."""
+        super().kill()
+        if self.host == "127.0.0.1":
+            wait_until(lambda: not listens(self.port), f"{self.name}'s port is closed")
 
 
 def ask(port, source="127.0.0.1"):
