@@ -20,6 +20,7 @@ enum store_status {
     STORE_NOT_FOUND,
     STORE_EXISTS,
     STORE_FULL,   /* no room on the disk: resource-constraint */
+    STORE_LIMIT,  /* the queue is as long as the caller allows */
     STORE_FAILED, /* anything else; the log has it */
 };
 
@@ -72,5 +73,58 @@ void store_account_del(struct store *store, struct mailbox *reply_to, const char
 /* store_account_list - the bare JIDs of a domain (NULL: of all), sorted. */
 void store_account_list(struct store *store, struct mailbox *reply_to, const char *domain, store_names_fn *fn,
                         void *arg);
+
+/* What belongs to an owner: a bare JID of ours, which must be an account's (STORE_NOT_FOUND; deleting the account
+ * deletes all it owns), or a domain, for what belongs to a host.  Values are texts in UTF-8, of XML by convention. */
+
+enum store_kind {
+#define STORE_KIND(id, name, help) STORE_##id,
+#include "backend/store_kinds.def"
+#undef STORE_KIND
+    STORE_KINDS
+};
+
+enum { STORE_KEY_TEXT_MAX_BYTES = 3071 }; /* a full JID; without the NUL */
+
+/* Records: one value for each owner, kind and key. */
+struct store_record {
+    enum store_kind kind;
+    const char *key;
+    const char *value; /* NUL-terminated; in a change, NULL deletes */
+};
+
+typedef void store_records_fn(enum store_status status, const struct store_record *records, size_t count, void *arg);
+
+/* store_records_get - all records of the kinds in the mask (1u << kind), sorted by kind and key.  None is STORE_OK with
+ * count 0.  key NULL: any key. */
+void store_records_get(struct store *store, struct mailbox *reply_to, const char *owner, unsigned kinds,
+                       const char *key, store_records_fn *fn, void *arg);
+
+/* store_records_change - all the changes, or none.  Deleting what is not there is fine. */
+void store_records_change(struct store *store, struct mailbox *reply_to, const char *owner,
+                          const struct store_record *changes, size_t count, store_done_fn *fn, void *arg);
+
+/* Queues: texts in the order in which they were added. */
+struct store_entry {
+    uint64_t id;      /* ascending; never used again in this store */
+    int64_t stamp_ms; /* since 1970 */
+    const char *text; /* NUL-terminated */
+    size_t len;
+};
+
+typedef void store_added_fn(enum store_status status, uint64_t id, void *arg);
+typedef void store_entries_fn(enum store_status status, const struct store_entry *entries, size_t count, void *arg);
+
+/* store_queue_add - append.  limit: STORE_LIMIT when that many are there already; 0: none. */
+void store_queue_add(struct store *store, struct mailbox *reply_to, const char *owner, enum store_kind kind,
+                     int64_t stamp_ms, const char *text, size_t len, size_t limit, store_added_fn *fn, void *arg);
+
+/* store_queue_get - the first max entries behind the id after (0: from the start). */
+void store_queue_get(struct store *store, struct mailbox *reply_to, const char *owner, enum store_kind kind,
+                     uint64_t after, size_t max, store_entries_fn *fn, void *arg);
+
+/* store_queue_del - take entries out, by their ids; ids NULL: all up to and with the id last. */
+void store_queue_del(struct store *store, struct mailbox *reply_to, const char *owner, enum store_kind kind,
+                     const uint64_t *ids, size_t count, uint64_t last, store_done_fn *fn, void *arg);
 
 #endif
