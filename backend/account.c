@@ -46,6 +46,7 @@ static void on_stored(enum store_status status, void *arg)
     case STORE_EXISTS:
         finish(job, "exists", "the account exists already");
         return;
+    case STORE_LIMIT: /* of queues only */
     case STORE_FULL:
         finish(job, "internal", "the disk is full");
         return;
