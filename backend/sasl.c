@@ -11,8 +11,8 @@ enum { SASL_MAGIC = 0x7361736c, MESSAGE_MAX_BYTES = 4096 };
 
 /* In order of preference. */
 static const struct sasl_mechanism *const MECHANISMS[] = {
-    &SASL_EXTERNAL,      &SASL_SCRAM_SHA_256_PLUS, &SASL_SCRAM_SHA_1_PLUS,
-    &SASL_SCRAM_SHA_256, &SASL_SCRAM_SHA_1,        &SASL_PLAIN,
+    &SASL_EXTERNAL,      &SASL_SCRAM_SHA_512_PLUS, &SASL_SCRAM_SHA_256_PLUS, &SASL_SCRAM_SHA_1_PLUS,
+    &SASL_SCRAM_SHA_512, &SASL_SCRAM_SHA_256,      &SASL_SCRAM_SHA_1,        &SASL_PLAIN,
 };
 
 /* Invariant: waiting is true while the store or an offload thread holds a pointer to us, telling counts the calls of fn

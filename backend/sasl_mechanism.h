@@ -23,7 +23,8 @@ struct sasl_mechanism {
 };
 
 /* Rows of the table in sasl.c. */
-extern const struct sasl_mechanism SASL_SCRAM_SHA_256_PLUS, SASL_SCRAM_SHA_1_PLUS, SASL_SCRAM_SHA_256, SASL_SCRAM_SHA_1;
+extern const struct sasl_mechanism SASL_SCRAM_SHA_512_PLUS, SASL_SCRAM_SHA_256_PLUS, SASL_SCRAM_SHA_1_PLUS;
+extern const struct sasl_mechanism SASL_SCRAM_SHA_512, SASL_SCRAM_SHA_256, SASL_SCRAM_SHA_1;
 extern const struct sasl_mechanism SASL_EXTERNAL, SASL_PLAIN;
 
 void *sasl_state(struct sasl *sasl); /* zeroed at the start */

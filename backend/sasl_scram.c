@@ -291,7 +291,9 @@ static void scram_message(struct sasl *sasl, const char *text, size_t len)
         .message = scram_message, .clear = scram_clear                                                                 \
     }
 
+const struct sasl_mechanism SASL_SCRAM_SHA_512_PLUS = SCRAM_ROW(STORE_HASH_SHA512, true, "SCRAM-SHA-512-PLUS");
 const struct sasl_mechanism SASL_SCRAM_SHA_256_PLUS = SCRAM_ROW(STORE_HASH_SHA256, true, "SCRAM-SHA-256-PLUS");
 const struct sasl_mechanism SASL_SCRAM_SHA_1_PLUS = SCRAM_ROW(STORE_HASH_SHA1, true, "SCRAM-SHA-1-PLUS");
+const struct sasl_mechanism SASL_SCRAM_SHA_512 = SCRAM_ROW(STORE_HASH_SHA512, false, "SCRAM-SHA-512");
 const struct sasl_mechanism SASL_SCRAM_SHA_256 = SCRAM_ROW(STORE_HASH_SHA256, false, "SCRAM-SHA-256");
 const struct sasl_mechanism SASL_SCRAM_SHA_1 = SCRAM_ROW(STORE_HASH_SHA1, false, "SCRAM-SHA-1");

@@ -14,8 +14,15 @@ enum { PASSWORD_MAX_UNITS = 1024 };
 
 static const EVP_MD *hash_digest(int hash)
 {
-    CHECK(hash == STORE_HASH_SHA1 || hash == STORE_HASH_SHA256);
-    return hash == STORE_HASH_SHA1 ? EVP_sha1() : EVP_sha256();
+    switch (hash) {
+    case STORE_HASH_SHA1:
+        return EVP_sha1();
+    case STORE_HASH_SHA256:
+        return EVP_sha256();
+    default:
+        CHECK(hash == STORE_HASH_SHA512);
+        return EVP_sha512();
+    }
 }
 
 /* RFC 4013 section 2.1 maps spaces other than ASCII's to it (RFC 3454 table C.1.2), which ICU's profile forbids. */

@@ -25,9 +25,10 @@ enum store_status {
 };
 
 enum {
-    STORE_HASHES = 2,
+    STORE_HASHES = 3,
     STORE_HASH_SHA1 = 0,
     STORE_HASH_SHA256 = 1,
+    STORE_HASH_SHA512 = 2,
     STORE_KEY_MAX_BYTES = 64,
     STORE_SALT_MAX_BYTES = 64
 };

@@ -38,7 +38,8 @@ enum { SCHEMA_VERSION = ARRAY_LEN(MIGRATIONS), ITERATIONS_MAX = 100 * 1000 * 100
 static const struct {
     const char *name; /* as in the mechanism's name and in the table */
     size_t key_len;
-} HASHES[STORE_HASHES] = {[STORE_HASH_SHA1] = {"SHA-1", 20}, [STORE_HASH_SHA256] = {"SHA-256", 32}};
+} HASHES[STORE_HASHES] = {
+    [STORE_HASH_SHA1] = {"SHA-1", 20}, [STORE_HASH_SHA256] = {"SHA-256", 32}, [STORE_HASH_SHA512] = {"SHA-512", 64}};
 
 enum statement {
     BEGIN,

@@ -31,6 +31,8 @@ def raw(site):
 @pytest.mark.tsan
 @pytest.mark.parametrize("version", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
 @pytest.mark.parametrize("mechanism,binding", [
+    ("SCRAM-SHA-512-PLUS", "tls-exporter"),
+    ("SCRAM-SHA-512", None),
     ("SCRAM-SHA-256-PLUS", "tls-exporter"),
     ("SCRAM-SHA-256-PLUS", "tls-server-end-point"),
     ("SCRAM-SHA-1-PLUS", "tls-exporter"),
@@ -58,7 +60,7 @@ def test_both_bindings_are_announced_and_tls_unique_is_not(raw):
     features = raw().open(DOMAIN)
     assert sorted(bindings(features)) == ["tls-exporter", "tls-server-end-point"]
     offered = mechanisms(features)
-    assert offered.index("SCRAM-SHA-256-PLUS") < offered.index("SCRAM-SHA-256") < offered.index("PLAIN")
+    assert offered.index("SCRAM-SHA-512-PLUS") < offered.index("SCRAM-SHA-256-PLUS") < offered.index("SCRAM-SHA-512") < offered.index("PLAIN")
 
 
 def test_tls_1_2_without_extended_master_secret_has_no_exporter_binding(raw):
@@ -85,7 +87,7 @@ def test_a_client_that_thinks_we_cannot_bind_is_stopped(raw):
         client.authenticate("juliet", PASSWORD, "SCRAM-SHA-256", gs2_flag="y")
 
 
-@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"])
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"])
 def test_wrong_password_and_unknown_user_look_the_same(raw, mechanism):
     conditions = []
     for user, password in (("juliet", "wrong"), ("nobody", "wrong")):

@@ -234,7 +234,7 @@ class RawClient:
             initial = f"\0{user}\0{password}".encode()
             self._fail_unless(self._step("auth", initial, mechanism), "success")
             return
-        digest = "sha256" if "256" in mechanism else "sha1"
+        digest = "sha512" if "512" in mechanism else "sha256" if "256" in mechanism else "sha1"
         flag = f"p={binding}" if binding else (gs2_flag or "n")
         gs2 = f"{flag},,".encode()
         data = b""

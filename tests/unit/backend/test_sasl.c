@@ -118,7 +118,9 @@ static struct sasl *client_first(struct scram_client *c)
 {
     char text[1024];
 
-    c->digest = strstr(c->mechanism, "SHA-256") ? EVP_sha256() : EVP_sha1();
+    c->digest = strstr(c->mechanism, "SHA-512")   ? EVP_sha512()
+                : strstr(c->mechanism, "SHA-256") ? EVP_sha256()
+                                                  : EVP_sha1();
     snprintf(c->first_bare, sizeof c->first_bare, "n=%s,r=fyko+d2lbbFgONRv9qkxdawL", c->name);
     snprintf(text, sizeof text, "%s%s", c->gs2, c->first_bare);
     struct sasl *sasl = start(c->mechanism, text, strlen(text));
@@ -183,6 +185,9 @@ static void test_scram_succeeds(void **state)
 {
     (void)state;
     authenticate(
+        (struct scram_client){.mechanism = "SCRAM-SHA-512", .gs2 = "n,,", .name = "juliet", .password = "pencil"});
+    assert_int_equal(answer.status, SASL_SUCCESS);
+    authenticate(
         (struct scram_client){.mechanism = "SCRAM-SHA-256", .gs2 = "n,,", .name = "juliet", .password = "pencil"});
     assert_int_equal(answer.status, SASL_SUCCESS);
     authenticate(
@@ -200,8 +205,8 @@ static void test_scram_plus_succeeds(void **state)
 {
     (void)state;
     with_bindings();
-    static const char *const mechanisms[] = {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS"};
-    for (size_t i = 0; i < 2; i++) {
+    static const char *const mechanisms[] = {"SCRAM-SHA-512-PLUS", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS"};
+    for (size_t i = 0; i < ARRAY_LEN(mechanisms); i++) {
         authenticate((struct scram_client){.mechanism = mechanisms[i],
                                            .gs2 = "p=tls-exporter,,",
                                            .name = "juliet",
@@ -489,11 +494,12 @@ static void test_offers(void **state)
 
     (void)state;
     sasl_each(&env, append_name, text);
-    assert_string_equal(text, "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN ");
+    assert_string_equal(text, "SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 PLAIN ");
     env.end_point_len = 32;
     text[0] = '\0';
     sasl_each(&env, append_name, text);
-    assert_string_equal(text, "SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1 PLAIN ");
+    assert_string_equal(text, "SCRAM-SHA-512-PLUS SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS "
+                              "SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 PLAIN ");
     env.has_exporter = true;
     text[0] = '\0';
     sasl_channel_bindings_each(&env, append_name, text);

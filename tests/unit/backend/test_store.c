@@ -104,7 +104,7 @@ static struct store_account make_account(const char *local, const char *domain, 
         struct store_scram_keys *keys = &account.keys[hash];
         keys->iterations = 10000u + seed;
         keys->salt_len = 16;
-        keys->key_len = hash == STORE_HASH_SHA1 ? 20 : 32;
+        keys->key_len = hash == STORE_HASH_SHA1 ? 20 : hash == STORE_HASH_SHA256 ? 32 : 64;
         memset(keys->salt, seed + hash, keys->salt_len);
         memset(keys->stored_key, seed + hash + 10, keys->key_len);
         memset(keys->server_key, seed + hash + 20, keys->key_len);
