@@ -17,6 +17,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "release: also runs on the release build, with the sandbox on")
     config.addinivalue_line("markers", "tsan: also runs on the ThreadSanitizer build")
     config.addinivalue_line("markers", "slow: takes long; runs with scripts/test --slow only")
+    config.addinivalue_line("markers", "conforms(specification, section, what): proves a section (docs/conformance.md)")
 
 
 @pytest.hookimpl(hookwrapper=True)

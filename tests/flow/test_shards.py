@@ -12,6 +12,7 @@ USERS, MESSAGES = 8, 60
 
 @pytest.mark.release
 @pytest.mark.tsan
+@pytest.mark.conforms("RFC 6120", "10.1", "stanzas of each to each arrive once, in the order sent")
 @pytest.mark.parametrize("shards", [1, 4])
 def test_everyone_to_everyone_in_order(own_site, shards):
     site = own_site(backend_extra=f"shards = {shards}").start()
