@@ -99,7 +99,7 @@ static const char *check(struct account_job *job, const char *jid, const char *p
         if (!*text) *text = "expected an address such as user@example.com";
         return "usage";
     }
-    if (!hosts_find(job->backend->hosts, job->jid->domain)) {
+    if (!hosts_find(shard_hosts(job->backend->shards[0]), job->jid->domain)) {
         *text = "that host is not served here";
         return "not-found";
     }

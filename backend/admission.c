@@ -51,7 +51,8 @@ static void keep_alive(int fd)
 void admission_take(struct backend *backend, const struct stream_origin *origin)
 {
     static unsigned turn;
-    if (backend_is_stopping(backend) || atomic_load(&backend->streams) >= (uint64_t)backend->config->max_connections) {
+    if (backend_is_stopping(backend) ||
+        atomic_load(&backend->streams) >= (uint64_t)shard_config(backend->shards[0])->max_connections) {
         counter_add(backend->counters, COUNTER_OVERLOAD, 1);
         struct terminated *terminated = origin->terminated;
         terminated_free(&terminated);

@@ -12,14 +12,12 @@
 #include <stdint.h>
 
 struct backend_config;
-struct hosts;
 struct shard;
 
 enum { BACKEND_SECRET_BYTES = 32 };
 
 struct backend {
-    const struct backend_config *config;
-    struct hosts *hosts;
+    const struct backend_config *config; /* as at the start; see shard_config */
     struct counters *counter_set;
     counter_cell *counters;
     struct store *store;

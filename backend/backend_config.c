@@ -110,18 +110,26 @@ struct backend_config *backend_config_load(const char *path, char *error, size_t
         return NULL;
     }
     struct backend_config *config = MEM_NEW(struct backend_config);
+    atomic_init(&config->refs, 1);
     config->file = file;
     fill(config);
-    if (log_config_read(&config->log, file, error, cap) < 0) backend_config_free(&config);
+    if (log_config_read(&config->log, file, error, cap) < 0) backend_config_unref(&config);
     return config;
 }
 
-void backend_config_free(struct backend_config **config)
+struct backend_config *backend_config_ref(struct backend_config *config)
 {
-    if (!*config) return;
-    option_file_free(&(*config)->file);
-    free(*config);
+    atomic_fetch_add_explicit(&config->refs, 1, memory_order_relaxed);
+    return config;
+}
+
+void backend_config_unref(struct backend_config **config)
+{
+    struct backend_config *c = *config;
     *config = NULL;
+    if (!c || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) > 1) return;
+    option_file_free(&c->file);
+    free(c);
 }
 
 char *backend_config_path(const char *folder, const char *name, char *why, size_t cap)

@@ -6,12 +6,14 @@
 #include "lib/log.h"
 #include "lib/option.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Texts are borrowed from file. */
+/* Read only, shared by all threads and counted.  Texts are borrowed from file. */
 struct backend_config {
+    atomic_uint refs;
     struct option_file *file;
     const char *state_dir, *run_dir;
     const char *user, *group; /* NULL: stay who we are */
@@ -26,7 +28,11 @@ struct backend_config {
 
 /* backend_config_load - NULL and a message in error (cap bytes) that names file and line. */
 MUSTCHECK struct backend_config *backend_config_load(const char *path, char *error, size_t cap);
-void backend_config_free(struct backend_config **config);
+
+/* backend_config_ref - one more reference; returns config.  backend_config_unref - give one back and clear the pointer;
+ * the last one frees it.  Any thread. */
+struct backend_config *backend_config_ref(struct backend_config *config);
+void backend_config_unref(struct backend_config **config);
 
 /* backend_config_path - the name of a file in a folder, or NULL and a message when it is too long for a socket. */
 MUSTCHECK char *backend_config_path(const char *folder, const char *name, char *why, size_t cap);

@@ -64,19 +64,19 @@ static int run(const struct arguments *arguments)
     char error[1024];
     struct backend_config *config = backend_config_load(arguments->file, error, sizeof(error));
     if (!config) return configuration_error(error);
-    struct hosts *hosts = hosts_new(config->file, error, sizeof(error));
+    struct hosts *hosts = hosts_new(config, error, sizeof(error));
     int status = EXIT_SUCCESS;
     if (!hosts || (!arguments->once && hosts_load_certificates(hosts, error, sizeof(error)) != 0)) {
         status = configuration_error(error);
     } else if (arguments->once) {
-        status = server_run_once(config, hosts, STDIN_FILENO);
+        status = server_run_once(&hosts, STDIN_FILENO);
     } else if (!arguments->test) {
-        status = server_run(config, hosts);
+        status = server_run(&hosts);
     } else {
         printf("%s is good\n", arguments->file);
     }
-    hosts_free(&hosts);
-    backend_config_free(&config);
+    hosts_unref(&hosts);
+    backend_config_unref(&config);
     return status;
 }
 

@@ -1,5 +1,6 @@
 #include "backend/host.h"
 
+#include "backend/backend_config.h"
 #include "backend/jid.h"
 #include "lib/log.h"
 #include "lib/map.h"
@@ -11,12 +12,15 @@
 #include <ctype.h>
 #include <openssl/x509v3.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unicode/uidna.h>
 
 struct hosts {
+    atomic_uint refs;
+    struct backend_config *config;
     struct host *list;
     size_t count;
     struct map *by_domain, *by_server_name;
@@ -63,6 +67,31 @@ static int claim(struct hosts *hosts, struct host *host, const char *name, char 
     return 0;
 }
 
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int add_admins(struct host *host, char *error, size_t cap)
+{
+    const size_t count = option_count(host->section, "admins");
+    host->admins = mem_alloc((count + 1) * sizeof(char *));
+    for (size_t i = 0; i < count; i++) {
+        const char *text = option_item(host->section, "admins", i), *why = NULL;
+        struct jid *jid = jid_parse(text, strlen(text), &why);
+        if (!jid || !jid->local || jid->resource) {
+            jid_free(&jid);
+            return option_error(host->section, "admins", error, cap,
+                                "expected addresses such as \"user@example.com\", not \"%s\"%s%s", text,
+                                why ? ": " : "", why ? why : "");
+        }
+        host->admins[host->admin_count++] = mem_strdup(jid->bare);
+        jid_free(&jid);
+    }
+    qsort(host->admins, host->admin_count, sizeof(char *), compare_texts);
+    return 0;
+}
+
 static int add(struct hosts *hosts, struct host *host, char *error, size_t cap)
 {
     char domain[JID_PART_MAX_BYTES + 1], ascii[SERVER_NAME_BYTES];
@@ -78,12 +107,15 @@ static int add(struct hosts *hosts, struct host *host, char *error, size_t cap)
     if (claim(hosts, host, to_ascii(domain, ascii) ? ascii : domain, error, cap) != 0) return -1;
     for (size_t i = 0; i < option_count(host->section, "server-names"); i++)
         if (claim(hosts, host, option_item(host->section, "server-names", i), error, cap) != 0) return -1;
-    return 0;
+    return add_admins(host, error, cap);
 }
 
-struct hosts *hosts_new(const struct option_file *file, char *error, size_t cap)
+struct hosts *hosts_new(struct backend_config *config, char *error, size_t cap)
 {
     struct hosts *hosts = MEM_NEW(struct hosts);
+    const struct option_file *file = config->file;
+    atomic_init(&hosts->refs, 1);
+    hosts->config = backend_config_ref(config);
     const struct option_section *s = NULL;
     hosts->by_domain = map_new();
     hosts->by_server_name = map_new();
@@ -93,26 +125,49 @@ struct hosts *hosts_new(const struct option_file *file, char *error, size_t cap)
     hosts->list = mem_alloc(hosts->count * sizeof(struct host));
     for (size_t i = 0; i < hosts->count; i++) {
         s = hosts->list[i].section = option_next(file, "host", i == 0 ? NULL : s);
+        hosts->list[i].hosts = hosts;
         if (add(hosts, &hosts->list[i], error, cap) == 0) continue;
-        hosts_free(&hosts);
+        hosts_unref(&hosts);
         return NULL;
     }
     return hosts;
 }
 
-void hosts_free(struct hosts **hosts)
+struct hosts *hosts_ref(struct hosts *hosts)
+{
+    atomic_fetch_add_explicit(&hosts->refs, 1, memory_order_relaxed);
+    return hosts;
+}
+
+static void host_clear(struct host *host)
+{
+    SSL_CTX_free(host->tls);
+    for (size_t i = 0; i < host->admin_count; i++)
+        free(host->admins[i]);
+    free(host->admins);
+    free((void *)(uintptr_t)host->domain);
+}
+
+void hosts_unref(struct hosts **hosts)
 {
     struct hosts *h = *hosts;
-    if (!h) return;
     *hosts = NULL;
-    for (size_t i = 0; i < h->count; i++) {
-        SSL_CTX_free(h->list[i].tls);
-        free((void *)(uintptr_t)h->list[i].domain);
-    }
+    if (!h || atomic_fetch_sub_explicit(&h->refs, 1, memory_order_acq_rel) > 1) return;
+    for (size_t i = 0; i < h->count; i++)
+        host_clear(&h->list[i]);
+    backend_config_unref(&h->config);
     map_free(&h->by_domain);
     map_free(&h->by_server_name);
     free(h->list);
     free(h);
+}
+
+void host_point(const struct host **slot, const struct host *host)
+{
+    struct hosts *old = *slot ? (*slot)->hosts : NULL;
+    if (host) hosts_ref(host->hosts);
+    *slot = host;
+    hosts_unref(&old);
 }
 
 static struct tls_choice choose(const char *sni, void *arg)
@@ -175,6 +230,22 @@ int hosts_load_certificates(struct hosts *hosts, char *error, size_t cap)
     }
     tls_set_chooser(hosts->list[0].tls, choose, hosts);
     return 0;
+}
+
+struct backend_config *hosts_config(const struct hosts *hosts)
+{
+    return hosts->config;
+}
+
+void hosts_each(const struct hosts *hosts, void (*fn)(const struct host *host, void *arg), void *arg)
+{
+    for (size_t i = 0; i < hosts->count; i++)
+        fn(&hosts->list[i], arg);
+}
+
+bool host_is_admin(const struct host *host, const char *bare)
+{
+    return bsearch(&bare, host->admins, host->admin_count, sizeof(char *), compare_texts) != NULL;
 }
 
 const struct host *hosts_find(const struct hosts *hosts, const char *domain)

@@ -1,4 +1,7 @@
-/* host - the virtual hosts: their domains, their certificates, and which one a TLS client means. */
+/* host - the virtual hosts: their domains, their certificates, and which one a TLS client means.
+ *
+ * All hosts together are one snapshot, made from one reading of the configuration.  A reload makes a new one and swaps
+ * it on each shard by its mailbox; what points into the old one keeps it alive. */
 #ifndef POSTERN_BACKEND_HOST_H
 #define POSTERN_BACKEND_HOST_H
 
@@ -8,27 +11,48 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct option_file;
+struct backend_config;
+struct hosts;
 struct option_section;
 
+/* Read only, as long as the snapshot lives. */
 struct host {
-    const char *domain; /* prepared */
+    struct hosts *hosts; /* the snapshot it is of */
+    const char *domain;  /* prepared */
     const struct option_section *section;
+    char **admins; /* bare JIDs, sorted */
+    size_t admin_count;
     SSL_CTX *tls;                                /* NULL before hosts_load_certificates */
     bool asks_certificate, requires_certificate; /* of clients */
 };
 
-struct hosts;
+/* hosts_new - the host sections of the configuration, to which the snapshot keeps a reference.  NULL and a message with
+ * file and line for a title that is no domain, for a name that two of them claim, and for an admin that is no address.
+ */
+MUSTCHECK struct hosts *hosts_new(struct backend_config *config, char *error, size_t cap);
 
-/* hosts_new - the host sections of the configuration (borrowed).  NULL and a message with file and line for a title
- * that is no domain, and for a name that two of them claim. */
-MUSTCHECK struct hosts *hosts_new(const struct option_file *file, char *error, size_t cap);
-void hosts_free(struct hosts **hosts);
+/* hosts_ref - one more reference; returns hosts.  hosts_unref - give one back and clear the pointer; the last one frees
+ * the snapshot.  Any thread. */
+struct hosts *hosts_ref(struct hosts *hosts);
+void hosts_unref(struct hosts **hosts);
+
+/* host_point - have *slot point to host (NULL: nowhere) with a reference to its snapshot, and give back the reference
+ * for what it pointed to. */
+void host_point(const struct host **slot, const struct host *host);
 
 /* hosts_load_certificates - read every certificate and key; -1 and a message with file and line. */
 MUSTCHECK int hosts_load_certificates(struct hosts *hosts, char *error, size_t cap);
 
 /* What follows only reads: any thread. */
+
+/* hosts_config - the configuration that the snapshot was made from. */
+struct backend_config *hosts_config(const struct hosts *hosts);
+
+/* hosts_each - every host, in the order of the file. */
+void hosts_each(const struct hosts *hosts, void (*fn)(const struct host *host, void *arg), void *arg);
+
+/* host_is_admin - whether the bare JID (prepared) is among the host's admins. */
+bool host_is_admin(const struct host *host, const char *bare);
 
 /* hosts_find - by prepared domain; NULL when it is none of ours. */
 const struct host *hosts_find(const struct hosts *hosts, const char *domain);

@@ -103,7 +103,7 @@ static void on_arrival(void *arg)
 bool router_deliver(struct shard *here, struct stanza *stanza)
 {
     CHECK(stanza->from && stanza->to);
-    if (!hosts_find(here->backend->hosts, stanza->to->domain)) {
+    if (!hosts_find(shard_hosts(here), stanza->to->domain)) {
         stanza_error_bounce(here, stanza, STANZA_ERROR_REMOTE_SERVER_NOT_FOUND);
         return true;
     }

@@ -24,6 +24,7 @@
 /* listeners, inlet, terminated: NULL when the server runs for one command only. */
 struct server {
     struct backend backend;
+    struct backend_config *config; /* as at the start */
     struct c2s_listen *listeners;
     struct inlet *inlet;
     struct terminated_listen *terminated;
@@ -63,18 +64,18 @@ static int confine(struct server *server, bool once)
     return result;
 }
 
-static void set_up(struct server *server, const struct backend_config *config, struct hosts *hosts)
+static void set_up(struct server *server, struct hosts *hosts)
 {
     struct backend *backend = &server->backend;
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     backend->started_s = now.tv_sec;
-    backend->config = config;
-    backend->hosts = hosts;
+    server->config = backend_config_ref(hosts_config(hosts));
+    backend->config = server->config;
     backend->counter_set = counters_new(BACKEND_COUNTER_ROWS, BACKEND_COUNTERS, 1);
     backend->counters = counters_block(backend->counter_set, "");
     backend->descriptor_limit = proc_raise_nofile();
-    backend->offload = offload_new(config->hashing_threads);
+    backend->offload = offload_new(backend->config->hashing_threads);
 }
 
 static int open_store(struct server *server)
@@ -136,7 +137,7 @@ static int start_privileged(struct server *server)
     return proc_drop_privileges(config->user, config->group, server->why, sizeof(server->why));
 }
 
-static int start(struct server *server)
+static int start(struct server *server, struct hosts *hosts)
 {
     struct backend *backend = &server->backend;
     const struct backend_config *config = backend->config;
@@ -146,7 +147,7 @@ static int start(struct server *server)
         return -1;
     }
     if (server_state_take(backend, server->why, sizeof(server->why)) != 0) return -1;
-    shards_new(backend, config->shards);
+    shards_new(backend, hosts, config->shards);
     if (open_control(server) != 0) return -1;
     if (confine(server, false) != 0 || open_store(server) != 0) return -1;
     if (shards_start(backend, server->why, sizeof(server->why)) != 0) return -1;
@@ -178,6 +179,7 @@ static void tear_down(struct server *server)
         shards_free(backend);
     }
     counters_free(&backend->counter_set);
+    backend_config_unref(&server->config);
 }
 
 static void log_ready(const struct backend *backend)
@@ -194,11 +196,12 @@ static void log_ready(const struct backend *backend)
             backend->config->max_connections);
 }
 
-int server_run(const struct backend_config *config, struct hosts *hosts)
+int server_run(struct hosts **hosts)
 {
     struct server server = {0};
-    set_up(&server, config, hosts);
-    const int started = start(&server);
+    set_up(&server, *hosts);
+    const int started = start(&server, *hosts);
+    hosts_unref(hosts); /* the shards have theirs */
     if (started == 0) {
         log_ready(&server.backend);
         proc_notify("READY=1");
@@ -217,7 +220,7 @@ static void on_once_done(void *arg)
     loop_stop(backend->shards[0]->loop);
 }
 
-static int start_once(struct server *server, int fd)
+static int start_once(struct server *server, struct hosts *hosts, int fd)
 {
     struct backend *backend = &server->backend;
     const struct backend_config *config = backend->config;
@@ -226,18 +229,19 @@ static int start_once(struct server *server, int fd)
     if (server_state_make_folders(config, false, server->why, sizeof(server->why)) != 0) return -1;
     if (proc_drop_privileges(config->user, config->group, server->why, sizeof(server->why)) != 0) return -1;
     if (server_state_take(backend, server->why, sizeof(server->why)) != 0) return -1;
-    shards_new(backend, 1);
+    shards_new(backend, hosts, 1);
     if (confine(server, true) != 0 || open_store(server) != 0) return -1;
     server->control =
         control_serve_fd(backend->shards[0]->loop, fd, BACKEND_COMMANDS, BACKEND_COMMAND_COUNT, backend, on_once_done);
     return 0;
 }
 
-int server_run_once(const struct backend_config *config, struct hosts *hosts, int fd)
+int server_run_once(struct hosts **hosts, int fd)
 {
     struct server server = {0};
-    set_up(&server, config, hosts);
-    const int started = start_once(&server, fd);
+    set_up(&server, *hosts);
+    const int started = start_once(&server, *hosts, fd);
+    hosts_unref(hosts);
     if (started == 0) {
         loop_run(server.backend.shards[0]->loop);
     } else {

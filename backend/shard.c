@@ -11,12 +11,13 @@
 
 enum { SHARD_MAGIC = 0x73686172, STOP_LIMIT_MS = STREAM_LINGER_MS + 1000 };
 
-static struct shard *shard_new(struct backend *backend, unsigned index)
+static struct shard *shard_new(struct backend *backend, struct hosts *hosts, unsigned index)
 {
     struct shard *shard = MEM_NEW(struct shard);
     shard->magic = SHARD_MAGIC;
     shard->index = index;
     shard->backend = backend;
+    shard->hosts = hosts_ref(hosts);
     shard->loop = loop_new();
     shard->mailbox = mailbox_new(shard->loop);
     list_init(&shard->streams);
@@ -29,12 +30,12 @@ static struct shard *shard_new(struct backend *backend, unsigned index)
     return shard;
 }
 
-void shards_new(struct backend *backend, unsigned count)
+void shards_new(struct backend *backend, struct hosts *hosts, unsigned count)
 {
     backend->shard_count = count;
     backend->shards = mem_alloc(count * sizeof(struct shard *));
     for (unsigned i = 0; i < count; i++)
-        backend->shards[i] = shard_new(backend, i);
+        backend->shards[i] = shard_new(backend, hosts, i);
 }
 
 static void *thread_main(void *arg)
@@ -152,6 +153,7 @@ static void shard_free(struct shard **shard)
     map_free(&s->users);
     mailbox_free(&s->mailbox);
     loop_free(&s->loop);
+    hosts_unref(&s->hosts);
     s->magic = 0;
     free(s);
 }

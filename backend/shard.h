@@ -3,6 +3,7 @@
 #define POSTERN_BACKEND_SHARD_H
 
 #include "backend/backend.h"
+#include "backend/host.h"
 #include "lib/list.h"
 #include "lib/loop.h"
 #include "lib/mailbox.h"
@@ -19,6 +20,7 @@ struct shard {
     struct backend *backend;
     struct loop *loop;
     struct mailbox *mailbox;
+    struct hosts *hosts;          /* the snapshot that a reload swaps */
     _Atomic size_t backlog_bytes; /* of the stanzas in the mailbox */
     pthread_t thread;
     bool has_thread;
@@ -38,8 +40,22 @@ static inline void shard_count(const struct shard *shard, enum backend_counter c
     counter_add(shard->backend->counters, counter, 1);
 }
 
-/* shards_new - make backend->shards, as many as configured; none has a thread yet. */
-void shards_new(struct backend *backend, unsigned count);
+/* shard_hosts - the hosts, on the shard's own thread; good until the end of the turn.  Who keeps a host for longer uses
+ * host_point. */
+static inline const struct hosts *shard_hosts(const struct shard *shard)
+{
+    return shard->hosts;
+}
+
+/* shard_config - likewise the configuration as of the last reload.  What only a restart can change is in
+ * backend->config. */
+static inline const struct backend_config *shard_config(const struct shard *shard)
+{
+    return hosts_config(shard->hosts);
+}
+
+/* shards_new - make count shards as backend->shards, each with a reference to hosts; none has a thread yet. */
+void shards_new(struct backend *backend, struct hosts *hosts, unsigned count);
 
 /* shards_start - start the threads of all but shard 0, whose loop the caller runs.  Returns 0, or -1 and a message. */
 MUSTCHECK int shards_start(struct backend *backend, char *why, size_t cap);

@@ -115,6 +115,7 @@ static void end(struct stream *stream)
     buf_free(&stream->held);
     jid_free(&stream->bare);
     terminated_free(&stream->terminated);
+    host_point(&stream->host, NULL);
     free(stream->lang);
     free(stream->sni);
     stream->lang = stream->sni = NULL;
@@ -268,7 +269,7 @@ static void on_secure(void *arg)
     free(stream->sni);
     stream->exchange = sasl_exchange_new(stream);
     stream->sni = mem_strdup(SSL_get_servername(io_ssl(stream->io), TLSEXT_NAMETYPE_host_name));
-    stream->host = hosts_by_server_name(stream->shard->backend->hosts, stream->sni);
+    host_point(&stream->host, hosts_by_server_name(shard_hosts(stream->shard), stream->sni));
     go_to(stream, STREAM_OPENING);
 }
 
@@ -309,7 +310,7 @@ enum stream_state stream_secure(struct stream *stream)
 {
     xml_reset(stream->xml);
     stream->header_sent = false;
-    io_start_tls(stream->io, hosts_tls(stream->shard->backend->hosts));
+    io_start_tls(stream->io, hosts_tls(shard_hosts(stream->shard)));
     return STREAM_SECURING;
 }
 
@@ -364,13 +365,14 @@ static void on_begin(void *arg)
     struct stream *stream = stream_of(arg);
     struct shard *shard = stream->shard;
     list_append(&shard->streams, &stream->link);
+    host_point(&stream->host, hosts_by_server_name(shard_hosts(shard), stream->terminated ? stream->sni : NULL));
     stream->io = io_new(shard->loop, stream->fd, &EVENTS, stream);
     stream->xml = xml_new(&XML_LIMITS_UNAUTHENTICATED);
     stream->begun_ms = loop_now_ms(shard->loop);
     deadline_arm(shard->hurry, &stream->deadline);
     shard_count(shard, COUNTER_STREAMS);
     if (stream->terminated) stream->exchange = sasl_exchange_new(stream);
-    if (stream->state == STREAM_SECURING) io_start_tls(stream->io, hosts_tls(shard->backend->hosts));
+    if (stream->state == STREAM_SECURING) io_start_tls(stream->io, hosts_tls(shard_hosts(shard)));
     if (shard->stopping) stream_fail(stream, END_SHUTDOWN, "system-shutdown", NULL);
 }
 
@@ -382,7 +384,6 @@ void stream_begin(struct shard *shard, const struct stream_origin *origin)
     stream->state = origin->direct_tls ? STREAM_SECURING : STREAM_OPENING;
     stream->terminated = origin->terminated;
     stream->secure = origin->terminated != NULL;
-    stream->host = hosts_by_server_name(shard->backend->hosts, origin->terminated ? origin->sni : NULL);
     stream->fd = origin->fd;
     stream->peer = origin->peer;
     stream->sni = mem_strdup(origin->sni);

@@ -78,7 +78,7 @@ struct stream {
     struct loop_deferred deferred;
     bool header_sent, secure;       /* secure: the client is behind TLS, ours or the gateway's */
     struct terminated *terminated;  /* by the gateway; NULL: not by it */
-    const struct host *host;        /* by stream header; before it by SNI, or the first one */
+    const struct host *host;        /* by stream header; before it by SNI, or the first one; host_point */
     struct sasl_exchange *exchange; /* from TLS to success */
     struct jid *bare;               /* who authenticated */
     struct user *user;

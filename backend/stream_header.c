@@ -34,10 +34,10 @@ static const char *check_host(struct stream *stream, const char *to, const char 
         return "improper-addressing";
     }
     if (jid_prepare_domain(to, domain, text) != 0) return "improper-addressing";
-    const struct host *host = hosts_find(stream->shard->backend->hosts, domain);
+    const struct host *host = hosts_find(shard_hosts(stream->shard), domain);
     /* one stream is for one host: the account is bound to it */
-    if (!host || (stream->bare && host != stream->host)) return "host-unknown";
-    stream->host = host;
+    if (!host || (stream->bare && strcmp(host->domain, stream->host->domain) != 0)) return "host-unknown";
+    host_point(&stream->host, host);
     return NULL;
 }
 

@@ -24,7 +24,7 @@
 
 enum { SHARDS = 4 };
 
-static struct backend_config config = {.auth_timeout_ms = 30000};
+static struct hosts *hosts;
 static struct backend backend;
 
 /* A stream that keeps what it is told. */
@@ -195,15 +195,19 @@ static int set_up(void **state)
     assert_true(dprintf(fd, "host \"example.test\" { certificate = \"c\" key = \"k\" }\n"
                             "host \"example.org\" { certificate = \"c\" key = \"k\" }\n") > 0);
     close(fd);
-    config.file = option_load(path, BACKEND_OPTIONS, BACKEND_OPTION_COUNT, error, sizeof(error));
+    struct backend_config *config = MEM_NEW(struct backend_config);
+    atomic_init(&config->refs, 1);
+    config->auth_timeout_ms = 30000;
+    config->file = option_load(path, BACKEND_OPTIONS, BACKEND_OPTION_COUNT, error, sizeof(error));
     unlink(path);
-    assert_non_null(config.file);
-    backend.config = &config;
-    backend.hosts = hosts_new(config.file, error, sizeof(error));
-    assert_non_null(backend.hosts);
+    assert_non_null(config->file);
+    hosts = hosts_new(config, error, sizeof(error));
+    assert_non_null(hosts);
+    backend.config = config;
+    backend_config_unref(&config);
     backend.counter_set = counters_new(BACKEND_COUNTER_ROWS, BACKEND_COUNTERS, 1);
     backend.counters = counters_block(backend.counter_set, "");
-    shards_new(&backend, SHARDS);
+    shards_new(&backend, hosts, SHARDS);
     return 0;
 }
 
@@ -212,8 +216,7 @@ static int tear_down(void **state)
     (void)state;
     shards_free(&backend);
     counters_free(&backend.counter_set);
-    hosts_free(&backend.hosts);
-    option_file_free(&config.file);
+    hosts_unref(&hosts);
     return 0;
 }
 

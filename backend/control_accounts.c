@@ -1,0 +1,61 @@
+#include "backend/control_accounts.h"
+
+#include "backend/account.h"
+#include "backend/jid.h"
+#include "backend/shard.h"
+
+static void on_changed(const char *code, const char *text, void *arg)
+{
+    struct control_request *request = arg;
+    if (code) {
+        control_fail(request, code, "%s", text);
+    } else {
+        control_reply(request, NULL);
+    }
+}
+
+static void change(struct control_request *request, struct backend *backend, enum account_action action)
+{
+    account_change(backend, action, control_arg_str(request, "jid"), control_arg_str(request, "password"), on_changed,
+                   request);
+}
+
+void control_accounts_add(struct control_request *request, void *arg)
+{
+    change(request, arg, ACCOUNT_ADD);
+}
+
+void control_accounts_passwd(struct control_request *request, void *arg)
+{
+    change(request, arg, ACCOUNT_SET_PASSWORD);
+}
+
+void control_accounts_delete(struct control_request *request, void *arg)
+{
+    change(request, arg, ACCOUNT_DELETE);
+}
+
+static void on_names(enum store_status status, const char *const *jids, size_t count, void *arg)
+{
+    struct control_request *request = arg;
+    if (status != STORE_OK) {
+        control_fail(request, "internal", "the store failed; see the log");
+        return;
+    }
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, json_string(jids[i]));
+    control_reply(request, list);
+}
+
+void control_accounts_list(struct control_request *request, void *arg)
+{
+    struct backend *backend = arg;
+    char domain[JID_PART_MAX_BYTES + 1];
+    const char *host = control_arg_str(request, "host");
+    if (host && (jid_prepare_domain(host, domain, NULL) != 0 || !hosts_find(shard_hosts(backend->shards[0]), domain))) {
+        control_fail(request, "not-found", "that host is not served here");
+        return;
+    }
+    store_account_list(backend->store, backend->shards[0]->mailbox, host ? domain : NULL, on_names, request);
+}
