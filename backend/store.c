@@ -1,5 +1,6 @@
 #include "backend/store.h"
 
+#include "backend/store/store_call.h"
 #include "backend/store/store_engine.h"
 #include "lib/list.h"
 #include "lib/mem.h"
@@ -14,24 +15,6 @@ enum { BATCH_MAX = 512 };
 
 static const struct store_engine *const ENGINES[] = {&STORE_SQLITE, &STORE_MEMORY};
 
-/* One call on its way: queue -> engine's thread -> mailbox of the caller, where it is answered and freed. */
-struct store_call {
-    struct list link;
-    struct mailbox *reply_to;
-    void (*run)(const struct store_engine *engine, void *state, struct store_call *call);
-    mailbox_fn *answer;
-    bool all_domains;
-    enum store_status status;
-    struct store_account account; /* what was asked for, then what was found */
-    struct store_names names;
-    union {
-        store_account_fn *account_fn;
-        store_done_fn *done_fn;
-        store_names_fn *names_fn;
-    };
-    void *arg;
-};
-
 struct store {
     const struct store_engine *engine;
     void *state; /* the engine's; touched by its thread only */
@@ -42,22 +25,24 @@ struct store {
     bool closing;
 };
 
-void store_names_add(struct store_names *names, const char *local, const char *domain)
+const char *store_kind_name(enum store_kind kind)
 {
-    if (names->count == names->cap) {
-        names->cap = names->cap ? names->cap * 2 : 16;
-        names->items = mem_realloc(names->items, names->cap * sizeof *names->items);
-    }
-    names->items[names->count++] = mem_asprintf("%s@%s", local, domain);
+    static const char *const NAMES[STORE_KINDS] = {
+#define STORE_KIND(id, name, help) [STORE_##id] = (name),
+#include "backend/store_kinds.def"
+#undef STORE_KIND
+    };
+    return NAMES[kind];
 }
 
-static void call_free(struct store_call *call)
+/* In the caller's mailbox. */
+static void answer(void *arg)
 {
-    for (size_t i = 0; i < call->names.count; i++)
-        free(call->names.items[i]);
-    free(call->names.items);
-    mem_wipe(&call->account, sizeof call->account);
-    free(call);
+    struct store_call *call = arg;
+    struct arena *arena = call->arena;
+
+    call->answer(call);
+    arena_free(&arena);
 }
 
 /* take_batch - wait for calls, and move up to BATCH_MAX of them.  false: closing, and none is left. */
@@ -91,7 +76,7 @@ static void run_batch(struct store *store, struct list *batch)
         struct store_call *call = LIST_ENTRY(link, struct store_call, link);
         list_remove(&call->link);
         if (committed != STORE_OK) call->status = committed;
-        mailbox_post(call->reply_to, call->answer, call);
+        mailbox_post(call->reply_to, answer, call);
     }
 }
 
@@ -150,20 +135,18 @@ void store_close(struct store **store_place)
     *store_place = NULL;
 }
 
-static struct store_call *call_new(struct mailbox *reply_to, mailbox_fn *answer, const char *local, const char *domain,
-                                   void *arg)
+void *store_call_new(size_t size_bytes, struct mailbox *reply_to, void *arg)
 {
-    struct store_call *call = MEM_NEW(struct store_call);
+    struct arena *arena = arena_new();
+    struct store_call *call = arena_alloc(arena, size_bytes);
 
+    call->arena = arena;
     call->reply_to = reply_to;
-    call->answer = answer;
     call->arg = arg;
-    snprintf(call->account.local, sizeof call->account.local, "%s", local);
-    snprintf(call->account.domain, sizeof call->account.domain, "%s", domain);
     return call;
 }
 
-static void post(struct store *store, struct store_call *call)
+void store_call_post(struct store *store, struct store_call *call)
 {
     pthread_mutex_lock(&store->lock);
     CHECK(!store->closing);
@@ -171,111 +154,4 @@ static void post(struct store *store, struct store_call *call)
     list_append(&store->calls, &call->link);
     if (was_empty) pthread_cond_signal(&store->wake);
     pthread_mutex_unlock(&store->lock);
-}
-
-static void answer_account(void *arg)
-{
-    struct store_call *call = arg;
-    call->account_fn(call->status, call->status == STORE_OK ? &call->account : NULL, call->arg);
-    call_free(call);
-}
-
-static void answer_done(void *arg)
-{
-    struct store_call *call = arg;
-    call->done_fn(call->status, call->arg);
-    call_free(call);
-}
-
-static void answer_names(void *arg)
-{
-    struct store_call *call = arg;
-    call->names_fn(call->status, (const char *const *)(void *)call->names.items, call->names.count, call->arg);
-    call_free(call);
-}
-
-static void run_get(const struct store_engine *engine, void *state, struct store_call *call)
-{
-    struct store_account found = {0};
-
-    call->status = engine->account_get(state, call->account.local, call->account.domain, &found);
-    call->account = found;
-    mem_wipe(&found, sizeof found);
-}
-
-static void run_add(const struct store_engine *engine, void *state, struct store_call *call)
-{
-    call->status = engine->account_add(state, &call->account);
-}
-
-static void run_set_keys(const struct store_engine *engine, void *state, struct store_call *call)
-{
-    call->status = engine->account_set_keys(state, &call->account);
-}
-
-static void run_del(const struct store_engine *engine, void *state, struct store_call *call)
-{
-    call->status = engine->account_del(state, call->account.local, call->account.domain);
-}
-
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static void run_list(const struct store_engine *engine, void *state, struct store_call *call)
-{
-    call->status = engine->account_list(state, call->all_domains ? NULL : call->account.domain, &call->names);
-    if (call->names.count > 1) qsort(call->names.items, call->names.count, sizeof(char *), compare_names);
-}
-
-void store_account_get(struct store *store, struct mailbox *reply_to, const char *local, const char *domain,
-                       store_account_fn *fn, void *arg)
-{
-    struct store_call *call = call_new(reply_to, answer_account, local, domain, arg);
-    call->run = run_get;
-    call->account_fn = fn;
-    post(store, call);
-}
-
-static void post_write(struct store *store, struct mailbox *reply_to, const struct store_account *account,
-                       void (*run)(const struct store_engine *, void *, struct store_call *), store_done_fn *fn,
-                       void *arg)
-{
-    struct store_call *call = call_new(reply_to, answer_done, account->local, account->domain, arg);
-    memcpy(call->account.keys, account->keys, sizeof call->account.keys);
-    call->run = run;
-    call->done_fn = fn;
-    post(store, call);
-}
-
-void store_account_add(struct store *store, struct mailbox *reply_to, const struct store_account *account,
-                       store_done_fn *fn, void *arg)
-{
-    post_write(store, reply_to, account, run_add, fn, arg);
-}
-
-void store_account_set_keys(struct store *store, struct mailbox *reply_to, const struct store_account *account,
-                            store_done_fn *fn, void *arg)
-{
-    post_write(store, reply_to, account, run_set_keys, fn, arg);
-}
-
-void store_account_del(struct store *store, struct mailbox *reply_to, const char *local, const char *domain,
-                       store_done_fn *fn, void *arg)
-{
-    struct store_call *call = call_new(reply_to, answer_done, local, domain, arg);
-    call->run = run_del;
-    call->done_fn = fn;
-    post(store, call);
-}
-
-void store_account_list(struct store *store, struct mailbox *reply_to, const char *domain, store_names_fn *fn,
-                        void *arg)
-{
-    struct store_call *call = call_new(reply_to, answer_names, "", domain ? domain : "", arg);
-    call->run = run_list;
-    call->all_domains = domain == NULL;
-    call->names_fn = fn;
-    post(store, call);
 }

@@ -1,7 +1,7 @@
 /* store_engine - what a storage engine offers to the generic store.
  *
- * An engine is one file and one row of the table in store.c.  All its functions run on the store's own thread, but for
- * open, which runs before that thread is started, so an engine needs no lock. */
+ * An engine is a row of the table in store.c.  All its functions run on the store's own thread, but for open, which
+ * runs before that thread is started, so an engine needs no lock. */
 #ifndef POSTERN_BACKEND_STORE_STORE_ENGINE_H
 #define POSTERN_BACKEND_STORE_STORE_ENGINE_H
 
@@ -11,14 +11,34 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* A growing list of bare JIDs; zeroed is empty. */
+struct arena;
+
+/* What an engine found, in the arena of the call. */
 struct store_names {
-    char **items;
+    struct arena *arena;
+    const char **items;
     size_t count, cap;
 };
 
-/* store_names_add - append local@domain. */
+struct store_records {
+    struct arena *arena;
+    struct store_record *items;
+    size_t count, cap;
+};
+
+struct store_entries {
+    struct arena *arena;
+    struct store_entry *items;
+    size_t count, cap;
+};
+
+/* The engine adds what it found; texts are copied. */
 void store_names_add(struct store_names *names, const char *local, const char *domain);
+void store_records_add(struct store_records *records, enum store_kind kind, const char *key, const char *value);
+void store_entries_add(struct store_entries *entries, uint64_t id, int64_t stamp_ms, const char *text, size_t len);
+
+/* store_kind_name - as in the database. */
+const char *store_kind_name(enum store_kind kind);
 
 struct store_engine {
     const char *name;
@@ -38,6 +58,19 @@ struct store_engine {
     enum store_status (*account_del)(void *engine, const char *local, const char *domain);
     /* In any order; domain NULL: of all. */
     enum store_status (*account_list)(void *engine, const char *domain, struct store_names *out);
+
+    /* As store_records_* and store_queue_*; the owner with a local part must be an account. */
+    enum store_status (*records_get)(void *engine, const char *owner, unsigned kinds, const char *key,
+                                     struct store_records *out);
+    enum store_status (*records_change)(void *engine, const char *owner, const struct store_record *changes,
+                                        size_t count);
+    /* entry->id is set. */
+    enum store_status (*queue_add)(void *engine, const char *owner, enum store_kind kind, size_t limit,
+                                   struct store_entry *entry);
+    enum store_status (*queue_get)(void *engine, const char *owner, enum store_kind kind, uint64_t after, size_t max,
+                                   struct store_entries *out);
+    enum store_status (*queue_del)(void *engine, const char *owner, enum store_kind kind, const uint64_t *ids,
+                                   size_t count, uint64_t last);
 };
 
 extern const struct store_engine STORE_SQLITE;

@@ -1,5 +1,6 @@
 #include "backend/store/store_engine.h"
 
+#include "backend/store/memory_owner.h"
 #include "lib/map.h"
 #include "lib/mem.h"
 
@@ -8,7 +9,8 @@
 
 /* Forgets everything at its end: for unit tests and for trying things out. */
 struct store_memory {
-    struct map *accounts; /* "local@domain" -> struct store_account */
+    struct map *owners; /* by "local@domain" or "domain" -> struct memory_owner */
+    uint64_t last_id;
 };
 
 static void *memory_open(const char *folder, char *why, size_t cap)
@@ -18,22 +20,16 @@ static void *memory_open(const char *folder, char *why, size_t cap)
     (void)folder;
     (void)why;
     (void)cap;
-    memory->accounts = map_new();
+    memory->owners = map_new();
     return memory;
 }
 
-static void account_free(struct store_account *account)
-{
-    mem_wipe(account, sizeof *account);
-    free(account);
-}
-
-static bool free_account(const void *key, size_t key_len, void *value, void *arg)
+static bool free_owner(const void *key, size_t key_len, void *value, void *arg)
 {
     (void)key;
     (void)key_len;
     (void)arg;
-    account_free(value);
+    memory_owner_free(value);
     return true;
 }
 
@@ -41,11 +37,12 @@ static void memory_close(void *engine)
 {
     struct store_memory *memory = engine;
 
-    map_each(memory->accounts, free_account, NULL);
-    map_free(&memory->accounts);
+    map_each(memory->owners, free_owner, NULL);
+    map_free(&memory->owners);
     free(memory);
 }
 
+/* Every operation looks first and changes then, and nothing can fail between: a batch needs no way back. */
 static enum store_status memory_begin(void *engine)
 {
     (void)engine;
@@ -60,11 +57,11 @@ static enum store_status memory_commit(void *engine)
 
 static struct store_account *find(struct store_memory *memory, const char *local, const char *domain)
 {
-    char *key = mem_asprintf("%s@%s", local, domain);
-    struct store_account *account = map_get_str(memory->accounts, key);
+    char *jid = mem_asprintf("%s@%s", local, domain);
+    struct memory_owner *owner = map_get_str(memory->owners, jid);
 
-    free(key);
-    return account;
+    free(jid);
+    return owner ? owner->account : NULL;
 }
 
 static enum store_status memory_account_get(void *engine, const char *local, const char *domain,
@@ -82,11 +79,12 @@ static enum store_status memory_account_add(void *engine, const struct store_acc
     struct store_memory *memory = engine;
 
     if (find(memory, account->local, account->domain)) return STORE_EXISTS;
-    struct store_account *copy = MEM_NEW(struct store_account);
-    *copy = *account;
-    char *key = mem_asprintf("%s@%s", account->local, account->domain);
-    (void)map_set_str(memory->accounts, key, copy);
-    free(key);
+    struct memory_owner *owner = MEM_NEW(struct memory_owner);
+    owner->account = MEM_NEW(struct store_account);
+    *owner->account = *account;
+    char *jid = mem_asprintf("%s@%s", account->local, account->domain);
+    (void)map_set_str(memory->owners, jid, owner);
+    free(jid);
     return STORE_OK;
 }
 
@@ -102,12 +100,12 @@ static enum store_status memory_account_set_keys(void *engine, const struct stor
 static enum store_status memory_account_del(void *engine, const char *local, const char *domain)
 {
     struct store_memory *memory = engine;
-    char *key = mem_asprintf("%s@%s", local, domain);
-    struct store_account *account = map_del_str(memory->accounts, key);
+    char *jid = mem_asprintf("%s@%s", local, domain);
+    struct memory_owner *owner = map_del_str(memory->owners, jid);
 
-    free(key);
-    if (!account) return STORE_NOT_FOUND;
-    account_free(account);
+    free(jid);
+    if (!owner) return STORE_NOT_FOUND;
+    memory_owner_free(owner);
     return STORE_OK;
 }
 
@@ -118,12 +116,13 @@ struct listing {
 
 static bool add_name(const void *key, size_t key_len, void *value, void *arg)
 {
-    const struct store_account *account = value;
+    const struct memory_owner *owner = value;
+    const struct store_account *account = owner->account;
     struct listing *listing = arg;
 
     (void)key;
     (void)key_len;
-    if (!listing->domain || strcmp(listing->domain, account->domain) == 0)
+    if (account && (!listing->domain || strcmp(listing->domain, account->domain) == 0))
         store_names_add(listing->names, account->local, account->domain);
     return true;
 }
@@ -133,7 +132,67 @@ static enum store_status memory_account_list(void *engine, const char *domain, s
     struct store_memory *memory = engine;
     struct listing listing = {.domain = domain, .names = out};
 
-    map_each(memory->accounts, add_name, &listing);
+    map_each(memory->owners, add_name, &listing);
+    return STORE_OK;
+}
+
+static struct memory_owner *owner_of(void *engine, const char *jid)
+{
+    struct store_memory *memory = engine;
+    return memory_owner_of(memory->owners, jid);
+}
+
+static enum store_status memory_records_get(void *engine, const char *owner, unsigned kinds, const char *key,
+                                            struct store_records *out)
+{
+    const struct memory_owner *mine = owner_of(engine, owner);
+
+    if (!mine) return STORE_NOT_FOUND;
+    memory_owner_get_records(mine, kinds, key, out);
+    return STORE_OK;
+}
+
+static enum store_status memory_records_change(void *engine, const char *owner, const struct store_record *changes,
+                                               size_t count)
+{
+    struct memory_owner *mine = owner_of(engine, owner);
+
+    if (!mine) return STORE_NOT_FOUND;
+    for (size_t i = 0; i < count; i++)
+        memory_owner_change(mine, &changes[i]);
+    return STORE_OK;
+}
+
+static enum store_status memory_queue_add(void *engine, const char *owner, enum store_kind kind, size_t limit,
+                                          struct store_entry *entry)
+{
+    struct store_memory *memory = engine;
+    struct memory_owner *mine = owner_of(engine, owner);
+
+    if (!mine) return STORE_NOT_FOUND;
+    if (limit && memory_owner_count(mine, kind) >= limit) return STORE_LIMIT;
+    entry->id = ++memory->last_id;
+    memory_owner_append(mine, kind, entry);
+    return STORE_OK;
+}
+
+static enum store_status memory_queue_get(void *engine, const char *owner, enum store_kind kind, uint64_t after,
+                                          size_t max, struct store_entries *out)
+{
+    const struct memory_owner *mine = owner_of(engine, owner);
+
+    if (!mine) return STORE_NOT_FOUND;
+    memory_owner_get_entries(mine, kind, after, max, out);
+    return STORE_OK;
+}
+
+static enum store_status memory_queue_del(void *engine, const char *owner, enum store_kind kind, const uint64_t *ids,
+                                          size_t count, uint64_t last)
+{
+    struct memory_owner *mine = owner_of(engine, owner);
+
+    if (!mine) return STORE_NOT_FOUND;
+    memory_owner_del_entries(mine, kind, ids, count, last);
     return STORE_OK;
 }
 
@@ -148,4 +207,9 @@ const struct store_engine STORE_MEMORY = {
     .account_set_keys = memory_account_set_keys,
     .account_del = memory_account_del,
     .account_list = memory_account_list,
+    .records_get = memory_records_get,
+    .records_change = memory_records_change,
+    .queue_add = memory_queue_add,
+    .queue_get = memory_queue_get,
+    .queue_del = memory_queue_del,
 };

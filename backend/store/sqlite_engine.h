@@ -1,0 +1,45 @@
+/* sqlite_engine - what the parts of the SQLite engine share: statements, batches, errors. */
+#ifndef POSTERN_BACKEND_STORE_SQLITE_ENGINE_H
+#define POSTERN_BACKEND_STORE_SQLITE_ENGINE_H
+
+#include "backend/store/store_engine.h"
+
+#include <sqlite3.h>
+
+enum sqlite_statement {
+#define SQLITE_STATEMENT(id, sql) SQLITE_##id##_SQL,
+#include "backend/store/sqlite_statements.def"
+#undef SQLITE_STATEMENT
+    SQLITE_STATEMENTS
+};
+
+struct sqlite_engine {
+    sqlite3 *db;
+    sqlite3_stmt *statements[SQLITE_STATEMENTS]; /* prepared when first used */
+    enum store_status batch; /* not STORE_OK: SQLite has rolled the batch back, and nothing more may run */
+};
+
+/* sqlite_engine_failed - log what SQLite says, and return what it means to the caller. */
+enum store_status sqlite_engine_failed(struct sqlite_engine *s, const char *doing);
+
+/* sqlite_engine_statement - prepared, nothing bound; NULL: that failed, and the next call logs it. */
+sqlite3_stmt *sqlite_engine_statement(struct sqlite_engine *s, enum sqlite_statement which);
+
+/* sqlite_engine_step - go to the next row or the end; st may be NULL. */
+int sqlite_engine_step(sqlite3_stmt *st);
+
+/* sqlite_engine_done - make it ready for the next use; what was bound may go. */
+void sqlite_engine_done(sqlite3_stmt *st);
+
+/* sqlite_engine_finish - run a statement without rows to its end. */
+enum store_status sqlite_engine_finish(struct sqlite_engine *s, sqlite3_stmt *st);
+
+enum store_status sqlite_engine_begin(void *engine);
+enum store_status sqlite_engine_commit(void *engine);
+
+/* sqlite_engine_write - run a write that changes all or nothing. */
+enum store_status sqlite_engine_write(struct sqlite_engine *s,
+                                      enum store_status (*write)(struct sqlite_engine *s, const void *arg),
+                                      const void *arg);
+
+#endif

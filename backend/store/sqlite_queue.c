@@ -1,0 +1,142 @@
+#include "backend/store/sqlite_queue.h"
+
+#include "backend/store/sqlite_owner.h"
+#include "lib/log.h"
+
+#include <string.h>
+
+struct addition {
+    const char *owner;
+    enum store_kind kind;
+    size_t limit;
+    struct store_entry *entry;
+};
+
+/* SQLite's numbers have a sign. */
+static int64_t signed_number(uint64_t number)
+{
+    return number > INT64_MAX ? INT64_MAX : (int64_t)number;
+}
+
+/* check_room - STORE_LIMIT when limit entries are there; no more than those are counted. */
+static enum store_status check_room(struct sqlite_engine *s, int64_t id, enum store_kind kind, size_t limit)
+{
+    if (limit == 0) return STORE_OK;
+    sqlite3_stmt *st = sqlite_owner_bind(s, SQLITE_QUEUE_COUNT_SQL, id, kind);
+    enum store_status status = STORE_OK;
+
+    if (st) sqlite3_bind_int64(st, 3, signed_number(limit));
+    if (sqlite_engine_step(st) != SQLITE_ROW)
+        status = sqlite_engine_failed(s, "queue_count");
+    else if ((uint64_t)sqlite3_column_int64(st, 0) >= limit)
+        status = STORE_LIMIT;
+    sqlite_engine_done(st);
+    return status;
+}
+
+static enum store_status write_entry(struct sqlite_engine *s, const void *arg)
+{
+    const struct addition *add = arg;
+    int64_t id;
+    enum store_status status = sqlite_owner_need(s, add->owner, &id);
+
+    if (status == STORE_OK) status = check_room(s, id, add->kind, add->limit);
+    if (status != STORE_OK) return status;
+    sqlite3_stmt *st = sqlite_owner_bind(s, SQLITE_QUEUE_ADD_SQL, id, add->kind);
+    if (st) {
+        sqlite3_bind_int64(st, 3, add->entry->stamp_ms);
+        sqlite3_bind_text64(st, 4, add->entry->text, add->entry->len, SQLITE_STATIC, SQLITE_UTF8);
+    }
+    status = sqlite_engine_finish(s, st);
+    if (status == STORE_OK) add->entry->id = (uint64_t)sqlite3_last_insert_rowid(s->db);
+    return status;
+}
+
+enum store_status sqlite_queue_add(void *engine, const char *owner, enum store_kind kind, size_t limit,
+                                   struct store_entry *entry)
+{
+    struct addition add = {.owner = owner, .kind = kind, .limit = limit, .entry = entry};
+    return sqlite_engine_write(engine, write_entry, &add);
+}
+
+/* read_entry - false when somebody else wrote it: we never store such a row. */
+static bool read_entry(sqlite3_stmt *st, struct store_entries *out)
+{
+    const int64_t id = sqlite3_column_int64(st, 0);
+    const char *text = (const char *)sqlite3_column_text(st, 2);
+    const size_t len = (size_t)sqlite3_column_bytes(st, 2);
+
+    if (id < 1 || !text || strlen(text) != len) return false;
+    store_entries_add(out, (uint64_t)id, sqlite3_column_int64(st, 1), text, len);
+    return true;
+}
+
+static enum store_status get(struct sqlite_engine *s, sqlite3_stmt *st, struct store_entries *out)
+{
+    enum store_status status = STORE_OK;
+    int result = SQLITE_ERROR;
+
+    while (status == STORE_OK && (result = sqlite_engine_step(st)) == SQLITE_ROW) {
+        if (read_entry(st, out)) continue;
+        log_msg(LOG_LEVEL_ERROR, "store_tampered", "an entry of a queue is not what this program writes");
+        status = STORE_FAILED;
+    }
+    if (status == STORE_OK && result != SQLITE_DONE) status = sqlite_engine_failed(s, "queue_get");
+    sqlite_engine_done(st);
+    return status;
+}
+
+enum store_status sqlite_queue_get(void *engine, const char *owner, enum store_kind kind, uint64_t after, size_t max,
+                                   struct store_entries *out)
+{
+    struct sqlite_engine *s = engine;
+    int64_t id;
+    enum store_status status = s->batch != STORE_OK ? s->batch : sqlite_owner_get(s, owner, &id);
+
+    if (status == STORE_NOT_FOUND && !strchr(owner, '@')) return STORE_OK;
+    if (status != STORE_OK) return status;
+    sqlite3_stmt *st = sqlite_owner_bind(s, SQLITE_QUEUE_GET_SQL, id, kind);
+    if (st) {
+        sqlite3_bind_int64(st, 3, signed_number(after));
+        sqlite3_bind_int64(st, 4, signed_number(max));
+    }
+    return get(s, st, out);
+}
+
+struct removal {
+    const char *owner;
+    enum store_kind kind;
+    const uint64_t *ids; /* NULL: up to last */
+    size_t count;
+    uint64_t last;
+};
+
+static enum store_status del(struct sqlite_engine *s, enum sqlite_statement which, int64_t owner, enum store_kind kind,
+                             uint64_t entry)
+{
+    sqlite3_stmt *st = sqlite_owner_bind(s, which, owner, kind);
+
+    if (st) sqlite3_bind_int64(st, 3, signed_number(entry));
+    return sqlite_engine_finish(s, st);
+}
+
+static enum store_status write_removal(struct sqlite_engine *s, const void *arg)
+{
+    const struct removal *removal = arg;
+    int64_t id;
+    enum store_status status = sqlite_owner_get(s, removal->owner, &id);
+
+    if (status == STORE_NOT_FOUND && !strchr(removal->owner, '@')) return STORE_OK;
+    if (status != STORE_OK) return status;
+    if (!removal->ids) return del(s, SQLITE_QUEUE_DEL_TO_SQL, id, removal->kind, removal->last);
+    for (size_t i = 0; i < removal->count && status == STORE_OK; i++)
+        status = del(s, SQLITE_QUEUE_DEL_SQL, id, removal->kind, removal->ids[i]);
+    return status;
+}
+
+enum store_status sqlite_queue_del(void *engine, const char *owner, enum store_kind kind, const uint64_t *ids,
+                                   size_t count, uint64_t last)
+{
+    struct removal removal = {.owner = owner, .kind = kind, .ids = ids, .count = count, .last = last};
+    return sqlite_engine_write(engine, write_removal, &removal);
+}

@@ -1,0 +1,31 @@
+/* store_call - one call on its way: from the caller to the store's thread, and back into the caller's mailbox. */
+#ifndef POSTERN_BACKEND_STORE_STORE_CALL_H
+#define POSTERN_BACKEND_STORE_STORE_CALL_H
+
+#include "backend/store.h"
+#include "backend/store/store_engine.h"
+#include "lib/list.h"
+#include "lib/mem.h"
+
+#include <stdbool.h>
+
+/* The first member of a struct with what one operation asks for and finds.  It lives in its own arena. */
+struct store_call {
+    struct list link;
+    struct arena *arena;
+    struct mailbox *reply_to;
+    enum store_status status;
+    /* On the store's thread: ask the engine, set the status. */
+    void (*run)(const struct store_engine *engine, void *state, struct store_call *call);
+    /* On the caller's thread: tell it the answer. */
+    void (*answer)(struct store_call *call);
+    void *arg; /* the caller's */
+};
+
+/* store_call_new - size_bytes for a struct that begins with a store_call, zeroed, with an arena to put more into. */
+MUSTCHECK void *store_call_new(size_t size_bytes, struct mailbox *reply_to, void *arg);
+
+/* store_call_post - takes the call; it is answered, then freed. */
+void store_call_post(struct store *store, struct store_call *call);
+
+#endif

@@ -1,0 +1,40 @@
+#include "backend/store/store_engine.h"
+
+#include "lib/mem.h"
+
+#include <string.h>
+
+/* An arena does not grow a block: the old one stays behind until the call is over. */
+static void *grow(struct arena *arena, void *items, size_t count, size_t *cap, size_t item_bytes)
+{
+    if (count < *cap) return items;
+    *cap = *cap ? *cap * 2 : 8;
+    void *grown = arena_alloc(arena, *cap * item_bytes);
+    if (count) memcpy(grown, items, count * item_bytes);
+    return grown;
+}
+
+void store_names_add(struct store_names *names, const char *local, const char *domain)
+{
+    names->items = grow(names->arena, names->items, names->count, &names->cap, sizeof(char *));
+    const size_t local_len = strlen(local), domain_len = strlen(domain);
+    char *jid = arena_alloc(names->arena, local_len + domain_len + 2);
+    memcpy(jid, local, local_len);
+    jid[local_len] = '@';
+    memcpy(jid + local_len + 1, domain, domain_len);
+    names->items[names->count++] = jid;
+}
+
+void store_records_add(struct store_records *records, enum store_kind kind, const char *key, const char *value)
+{
+    records->items = grow(records->arena, records->items, records->count, &records->cap, sizeof *records->items);
+    records->items[records->count++] = (struct store_record){
+        .kind = kind, .key = arena_strdup(records->arena, key), .value = arena_strdup(records->arena, value)};
+}
+
+void store_entries_add(struct store_entries *entries, uint64_t id, int64_t stamp_ms, const char *text, size_t len)
+{
+    entries->items = grow(entries->arena, entries->items, entries->count, &entries->cap, sizeof *entries->items);
+    entries->items[entries->count++] = (struct store_entry){
+        .id = id, .stamp_ms = stamp_ms, .text = arena_strndup(entries->arena, text, len), .len = len};
+}
