@@ -11,6 +11,7 @@ from harness import process  # noqa: E402
 from harness.door import Door  # noqa: E402
 from harness.place import Place  # noqa: E402
 from harness.site import Site  # noqa: E402
+from harness.stage import Stage  # noqa: E402
 
 
 def pytest_configure(config):
@@ -53,6 +54,27 @@ def own_site():
     yield make
     for one in made:
         one.stop()
+
+
+@pytest.fixture(scope="module", params=[1, 4], ids=["one shard", "four shards"])
+def backend_site(request):
+    """A backend on its own, with one shard and with four, shared by the tests of a file; the file's BACKEND_EXTRA and
+    HOST_EXTRA, if it has them, are in its configuration."""
+    shared = Site(backend_extra=f"shards = {request.param}\n" + getattr(request.module, "BACKEND_EXTRA", ""),
+                  host_extra=getattr(request.module, "HOST_EXTRA", ""))
+    try:
+        shared.backend.start()
+        yield shared
+    finally:
+        shared.stop()
+        process.STARTED.clear()
+
+
+@pytest.fixture
+def stage(backend_site):
+    """Several clients of backend_site's at once: harness/stage.py."""
+    with Stage(backend_site) as one:
+        yield one
 
 
 @pytest.fixture

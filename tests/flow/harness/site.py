@@ -37,7 +37,7 @@ class Site:
     """nginx, the backend and the gateway, wired together; start() starts all."""
 
     def __init__(self, gateway_extra="", backend_extra="", gateway=GATEWAY, host_extra=""):
-        self.place = Place()
+        self.place, self.accounts = Place(), set()
         self.port, self.c2s, self.c2s_direct = reserve_port(), reserve_port(), reserve_port()
         self.cert, self.key = self.place.certificate("site", [DOMAIN, WEBSITE, XMPPS])
         self.nginx = Nginx(self.place, self.cert, self.key)
@@ -54,8 +54,14 @@ class Site:
         self.backend.start()
         self.gateway.start()
         for local, password in PASSWORDS.items():
-            self.backend.add_user(f"{local}@{DOMAIN}", password)
+            self.add_account(local, password)
         return self
+
+    def add_account(self, local, password):
+        """Unless we have made it already."""
+        if local not in self.accounts:
+            self.backend.add_user(f"{local}@{DOMAIN}", password)
+            self.accounts.add(local)
 
     def stop(self):
         """Stop all and check that each ended in order; the folder is removed."""
