@@ -79,6 +79,8 @@ static void bind_refused(struct stream *stream, struct stanza *request, int erro
     request->from = jid_dup(stream->bare);
     struct stanza *answer = stanza_error_new(request, (enum stanza_error)error, NULL);
     elem_set(answer->elem, "to", NULL);
+    /* RFC 6120 section 7.7.2.2: the client may ask for another one */
+    if (error == STANZA_ERROR_CONFLICT) elem_set(elem_child(answer->elem, NULL, "error"), "type", "modify");
     stream_send_elem(stream, answer->elem);
     stanza_free(&answer);
 }

@@ -101,6 +101,7 @@ static int add(struct hosts *hosts, struct host *host, char *error, size_t cap)
         return option_error(host->section, NULL, error, cap,
                             "expected a domain such as \"example.com\" as the title: %s", why);
     host->domain = mem_strdup(domain);
+    host->conflict = (enum host_conflict)option_enum(host->section, "resource-conflict");
     if (map_get_str(hosts->by_domain, domain))
         return option_error(host->section, NULL, error, cap, "the domain \"%s\" has a section already", domain);
     map_set_str(hosts->by_domain, domain, host);
@@ -170,9 +171,18 @@ void host_point(const struct host **slot, const struct host *host)
     hosts_unref(&old);
 }
 
+static const struct host *by_server_name(const struct hosts *hosts, const char *name)
+{
+    char text[SERVER_NAME_BYTES];
+    return name ? map_get_str(hosts->by_server_name, normal(name, text)) : NULL;
+}
+
+/* Without a server name that somebody has, the host that the handshake began for. */
 static struct tls_choice choose(const char *sni, void *arg)
 {
-    return (struct tls_choice){.ctx = hosts_by_server_name(arg, sni)->tls, .alpn = "xmpp-client"};
+    const struct host *mine = arg;
+    const struct host *named = by_server_name(mine->hosts, sni);
+    return (struct tls_choice){.ctx = (named ? named : mine)->tls, .alpn = "xmpp-client"};
 }
 
 static PRINTF_LIKE(2, 3) void warn(const struct host *host, const char *fmt, ...)
@@ -228,7 +238,8 @@ int hosts_load_certificates(struct hosts *hosts, char *error, size_t cap)
         const bool of_key = strncmp(why, key, strlen(key)) == 0; /* the text begins with the file at fault */
         return option_error(host->section, of_key ? "key" : "certificate", error, cap, "%s", why);
     }
-    tls_set_chooser(hosts->list[0].tls, choose, hosts);
+    for (size_t i = 0; i < hosts->count; i++)
+        tls_set_chooser(hosts->list[i].tls, choose, &hosts->list[i]);
     return 0;
 }
 
@@ -255,8 +266,7 @@ const struct host *hosts_find(const struct hosts *hosts, const char *domain)
 
 const struct host *hosts_by_server_name(const struct hosts *hosts, const char *name)
 {
-    char text[SERVER_NAME_BYTES];
-    const struct host *host = name ? map_get_str(hosts->by_server_name, normal(name, text)) : NULL;
+    const struct host *host = by_server_name(hosts, name);
     return host ? host : &hosts->list[0];
 }
 

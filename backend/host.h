@@ -15,6 +15,9 @@ struct backend_config;
 struct hosts;
 struct option_section;
 
+/* The order of the option's choices.  Source: RFC 6120 section 7.7.2.2. */
+enum host_conflict { HOST_CONFLICT_REPLACE, HOST_CONFLICT_REFUSE, HOST_CONFLICT_RENAME };
+
 /* Read only, as long as the snapshot lives. */
 struct host {
     struct hosts *hosts; /* the snapshot it is of */
@@ -24,6 +27,7 @@ struct host {
     size_t admin_count;
     SSL_CTX *tls;                                /* NULL before hosts_load_certificates */
     bool asks_certificate, requires_certificate; /* of clients */
+    enum host_conflict conflict;                 /* when two clients of a user want one resource */
 };
 
 /* hosts_new - the host sections of the configuration, to which the snapshot keeps a reference.  NULL and a message with

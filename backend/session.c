@@ -1,5 +1,6 @@
 #include "backend/session.h"
 
+#include "backend/host.h"
 #include "backend/ns.h"
 #include "backend/router.h"
 #include "backend/shard.h"
@@ -30,6 +31,28 @@ static struct jid *full_jid(const struct jid *bare, const char *resource)
     return jid_with_resource(bare, made_up, NULL);
 }
 
+/* RFC 6120 section 7.7.2.2: another session of the user may have the resource.  May change *jid; false and *error: the
+ * newcomer may not have it. */
+static bool settle_conflict(struct user *user, const struct stream *stream, struct jid **jid, int *error)
+{
+    struct session *old = session_find(user, (*jid)->resource);
+    if (!old) return true;
+    switch (stream->host->conflict) {
+    case HOST_CONFLICT_REPLACE:
+        stream_fail(old->stream, END_CONFLICT, "conflict", "another client took this resource");
+        return true;
+    case HOST_CONFLICT_REFUSE:
+        *error = STANZA_ERROR_CONFLICT;
+        return false;
+    case HOST_CONFLICT_RENAME:
+        break;
+    }
+    struct jid *other = full_jid(*jid, NULL);
+    jid_free(jid);
+    *jid = other;
+    return true;
+}
+
 struct session *session_bind(struct user *user, struct stream *stream, const struct jid *bare, const char *resource,
                              int *error)
 {
@@ -38,8 +61,10 @@ struct session *session_bind(struct user *user, struct stream *stream, const str
         *error = STANZA_ERROR_BAD_REQUEST;
         return NULL;
     }
-    struct session *old = session_find(user, jid->resource);
-    if (old) stream_fail(old->stream, END_CONFLICT, "conflict", "another client took this resource");
+    if (!settle_conflict(user, stream, &jid, error)) {
+        jid_free(&jid);
+        return NULL;
+    }
     unsigned count = 0;
     LIST_EACH (link, &user->sessions)
         count++;

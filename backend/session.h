@@ -27,8 +27,9 @@ struct session {
 
 enum { SESSION_MAX_RESOURCES = 50 }; /* of one user */
 
-/* session_bind - a new session with the resource asked for (NULL or "": one is made up).  A session that has it already
- * is closed with conflict.  NULL and *error (a stanza error) when the resource is not acceptable or there are too many.
+/* session_bind - a new session with the resource asked for (NULL or "": one is made up).  When another session has it,
+ * the host's resource-conflict decides.  NULL and *error (a stanza error) when the resource is not acceptable or there
+ * are too many.
  */
 MUSTCHECK struct session *session_bind(struct user *user, struct stream *stream, const struct jid *bare,
                                        const char *resource, int *error);

@@ -16,15 +16,23 @@ static const struct stanza_error_row ROWS[] = {
     [STANZA_ERROR_CONFLICT] = {"conflict", "cancel"},
     [STANZA_ERROR_FEATURE_NOT_IMPLEMENTED] = {"feature-not-implemented", "cancel"},
     [STANZA_ERROR_FORBIDDEN] = {"forbidden", "auth"},
+    [STANZA_ERROR_GONE] = {"gone", "cancel"},
     [STANZA_ERROR_INTERNAL_SERVER_ERROR] = {"internal-server-error", "wait"},
     [STANZA_ERROR_ITEM_NOT_FOUND] = {"item-not-found", "cancel"},
     [STANZA_ERROR_JID_MALFORMED] = {"jid-malformed", "modify"},
     [STANZA_ERROR_NOT_ACCEPTABLE] = {"not-acceptable", "modify"},
     [STANZA_ERROR_NOT_ALLOWED] = {"not-allowed", "cancel"},
     [STANZA_ERROR_NOT_AUTHORIZED] = {"not-authorized", "auth"},
+    [STANZA_ERROR_POLICY_VIOLATION] = {"policy-violation", "modify"},
+    [STANZA_ERROR_RECIPIENT_UNAVAILABLE] = {"recipient-unavailable", "wait"},
+    [STANZA_ERROR_REGISTRATION_REQUIRED] = {"registration-required", "auth"},
     [STANZA_ERROR_REMOTE_SERVER_NOT_FOUND] = {"remote-server-not-found", "cancel"},
+    [STANZA_ERROR_REMOTE_SERVER_TIMEOUT] = {"remote-server-timeout", "wait"},
     [STANZA_ERROR_RESOURCE_CONSTRAINT] = {"resource-constraint", "wait"},
     [STANZA_ERROR_SERVICE_UNAVAILABLE] = {"service-unavailable", "cancel"},
+    [STANZA_ERROR_SUBSCRIPTION_REQUIRED] = {"subscription-required", "auth"},
+    [STANZA_ERROR_UNDEFINED_CONDITION] = {"undefined-condition", "cancel"},
+    [STANZA_ERROR_UNEXPECTED_REQUEST] = {"unexpected-request", "wait"},
 };
 
 bool stanza_error_allowed(const struct stanza *stanza)
@@ -39,7 +47,10 @@ struct stanza *stanza_error_new(const struct stanza *request, enum stanza_error 
     struct elem *error = elem_add(answer->elem, NS_CLIENT, "error");
     elem_set(error, "type", ROWS[condition].type);
     elem_add(error, NS_STANZAS, ROWS[condition].name);
-    if (text) elem_add_text(elem_add(error, NS_STANZAS, "text"), text, strlen(text));
+    if (!text) return answer;
+    struct elem *said = elem_add(error, NS_STANZAS, "text");
+    elem_set_ns(said, NS_XML, "lang", "en");
+    elem_add_text(said, text, strlen(text));
     return answer;
 }
 

@@ -310,7 +310,8 @@ enum stream_state stream_secure(struct stream *stream)
 {
     xml_reset(stream->xml);
     stream->header_sent = false;
-    io_start_tls(stream->io, hosts_tls(shard_hosts(stream->shard)));
+    /* RFC 6120 section 13.7.2.1: a client that names no server gets the certificate of the host that it asked for */
+    io_start_tls(stream->io, stream->host->tls);
     return STREAM_SECURING;
 }
 

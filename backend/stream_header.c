@@ -20,10 +20,18 @@ static bool is_language_tag(const char *text)
     return len > 0 && len <= LANG_MAX_BYTES;
 }
 
-/* RFC 6120 section 4.7.5: "1.0", or any later minor version, or a major one that we answer with ours. */
-static bool is_version(const char *text)
+/* RFC 6120 section 4.7.5: two numbers, compared as such; without the attribute the client speaks 0.9.  0 is what came
+ * before XMPP and what is no version at all. */
+static unsigned major_version(const char *text)
 {
-    return text && isdigit((unsigned char)*text) && strtoul(text, NULL, 10) >= 1;
+    enum { ENOUGH = 1000 };
+    unsigned major = 0;
+    size_t at = 0;
+    if (!text) return 0;
+    for (; isdigit((unsigned char)text[at]); at++)
+        if (major < ENOUGH) major = 10 * major + (unsigned)(text[at] - '0');
+    if (text[at] != '.' || !isdigit((unsigned char)text[at + 1])) return 0;
+    return major;
 }
 
 static const char *check_host(struct stream *stream, const char *to, const char **text)
@@ -70,7 +78,7 @@ const char *stream_header_check(struct stream *stream, const struct elem *header
     stream->lang = lang && is_language_tag(lang) ? mem_strdup(lang) : NULL;
     const char *condition = check_host(stream, elem_get(header, "to"), text);
     if (condition) return condition;
-    return is_version(elem_get(header, "version")) ? NULL : "unsupported-version";
+    return major_version(elem_get(header, "version")) > 0 ? NULL : "unsupported-version";
 }
 
 static void print_attribute(const char *name, const char *value, struct buf *out)
@@ -84,8 +92,9 @@ void stream_header_print(struct stream *stream, const struct elem *client, struc
 {
     char id[2 * STREAM_ID_BYTES + 1];
     stream_random_id(id);
-    buf_append_str(out, "<?xml version='1.0'?><stream:stream xmlns='" NS_CLIENT "' xmlns:stream='" NS_STREAM "'"
-                        " version='1.0'");
+    buf_append_str(out, "<?xml version='1.0'?><stream:stream xmlns='" NS_CLIENT "' xmlns:stream='" NS_STREAM "'");
+    /* RFC 6120 section 4.7.5: none to a client that gave none; else the lower of both, and we speak 1.0 only */
+    if (!client || elem_get(client, "version")) buf_append_str(out, " version='1.0'");
     print_attribute("id", id, out);
     print_attribute("from", stream->host->domain, out);
     /* RFC 6120 section 4.7.2: the bare JID of the client's "from", if and only if it gave one */

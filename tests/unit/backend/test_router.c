@@ -124,6 +124,7 @@ static struct session *bind_as(struct client *client, const char *bare, const ch
     memset(client, 0, sizeof(*client));
     stream->shard = shard_of(&backend, bare);
     stream->bare = jid_parse(bare, strlen(bare), NULL);
+    stream->host = hosts_find(shard_hosts(stream->shard), stream->bare->domain);
     stream->user = user_get(stream->shard, bare);
     list_append(&stream->user->streams, &stream->user_link);
     stream->session = session_bind(stream->user, stream, stream->bare, resource, &error);

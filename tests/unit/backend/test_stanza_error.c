@@ -92,10 +92,11 @@ static void error_goes_back_without_the_content(void **state)
     struct buf out = {0};
     elem_print(answer->elem, NS_CLIENT, &out);
     buf_append(&out, "", 1);
-    assert_string_equal((const char *)buf_data(&out),
-                        "<message id='i1' type='error' to='romeo@example.test/orchard' from='juliet@example.test'>"
-                        "<error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
-                        "<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>a &lt;text&gt;</text></error></message>");
+    assert_string_equal(
+        (const char *)buf_data(&out),
+        "<message id='i1' type='error' to='romeo@example.test/orchard' from='juliet@example.test'>"
+        "<error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
+        "<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas' xml:lang='en'>a &lt;text&gt;</text></error></message>");
     assert_int_equal(answer->type, STANZA_ERROR);
     assert_string_equal(answer->to->full, "romeo@example.test/orchard");
     buf_free(&out);
