@@ -2,7 +2,6 @@
 
 #include "backend/host.h"
 #include "backend/ns.h"
-#include "backend/router.h"
 #include "backend/shard.h"
 #include "backend/stanza_error.h"
 #include "backend/stream.h"
@@ -128,18 +127,6 @@ static bool iq_is_right(const struct stanza *stanza)
     return stanza->type != STANZA_RESULT || !child || single;
 }
 
-static void own_presence(struct session *session, const struct stanza *stanza)
-{
-    if (stanza->type == STANZA_AVAILABLE) {
-        const struct elem *priority = elem_child(stanza->elem, NS_CLIENT, "priority");
-        const long value = priority ? strtol(elem_text(priority, NULL), NULL, 10) : 0;
-        session->available = true;
-        session->priority = (int)(value < -128 ? -128 : value > 127 ? 127 : value);
-    } else if (stanza->type == STANZA_UNAVAILABLE) {
-        session->available = false;
-    }
-}
-
 /* Stamp the sender, find out the addressee.  NULL: the text in "to" is no address. */
 static bool stamp(struct session *session, struct stanza *stanza)
 {
@@ -156,19 +143,17 @@ static bool stamp(struct session *session, struct stanza *stanza)
 static void route(struct session *session, struct stanza *stanza)
 {
     struct shard *shard = session->user->shard;
-    const bool undirected = stanza->kind == STANZA_PRESENCE && !elem_get(stanza->elem, "to");
+    stanza->undirected = stanza->kind == STANZA_PRESENCE && !elem_get(stanza->elem, "to");
     if (!stamp(session, stanza)) {
         stanza_error_bounce(shard, stanza, STANZA_ERROR_JID_MALFORMED);
     } else if (stanza->kind == STANZA_IQ ? !iq_is_right(stanza) : stanza->type == STANZA_WRONG) {
         stanza_error_bounce(shard, stanza, STANZA_ERROR_BAD_REQUEST);
-    } else if (undirected) {
-        own_presence(session, stanza);
-        stanza_free(&stanza);
     } else {
         /* RFC 6120 section 8.1.5: the stream's language is that of a stanza which names none */
         const char *lang = stream_lang(session->stream);
         if (lang && !elem_get_ns(stanza->elem, NS_XML, "lang")) elem_set_ns(stanza->elem, NS_XML, "lang", lang);
-        session->ahead = !router_deliver(shard, stanza);
+        if (stanza->undirected) elem_set(stanza->elem, "to", NULL);
+        session->ahead = !user_send(session->user, stanza);
     }
 }
 

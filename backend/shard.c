@@ -3,6 +3,7 @@
 #include "backend/backend_config.h"
 #include "backend/stream.h"
 #include "backend/user.h"
+#include "backend/xml.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -134,9 +135,7 @@ static bool forget_user(const void *key, size_t key_len, void *value, void *arg)
     (void)key;
     (void)key_len;
     (void)arg;
-    struct user *user = value;
-    free(user->bare);
-    free(user);
+    user_free(value);
     return true;
 }
 
@@ -151,6 +150,7 @@ static void shard_free(struct shard **shard)
     deadline_queue_free(&s->stop);
     map_each(s->users, forget_user, NULL);
     map_free(&s->users);
+    xml_free(&s->parser);
     mailbox_free(&s->mailbox);
     loop_free(&s->loop);
     hosts_unref(&s->hosts);

@@ -13,6 +13,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+struct xml;
+
 /* All members but backend, index, loop, mailbox and backlog_bytes are touched by the shard's own thread only. */
 struct shard {
     unsigned magic;
@@ -25,6 +27,8 @@ struct shard {
     pthread_t thread;
     bool has_thread;
     bool stopping;
+    bool ahead;                    /* see user_send */
+    struct xml *parser;            /* for texts of the store: see elem_parse */
     struct list streams;           /* struct stream, link */
     struct map *users;             /* by bare JID; struct user */
     struct deadline_queue *hurry;  /* streams that are not bound yet: auth-timeout */

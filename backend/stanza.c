@@ -18,11 +18,11 @@ static const struct stanza_word TYPES[] = {
     {"headline", STANZA_MESSAGE, STANZA_HEADLINE},
     {"error", STANZA_MESSAGE, STANZA_ERROR},
     {"unavailable", STANZA_PRESENCE, STANZA_UNAVAILABLE},
-    {"subscribe", STANZA_PRESENCE, STANZA_SUBSCRIPTION},
-    {"subscribed", STANZA_PRESENCE, STANZA_SUBSCRIPTION},
-    {"unsubscribe", STANZA_PRESENCE, STANZA_SUBSCRIPTION},
-    {"unsubscribed", STANZA_PRESENCE, STANZA_SUBSCRIPTION},
-    {"probe", STANZA_PRESENCE, STANZA_SUBSCRIPTION},
+    {"subscribe", STANZA_PRESENCE, STANZA_SUBSCRIBE},
+    {"subscribed", STANZA_PRESENCE, STANZA_SUBSCRIBED},
+    {"unsubscribe", STANZA_PRESENCE, STANZA_UNSUBSCRIBE},
+    {"unsubscribed", STANZA_PRESENCE, STANZA_UNSUBSCRIBED},
+    {"probe", STANZA_PRESENCE, STANZA_PROBE},
     {"error", STANZA_PRESENCE, STANZA_ERROR},
     {"get", STANZA_IQ, STANZA_GET},
     {"set", STANZA_IQ, STANZA_SET},
@@ -55,10 +55,21 @@ void stanza_free(struct stanza **stanza)
 {
     if (!*stanza) return;
     struct elem *elem = (*stanza)->elem;
+    if ((*stanza)->receipt.session != 0) receipt_settle(&(*stanza)->receipt);
     jid_free(&(*stanza)->from);
     jid_free(&(*stanza)->to);
     *stanza = NULL;
     elem_free(&elem);
+}
+
+struct stanza *stanza_copy(const struct stanza *stanza)
+{
+    struct stanza *copy = stanza_new(elem_copy(stanza->elem));
+    CHECK(copy);
+    copy->from = stanza->from ? jid_dup(stanza->from) : NULL;
+    copy->to = stanza->to ? jid_dup(stanza->to) : NULL;
+    copy->undirected = stanza->undirected;
+    return copy;
 }
 
 void stanza_address(struct stanza *stanza, struct jid *from, struct jid *to)

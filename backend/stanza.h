@@ -4,7 +4,9 @@
 
 #include "backend/elem.h"
 #include "backend/jid.h"
+#include "backend/receipt.h"
 #include "lib/check.h"
+#include "lib/list.h"
 
 #include <stdbool.h>
 
@@ -19,8 +21,12 @@ enum stanza_type {
     STANZA_HEADLINE,
     STANZA_AVAILABLE, /* presence without a type */
     STANZA_UNAVAILABLE,
-    STANZA_SUBSCRIPTION, /* presence: subscribe, subscribed, unsubscribe, unsubscribed, probe */
-    STANZA_GET,          /* iq */
+    STANZA_SUBSCRIBE,
+    STANZA_SUBSCRIBED,
+    STANZA_UNSUBSCRIBE,
+    STANZA_UNSUBSCRIBED,
+    STANZA_PROBE,
+    STANZA_GET, /* iq */
     STANZA_SET,
     STANZA_RESULT,
     STANZA_ERROR, /* of any kind */
@@ -34,12 +40,19 @@ struct stanza {
     enum stanza_kind kind;
     enum stanza_type type;
     struct jid *from, *to;
+    struct receipt receipt;  /* settled when the stanza is freed */
+    struct list link;        /* while it waits: on its shard, or for its user */
     struct shard *bound_for; /* while it lies in a mailbox */
+    bool outbound;           /* while its sender's shard has it: not routed yet */
+    bool undirected; /* presence to nobody in particular: to is the sender's own bare JID, the attribute is not there */
 };
 
 /* stanza_new - takes elem; NULL (and elem is still the caller's) when it is no stanza of jabber:client. */
 MUSTCHECK struct stanza *stanza_new(struct elem *elem);
-void stanza_free(struct stanza **stanza);
+void stanza_free(struct stanza **stanza); /* settles its receipt */
+
+/* stanza_copy - a deep copy, without the receipt. */
+struct stanza *stanza_copy(const struct stanza *stanza);
 
 /* stanza_address - set both addresses (takes them) and the attributes. */
 void stanza_address(struct stanza *stanza, struct jid *from, struct jid *to);

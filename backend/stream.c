@@ -32,9 +32,9 @@ static const struct stream_row ROWS[] = {
     [STREAM_SECURING] = {"securing", NULL, DROP, true},     [STREAM_OPENING] = {"opening", c2s_open, TAKE, true},
     [STREAM_PLAIN] = {"plain", c2s_before_tls, TAKE, true}, [STREAM_SASL] = {"sasl", sasl_exchange_step, TAKE, true},
     [STREAM_SASL_WAIT] = {"sasl_wait", NULL, HOLD, true},   [STREAM_MOVING] = {"moving", NULL, HOLD, true},
-    [STREAM_BINDING] = {"binding", c2s_bind, TAKE, true},   [STREAM_BOUND] = {"bound", c2s_stanza, TAKE, false},
-    [STREAM_PAUSED] = {"paused", NULL, HOLD, false},        [STREAM_CLOSING] = {"closing", NULL, DROP, false},
-    [STREAM_ENDED] = {"ended", NULL, DROP, false},
+    [STREAM_LOADING] = {"loading", NULL, HOLD, true},       [STREAM_BINDING] = {"binding", c2s_bind, TAKE, true},
+    [STREAM_BOUND] = {"bound", c2s_stanza, TAKE, false},    [STREAM_PAUSED] = {"paused", NULL, HOLD, false},
+    [STREAM_CLOSING] = {"closing", NULL, DROP, false},      [STREAM_ENDED] = {"ended", NULL, DROP, false},
 };
 
 static struct stream *stream_of(void *arg)
@@ -330,7 +330,18 @@ static enum stream_state join(struct stream *stream)
     if (stream->shard->stopping) return stream_fail(stream, END_SHUTDOWN, "system-shutdown", NULL);
     if (stream->auth_begun_ms <= stream->user->cut_off_ms)
         return stream_fail(stream, END_ACCOUNT_CHANGED, "not-authorized", NULL);
-    return STREAM_OPENING;
+    user_load(stream->user);
+    return stream->user->state == USER_READY ? STREAM_OPENING : STREAM_LOADING;
+}
+
+void stream_user_ready(struct stream *stream, bool ok)
+{
+    if (stream->state != STREAM_LOADING) return;
+    if (ok) {
+        stream_advance(stream, STREAM_OPENING);
+    } else {
+        stream_fail(stream, END_STORE_FAILED, "internal-server-error", "the account could not be read");
+    }
 }
 
 static void on_arrival(void *arg)

@@ -43,6 +43,7 @@ enum stream_state {
     STREAM_SASL,      /* authentication is expected */
     STREAM_SASL_WAIT, /* the mechanism is computing: input is held back */
     STREAM_MOVING,    /* on the way to the user's shard: input is held back */
+    STREAM_LOADING,   /* the user is being read from the store: likewise */
     STREAM_BINDING,   /* authenticated; resource binding is expected */
     STREAM_BOUND,     /* stanzas */
     STREAM_PAUSED,    /* likewise, but those it sends to have too much to do: input is held back for a moment */
@@ -131,6 +132,10 @@ void stream_restart(struct stream *stream);
 /* stream_settle - from a step: the stream is authenticated as stream->bare: make it its user's, on the user's shard.
  * Returns the state that comes next. */
 enum stream_state stream_settle(struct stream *stream);
+
+/* stream_user_ready - the user that a LOADING stream waits for is there; ok false: the store failed.  Others do not
+ * mind. */
+void stream_user_ready(struct stream *stream, bool ok);
 
 const char *stream_lang(const struct stream *stream);
 const char *stream_state_name(const struct stream *stream);

@@ -1,18 +1,28 @@
 #include "backend/user.h"
 
+#include "backend/delivery.h"
+#include "backend/outbound.h"
+#include "backend/session.h"
 #include "backend/shard.h"
+#include "backend/stanza_error.h"
 #include "backend/stream.h"
 
 #include <stdlib.h>
 #include <time.h>
 
-enum { USER_MAGIC = 0x75736572 };
+enum { USER_MAGIC = 0x75736572, HELD_MAX_BYTES = 256 * 1024 };
+
+static struct user *user_of(void *arg)
+{
+    struct user *user = arg;
+    CHECK_MAGIC(user, USER_MAGIC);
+    return user;
+}
 
 struct user *user_find(struct shard *shard, const char *bare)
 {
     struct user *user = map_get_str(shard->users, bare);
-    if (user) CHECK_MAGIC(user, USER_MAGIC);
-    return user;
+    return user ? user_of(user) : NULL;
 }
 
 struct user *user_get(struct shard *shard, const char *bare)
@@ -25,18 +35,164 @@ struct user *user_get(struct shard *shard, const char *bare)
     user->bare = mem_strdup(bare);
     list_init(&user->streams);
     list_init(&user->sessions);
+    list_init(&user->held);
     map_set_str(shard->users, bare, user);
     return user;
 }
 
-void user_release(struct user *user)
+void user_free(struct user *user)
 {
-    if (!list_empty(&user->streams) || !list_empty(&user->sessions) || user->cut_off_ms != 0) return;
-    map_del_str(user->shard->users, user->bare);
-    deadline_disarm(&user->forget);
+    LIST_EACH (link, &user->held) {
+        struct stanza *stanza = LIST_ENTRY(link, struct stanza, link);
+        list_remove(link);
+        stanza_free(&stanza);
+    }
+    user_parts_free(user);
     free(user->bare);
     user->magic = 0;
     free(user);
+}
+
+static bool is_kept(const struct user *user)
+{
+    return !list_empty(&user->streams) || !list_empty(&user->sessions) || !list_empty(&user->held) ||
+           user->cut_off_ms != 0 || user->holds > 0 || user->draining || user->state == USER_LOADING;
+}
+
+void user_release(struct user *user)
+{
+    if (is_kept(user)) return;
+    map_del_str(user->shard->users, user->bare);
+    deadline_disarm(&user->forget);
+    user_free(user);
+}
+
+static void handle(struct user *user, struct stanza *stanza)
+{
+    if (stanza->outbound) {
+        outbound_take(user, stanza);
+    } else {
+        delivery_take(user, stanza);
+    }
+}
+
+static struct stanza *next_held(struct user *user)
+{
+    struct list *link = list_first(&user->held);
+    struct stanza *stanza = LIST_ENTRY(link, struct stanza, link);
+    list_remove(link);
+    user->held_bytes -= arena_bytes(stanza->elem->arena);
+    return stanza;
+}
+
+static bool is_free(const struct user *user)
+{
+    return user->state == USER_READY && user->holds == 0;
+}
+
+/* drain - handle what was held, as far as nothing holds the user again; it may be gone afterwards. */
+static void drain(struct user *user)
+{
+    if (user->draining) return;
+    user->draining = true;
+    while (is_free(user) && !user->stale && !list_empty(&user->held))
+        handle(user, next_held(user));
+    user->draining = false;
+    if (user->stale && user->holds == 0 && user->state == USER_READY) {
+        user->stale = false;
+        user->state = USER_UNKNOWN;
+        user_parts_free(user);
+        if (!list_empty(&user->held)) user_load(user);
+    }
+    user_release(user);
+}
+
+static void hold_stanza(struct user *user, struct stanza *stanza)
+{
+    list_append(&user->held, &stanza->link);
+    user->held_bytes += arena_bytes(stanza->elem->arena);
+    user_load(user);
+}
+
+static void take(struct user *user, struct stanza *stanza)
+{
+    if (is_free(user) && !user->stale && !user->draining && list_empty(&user->held)) {
+        user->draining = true; /* what the handler sends to this very user waits its turn */
+        handle(user, stanza);
+        user->draining = false;
+        drain(user);
+    } else {
+        hold_stanza(user, stanza);
+    }
+}
+
+void user_deliver(struct shard *shard, struct stanza *stanza)
+{
+    take(user_get(shard, stanza->to->bare), stanza);
+}
+
+bool user_send(struct user *user, struct stanza *stanza)
+{
+    struct shard *shard = user->shard;
+    stanza->outbound = true;
+    shard->ahead = false;
+    const bool room = user->held_bytes < HELD_MAX_BYTES;
+    take(user, stanza); /* a session keeps the user */
+    return room && !shard->ahead;
+}
+
+void user_hold(struct user *user)
+{
+    user->holds++;
+}
+
+void user_resume(struct user *user)
+{
+    CHECK(user->holds > 0);
+    user->holds--;
+    drain(user);
+}
+
+/* The store could not be read: whoever asked is told so, and may try again. */
+static void give_up(struct user *user)
+{
+    user->state = USER_UNKNOWN;
+    user->draining = true;
+    while (!list_empty(&user->held))
+        stanza_error_bounce(user->shard, next_held(user), STANZA_ERROR_INTERNAL_SERVER_ERROR);
+    user->draining = false;
+    LIST_EACH (link, &user->streams)
+        stream_user_ready(LIST_ENTRY(link, struct stream, user_link), false);
+    user_release(user);
+}
+
+static void on_loaded(enum store_status status, const struct store_record *records, size_t count, void *arg)
+{
+    struct user *user = user_of(arg);
+    if (status != STORE_OK && status != STORE_NOT_FOUND) {
+        give_up(user);
+        return;
+    }
+    user->exists = status == STORE_OK;
+    user->state = USER_READY;
+    user_parts_load(user, records, count);
+    user_hold(user);
+    LIST_EACH (link, &user->streams)
+        stream_user_ready(LIST_ENTRY(link, struct stream, user_link), true);
+    user_resume(user);
+}
+
+void user_load(struct user *user)
+{
+    if (user->state != USER_UNKNOWN) return;
+    if (user->temporary) {
+        user->state = USER_READY;
+        user->exists = true;
+        return;
+    }
+    user->state = USER_LOADING;
+    store_records_get(user->shard->backend->store, user->shard->mailbox, user->bare, user_parts_kinds(), NULL,
+                      on_loaded, user);
 }
 
 struct cut_off {
@@ -58,10 +214,12 @@ static void on_cut_off(void *arg)
     struct cut_off *c = arg;
     struct user *user = user_get(c->shard, c->bare);
     user->cut_off_ms = now_ms();
+    user->stale = user->state != USER_UNKNOWN;
     deadline_arm(c->shard->forget, &user->forget);
     LIST_EACH (link, &user->streams) {
         stream_fail(LIST_ENTRY(link, struct stream, user_link), END_ACCOUNT_CHANGED, c->condition, NULL);
     }
+    drain(user);
     free(c->bare);
     free(c);
 }
@@ -78,8 +236,7 @@ void user_end_streams(struct shard *owner, const char *bare, const char *conditi
 void user_on_forget(struct deadline *deadline, void *shard)
 {
     (void)shard;
-    struct user *user = CONTAINER_OF(deadline, struct user, forget);
-    CHECK_MAGIC(user, USER_MAGIC);
+    struct user *user = user_of(CONTAINER_OF(deadline, struct user, forget));
     user->cut_off_ms = 0;
     user_release(user);
 }

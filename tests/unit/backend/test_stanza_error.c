@@ -57,7 +57,7 @@ static void kinds_and_types(void **state)
         {"message", "error", STANZA_MESSAGE, STANZA_ERROR},
         {"presence", NULL, STANZA_PRESENCE, STANZA_AVAILABLE},
         {"presence", "unavailable", STANZA_PRESENCE, STANZA_UNAVAILABLE},
-        {"presence", "subscribe", STANZA_PRESENCE, STANZA_SUBSCRIPTION},
+        {"presence", "subscribe", STANZA_PRESENCE, STANZA_SUBSCRIBE},
         {"presence", "available", STANZA_PRESENCE, STANZA_WRONG},
         {"iq", NULL, STANZA_IQ, STANZA_WRONG},
         {"iq", "chat", STANZA_IQ, STANZA_WRONG},

@@ -1,0 +1,34 @@
+#include "backend/outbound.h"
+
+#include "backend/ns.h"
+#include "backend/router.h"
+#include "backend/session.h"
+#include "backend/shard.h"
+#include "backend/user.h"
+
+#include <stdlib.h>
+
+static void own_presence(const struct user *user, const struct stanza *stanza)
+{
+    struct session *session = session_find(user, stanza->from->resource);
+    if (session && stanza->type == STANZA_AVAILABLE) {
+        const struct elem *priority = elem_child(stanza->elem, NS_CLIENT, "priority");
+        const long value = priority ? strtol(elem_text(priority, NULL), NULL, 10) : 0;
+        session->available = true;
+        session->priority = (int)(value < -128 ? -128 : value > 127 ? 127 : value);
+    } else if (session && stanza->type == STANZA_UNAVAILABLE) {
+        session->available = false;
+    }
+}
+
+void outbound_take(struct user *user, struct stanza *stanza)
+{
+    struct shard *shard = user->shard;
+    stanza->outbound = false;
+    if (stanza->undirected) {
+        own_presence(user, stanza);
+        stanza_free(&stanza);
+    } else if (!router_deliver(shard, stanza)) {
+        shard->ahead = true;
+    }
+}
