@@ -55,7 +55,6 @@ void stanza_free(struct stanza **stanza)
 {
     if (!*stanza) return;
     struct elem *elem = (*stanza)->elem;
-    if ((*stanza)->receipt.session != 0) receipt_settle(&(*stanza)->receipt);
     jid_free(&(*stanza)->from);
     jid_free(&(*stanza)->to);
     *stanza = NULL;

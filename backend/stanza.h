@@ -4,11 +4,11 @@
 
 #include "backend/elem.h"
 #include "backend/jid.h"
-#include "backend/receipt.h"
 #include "lib/check.h"
 #include "lib/list.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct shard;
 
@@ -40,7 +40,7 @@ struct stanza {
     enum stanza_kind kind;
     enum stanza_type type;
     struct jid *from, *to;
-    struct receipt receipt;  /* settled when the stanza is freed */
+    uint64_t stored_id;      /* of its entry in the recipient's offline queue, which session_send takes over; 0: none */
     struct list link;        /* while it waits: on its shard, or for its user */
     struct shard *bound_for; /* while it lies in a mailbox */
     bool outbound;           /* while its sender's shard has it: not routed yet */
@@ -49,9 +49,9 @@ struct stanza {
 
 /* stanza_new - takes elem; NULL (and elem is still the caller's) when it is no stanza of jabber:client. */
 MUSTCHECK struct stanza *stanza_new(struct elem *elem);
-void stanza_free(struct stanza **stanza); /* settles its receipt */
+void stanza_free(struct stanza **stanza);
 
-/* stanza_copy - a deep copy, without the receipt. */
+/* stanza_copy - a deep copy, without stored_id. */
 struct stanza *stanza_copy(const struct stanza *stanza);
 
 /* stanza_address - set both addresses (takes them) and the attributes. */

@@ -88,6 +88,12 @@ void stream_on_pause_over(struct deadline *deadline, void *shard)
     (void)shard;
 }
 
+void stream_user_ready(struct stream *stream, bool ok)
+{
+    (void)stream;
+    (void)ok;
+}
+
 /* The handlers of streams in the namespace table are not what is tested here. */
 void c2s_session_iq(struct shard *shard, const struct stanza *request)
 {
@@ -106,10 +112,20 @@ static void on_stop(void *arg)
     loop_stop(arg);
 }
 
-/* Let every shard read its mailbox until nothing is on its way any more. */
+static void on_barrier(enum store_status status, const char *const *jids, size_t count, void *arg)
+{
+    (void)jids;
+    (void)count;
+    assert_int_equal(status, STORE_OK);
+    loop_stop(arg);
+}
+
+/* Let every shard read its mailbox, and the store answer, until nothing is on its way any more. */
 static void settle(void)
 {
     for (unsigned round = 0; round < 4; round++) {
+        store_account_list(backend.store, backend.shards[0]->mailbox, NULL, on_barrier, backend.shards[0]->loop);
+        loop_run(backend.shards[0]->loop);
         for (unsigned i = 0; i < SHARDS; i++) {
             mailbox_post(backend.shards[i]->mailbox, on_stop, backend.shards[i]->loop);
             loop_run(backend.shards[i]->loop);
@@ -126,6 +142,8 @@ static struct session *bind_as(struct client *client, const char *bare, const ch
     stream->bare = jid_parse(bare, strlen(bare), NULL);
     stream->host = hosts_find(shard_hosts(stream->shard), stream->bare->domain);
     stream->user = user_get(stream->shard, bare);
+    stream->user->temporary = true;
+    user_load(stream->user);
     list_append(&stream->user->streams, &stream->user_link);
     stream->session = session_bind(stream->user, stream, stream->bare, resource, &error);
     return stream->session;
@@ -209,12 +227,15 @@ static int set_up(void **state)
     backend.counter_set = counters_new(BACKEND_COUNTER_ROWS, BACKEND_COUNTERS, 1);
     backend.counters = counters_block(backend.counter_set, "");
     shards_new(&backend, hosts, SHARDS);
+    backend.store = store_open("memory", "", error, sizeof(error));
+    assert_non_null(backend.store);
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
+    store_close(&backend.store);
     shards_free(&backend);
     counters_free(&backend.counter_set);
     hosts_unref(&hosts);
