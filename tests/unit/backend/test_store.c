@@ -1,40 +1,19 @@
 #include "backend/store.h"
 
-#include "lib/loop.h"
-#include "lib/mem.h"
+#include "tests/unit/backend/store_fixture.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-static struct loop *loop;
-static struct mailbox *mailbox;
-static char folder[128];
-
-/* The answer to the last call, and how many answers there were. */
-static struct {
-    int count, wanted;
-    enum store_status status;
-    struct store_account account;
-    char names[1024];
-} got;
+/* The account and the names that came last. */
+static struct store_account got_account;
+static char got_names[1024];
 
 /* SQLite calls these instead of the C library's: a kill cannot show what only a power cut would lose. */
 int fdatasync(int fd);
@@ -54,62 +33,23 @@ int fsync(int fd)
     return (int)syscall(SYS_fsync, fd);
 }
 
-static void answered(enum store_status status)
-{
-    got.status = status;
-    if (++got.count == got.wanted) loop_stop(loop);
-}
-
-static void on_done(enum store_status status, void *arg)
-{
-    (void)arg;
-    answered(status);
-}
-
 static void on_account(enum store_status status, const struct store_account *account, void *arg)
 {
     (void)arg;
     assert_int_equal(account != NULL, status == STORE_OK);
-    if (account) got.account = *account;
+    if (account) got_account = *account;
     answered(status);
 }
 
 static void on_names(enum store_status status, const char *const *jids, size_t count, void *arg)
 {
     (void)arg;
-    got.names[0] = '\0';
+    got_names[0] = '\0';
     for (size_t i = 0; i < count; i++) {
-        strcat(got.names, jids[i]);
-        strcat(got.names, " ");
+        strcat(got_names, jids[i]);
+        strcat(got_names, " ");
     }
     answered(status);
-}
-
-static enum store_status wait_for(int answers)
-{
-    got.wanted = answers;
-    if (got.count < answers) loop_run(loop);
-    assert_int_equal(got.count, answers);
-    got.count = 0;
-    return got.status;
-}
-
-static struct store_account make_account(const char *local, const char *domain, uint8_t seed)
-{
-    struct store_account account = {0};
-
-    snprintf(account.local, sizeof account.local, "%s", local);
-    snprintf(account.domain, sizeof account.domain, "%s", domain);
-    for (int hash = 0; hash < STORE_HASHES; hash++) {
-        struct store_scram_keys *keys = &account.keys[hash];
-        keys->iterations = 10000u + seed;
-        keys->salt_len = 16;
-        keys->key_len = hash == STORE_HASH_SHA1 ? 20 : hash == STORE_HASH_SHA256 ? 32 : 64;
-        memset(keys->salt, seed + hash, keys->salt_len);
-        memset(keys->stored_key, seed + hash + 10, keys->key_len);
-        memset(keys->server_key, seed + hash + 20, keys->key_len);
-    }
-    return account;
 }
 
 static void assert_same_account(const struct store_account *a, const struct store_account *b)
@@ -119,22 +59,9 @@ static void assert_same_account(const struct store_account *a, const struct stor
     assert_memory_equal(a->keys, b->keys, sizeof a->keys);
 }
 
-static enum store_status add(struct store *store, const char *local, const char *domain, uint8_t seed)
-{
-    struct store_account account = make_account(local, domain, seed);
-    store_account_add(store, mailbox, &account, on_done, NULL);
-    return wait_for(1);
-}
-
 static enum store_status get(struct store *store, const char *local, const char *domain)
 {
     store_account_get(store, mailbox, local, domain, on_account, NULL);
-    return wait_for(1);
-}
-
-static enum store_status del(struct store *store, const char *local, const char *domain)
-{
-    store_account_del(store, mailbox, local, domain, on_done, NULL);
     return wait_for(1);
 }
 
@@ -142,16 +69,7 @@ static const char *list(struct store *store, const char *domain)
 {
     store_account_list(store, mailbox, domain, on_names, NULL);
     assert_int_equal(wait_for(1), STORE_OK);
-    return got.names;
-}
-
-static struct store *open_store(const char *engine)
-{
-    char why[512] = "";
-    struct store *store = store_open(engine, folder, why, sizeof why);
-    if (!store) print_error("%s\n", why);
-    assert_non_null(store);
-    return store;
+    return got_names;
 }
 
 /* The same for every engine; *state is its name. */
@@ -165,7 +83,7 @@ static void test_accounts(void **state)
     assert_int_equal(add(store, "juliet", "a.test", 1), STORE_OK);
     assert_int_equal(add(store, "juliet", "a.test", 2), STORE_EXISTS);
     assert_int_equal(get(store, "juliet", "a.test"), STORE_OK);
-    assert_same_account(&got.account, &wanted);
+    assert_same_account(&got_account, &wanted);
     assert_int_equal(get(store, "Juliet", "a.test"), STORE_NOT_FOUND);
     assert_int_equal(get(store, "juliet", "b.test"), STORE_NOT_FOUND);
 
@@ -179,7 +97,7 @@ static void test_accounts(void **state)
     store_account_set_keys(store, mailbox, &wanted, on_done, NULL);
     assert_int_equal(wait_for(1), STORE_OK);
     assert_int_equal(get(store, "juliet", "a.test"), STORE_OK);
-    assert_same_account(&got.account, &wanted);
+    assert_same_account(&got_account, &wanted);
     wanted = make_account("nobody", "a.test", 5);
     store_account_set_keys(store, mailbox, &wanted, on_done, NULL);
     assert_int_equal(wait_for(1), STORE_NOT_FOUND);
@@ -195,7 +113,7 @@ static void test_accounts(void **state)
     store_account_add(store, mailbox, &wanted, on_done, NULL);
     assert_int_equal(wait_for(1), STORE_OK);
     assert_int_equal(get(store, "juliet", "a.test"), STORE_OK);
-    assert_same_account(&got.account, &wanted);
+    assert_same_account(&got_account, &wanted);
     store_close(&store);
 }
 
@@ -211,8 +129,8 @@ static void test_odd_names(void **state)
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         assert_int_equal(add(store, names[i], longest, 1), STORE_OK);
         assert_int_equal(get(store, names[i], longest), STORE_OK);
-        assert_string_equal(got.account.local, names[i]);
-        assert_string_equal(got.account.domain, longest);
+        assert_string_equal(got_account.local, names[i]);
+        assert_string_equal(got_account.domain, longest);
     }
     store_close(&store);
 }
@@ -294,7 +212,7 @@ static void test_reopen(void **state)
     store_close(&store);
     store = open_store("sqlite");
     assert_int_equal(get(store, "juliet", "a.test"), STORE_OK);
-    assert_same_account(&got.account, &wanted);
+    assert_same_account(&got_account, &wanted);
     store_close(&store);
 }
 
@@ -473,6 +391,23 @@ static void test_schema_versions(void **state)
     expect_refusal("sqlite", "newer");
 }
 
+/* An account of the first schema is whole in today's: it can own. */
+static void test_migration(void **state)
+{
+    (void)state;
+    struct store *store = open_store("sqlite");
+    assert_int_equal(add(store, "juliet", "a.test", 1), STORE_OK);
+    store_close(&store);
+    run_sql("DROP TABLE queue; DROP TABLE record; DROP TABLE owner; PRAGMA user_version=1");
+    store = open_store("sqlite");
+    assert_int_equal(get(store, "juliet", "a.test"), STORE_OK);
+    const struct store_record change = {.kind = STORE_ROSTER, .key = "k", .value = "v"};
+    store_records_change(store, mailbox, "juliet@a.test", &change, 1, on_done, NULL);
+    assert_int_equal(wait_for(1), STORE_OK);
+    assert_int_equal(del(store, "juliet", "a.test"), STORE_OK);
+    store_close(&store);
+}
+
 static void test_refusals(void **state)
 {
     char path[192];
@@ -526,54 +461,20 @@ static void test_tampered_rows(void **state)
     }
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/postern-store-XXXXXX");
-    if (!mkdtemp(folder)) return -1;
-    loop = loop_new();
-    mailbox = mailbox_new(loop);
-    memset(&got, 0, sizeof got);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    char command[192];
-
-    (void)state;
-    mailbox_free(&mailbox);
-    loop_free(&loop);
-    snprintf(command, sizeof command, "rm -rf -- '%s'", folder);
-    return system(command);
-}
-
-#define FOR_ENGINE(test, engine)                                                                                       \
-    {                                                                                                                  \
-#test " " engine, test, set_up, tear_down, (char[])                                                            \
-        {                                                                                                              \
-            engine                                                                                                     \
-        }                                                                                                              \
-    }
-#define FOR_SQLITE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FOR_ENGINE(test_accounts, "memory"),
-        FOR_ENGINE(test_accounts, "sqlite"),
-        FOR_ENGINE(test_odd_names, "memory"),
-        FOR_ENGINE(test_odd_names, "sqlite"),
-        FOR_ENGINE(test_batches, "memory"),
-        FOR_ENGINE(test_batches, "sqlite"),
-        FOR_ENGINE(test_close_finishes, "memory"),
-        FOR_ENGINE(test_close_finishes, "sqlite"),
+        FOR_EACH_ENGINE(test_accounts),
+        FOR_EACH_ENGINE(test_odd_names),
+        FOR_EACH_ENGINE(test_batches),
+        FOR_EACH_ENGINE(test_close_finishes),
         FOR_SQLITE(test_every_commit_reaches_the_disk),
         FOR_SQLITE(test_reopen),
         FOR_SQLITE(test_acknowledged_survives_a_kill),
         FOR_SQLITE(test_failed_commit),
         FOR_SQLITE(test_full),
         FOR_SQLITE(test_schema_versions),
+        FOR_SQLITE(test_migration),
         FOR_SQLITE(test_refusals),
         FOR_SQLITE(test_tampered_rows),
     };

@@ -1,0 +1,237 @@
+#include "backend/store.h"
+
+#include "tests/unit/backend/store_fixture.h"
+
+#include <sqlite3.h>
+
+/* What was found, as "text " each; the numbers beside it. */
+static char found[4096];
+static size_t found_count;
+static struct store_entry entries[64];
+static uint64_t added;
+
+static void on_added(enum store_status status, uint64_t id, void *arg)
+{
+    (void)arg;
+    assert_int_equal(id != 0, status == STORE_OK);
+    if (id) {
+        assert_true(id > added);
+        added = id;
+    }
+    answered(status);
+}
+
+static void on_entries(enum store_status status, const struct store_entry *items, size_t count, void *arg)
+{
+    size_t used = 0;
+
+    (void)arg;
+    found[0] = '\0';
+    found_count = count;
+    for (size_t i = 0; i < count && i < ARRAY_LEN(entries); i++) {
+        entries[i] = items[i];
+        assert_int_equal(items[i].len, strlen(items[i].text));
+        used += (size_t)snprintf(found + used, sizeof found - used, "%s ", items[i].text);
+    }
+    answered(status);
+}
+
+static enum store_status push(struct store *store, const char *owner, const char *text, size_t limit)
+{
+    store_queue_add(store, mailbox, owner, STORE_OFFLINE, 1700000000123, text, strlen(text), limit, on_added, NULL);
+    return wait_for(1);
+}
+
+static void expect_from(struct store *store, const char *owner, uint64_t after, size_t max, const char *wanted)
+{
+    store_queue_get(store, mailbox, owner, STORE_OFFLINE, after, max, on_entries, NULL);
+    assert_int_equal(wait_for(1), STORE_OK);
+    assert_string_equal(found, wanted);
+}
+
+static void expect(struct store *store, const char *owner, const char *wanted)
+{
+    expect_from(store, owner, 0, 100, wanted);
+}
+
+static enum store_status take(struct store *store, const char *owner, const uint64_t *ids, size_t count, uint64_t last)
+{
+    store_queue_del(store, mailbox, owner, STORE_OFFLINE, ids, count, last, on_done, NULL);
+    return wait_for(1);
+}
+
+static struct store *open_with_two(const char *engine)
+{
+    struct store *store = open_store(engine);
+
+    added = 0;
+    assert_int_equal(add(store, "juliet", "a.test", 1), STORE_OK);
+    assert_int_equal(add(store, "romeo", "a.test", 1), STORE_OK);
+    return store;
+}
+
+static void test_in_order(void **state)
+{
+    struct store *store = open_with_two(*state);
+
+    expect(store, "juliet@a.test", "");
+    assert_int_equal(push(store, "juliet@a.test", "a", 0), STORE_OK);
+    assert_int_equal(push(store, "romeo@a.test", "x", 0), STORE_OK);
+    assert_int_equal(push(store, "juliet@a.test", "<b>\xc3\xa4</b>", 0), STORE_OK);
+    assert_int_equal(push(store, "juliet@a.test", "c", 0), STORE_OK);
+    expect(store, "juliet@a.test", "a <b>\xc3\xa4</b> c ");
+    assert_true(entries[0].id < entries[1].id && entries[1].id < entries[2].id);
+    assert_int_equal(entries[2].id, added);
+    assert_int_equal(entries[0].stamp_ms, 1700000000123);
+    expect(store, "romeo@a.test", "x ");
+    expect(store, "juliet@a.test", "a <b>\xc3\xa4</b> c ");
+    expect_from(store, "juliet@a.test", 0, 2, "a <b>\xc3\xa4</b> ");
+    expect_from(store, "juliet@a.test", entries[1].id, 2, "c ");
+    expect_from(store, "juliet@a.test", UINT64_MAX, 2, "");
+    expect_from(store, "juliet@a.test", 0, SIZE_MAX, "a <b>\xc3\xa4</b> c ");
+    expect_from(store, "juliet@a.test", 0, 0, "");
+    store_close(&store);
+}
+
+static void test_limit(void **state)
+{
+    struct store *store = open_with_two(*state);
+
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(push(store, "juliet@a.test", "a", 3), STORE_OK);
+    assert_int_equal(push(store, "juliet@a.test", "b", 3), STORE_LIMIT);
+    assert_int_equal(push(store, "juliet@a.test", "b", 2), STORE_LIMIT);
+    assert_int_equal(push(store, "romeo@a.test", "b", 1), STORE_OK);
+    assert_int_equal(push(store, "juliet@a.test", "c", 4), STORE_OK);
+    assert_int_equal(push(store, "juliet@a.test", "d", 0), STORE_OK);
+    expect(store, "juliet@a.test", "a a a c d ");
+    assert_int_equal(take(store, "juliet@a.test", NULL, 0, UINT64_MAX), STORE_OK);
+    assert_int_equal(push(store, "juliet@a.test", "e", 1), STORE_OK);
+    expect(store, "juliet@a.test", "e ");
+    store_close(&store);
+}
+
+static void test_taking_out(void **state)
+{
+    struct store *store = open_with_two(*state);
+    uint64_t ids[3];
+
+    for (int i = 0; i < 5; i++) {
+        const char text[] = {(char)('a' + i), '\0'};
+        assert_int_equal(push(store, "juliet@a.test", text, 0), STORE_OK);
+        if (i == 1) ids[0] = added;
+        if (i == 3) ids[1] = added;
+    }
+    assert_int_equal(push(store, "romeo@a.test", "x", 0), STORE_OK);
+    ids[2] = added;
+    /* Of the own queue only; what is not there is no fault. */
+    assert_int_equal(take(store, "juliet@a.test", ids, 3, 0), STORE_OK);
+    expect(store, "juliet@a.test", "a c e ");
+    expect(store, "romeo@a.test", "x ");
+    assert_int_equal(take(store, "juliet@a.test", ids, 0, UINT64_MAX), STORE_OK);
+    expect(store, "juliet@a.test", "a c e ");
+    assert_int_equal(take(store, "juliet@a.test", NULL, 0, entries[1].id), STORE_OK);
+    expect(store, "juliet@a.test", "e ");
+    assert_int_equal(take(store, "juliet@a.test", NULL, 0, UINT64_MAX), STORE_OK);
+    expect(store, "juliet@a.test", "");
+    expect(store, "romeo@a.test", "x ");
+    store_close(&store);
+}
+
+/* An id that was the highest is not used again, whatever becomes of its entry. */
+static void test_ids_are_never_used_again(void **state)
+{
+    struct store *store = open_with_two(*state);
+
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(push(store, "juliet@a.test", "a", 0), STORE_OK); /* on_added checks the id */
+        assert_int_equal(take(store, "juliet@a.test", &added, 1, 0), STORE_OK);
+        if (strcmp(*state, "sqlite") != 0) continue;
+        store_close(&store);
+        store = open_store(*state);
+    }
+    assert_int_equal(push(store, "juliet@a.test", "a", 0), STORE_OK);
+    assert_int_equal(del(store, "juliet", "a.test"), STORE_OK);
+    assert_int_equal(push(store, "romeo@a.test", "a", 0), STORE_OK);
+    store_close(&store);
+}
+
+static void test_owners(void **state)
+{
+    struct store *store = open_with_two(*state);
+
+    assert_int_equal(push(store, "nobody@a.test", "a", 0), STORE_NOT_FOUND);
+    assert_int_equal(take(store, "nobody@a.test", NULL, 0, 1), STORE_NOT_FOUND);
+    store_queue_get(store, mailbox, "nobody@a.test", STORE_OFFLINE, 0, 1, on_entries, NULL);
+    assert_int_equal(wait_for(1), STORE_NOT_FOUND);
+    expect(store, "a.test", "");
+    assert_int_equal(take(store, "a.test", NULL, 0, 1), STORE_OK);
+    assert_int_equal(push(store, "a.test", "host", 0), STORE_OK);
+    assert_int_equal(push(store, "juliet@a.test", "a", 0), STORE_OK);
+    assert_int_equal(push(store, "romeo@a.test", "x", 0), STORE_OK);
+    assert_int_equal(del(store, "juliet", "a.test"), STORE_OK);
+    assert_int_equal(push(store, "juliet@a.test", "b", 0), STORE_NOT_FOUND);
+    assert_int_equal(add(store, "juliet", "a.test", 1), STORE_OK);
+    expect(store, "juliet@a.test", "");
+    expect(store, "romeo@a.test", "x ");
+    expect(store, "a.test", "host ");
+    store_close(&store);
+}
+
+/* Posted together, they are kept together, and in order; what is long stays whole. */
+static void test_many(void **state)
+{
+    struct store *store = open_with_two(*state);
+    char text[20000];
+
+    for (int i = 0; i < 600; i++) {
+        snprintf(text, sizeof text, "%03d", i);
+        store_queue_add(store, mailbox, "juliet@a.test", STORE_OFFLINE, i, text, strlen(text), 0, on_added, NULL);
+    }
+    memset(text, 'l', sizeof text);
+    store_queue_add(store, mailbox, "romeo@a.test", STORE_OFFLINE, -1, text, sizeof text, 0, on_added, NULL);
+    store_queue_get(store, mailbox, "juliet@a.test", STORE_OFFLINE, 0, SIZE_MAX, on_entries, NULL);
+    assert_int_equal(wait_for(602), STORE_OK);
+    assert_int_equal(found_count, 600);
+    assert_memory_equal(found, "000 001 002 003 ", 16);
+    store_queue_get(store, mailbox, "romeo@a.test", STORE_OFFLINE, 0, 1, on_entries, NULL);
+    assert_int_equal(wait_for(1), STORE_OK);
+    assert_int_equal(entries[0].len, sizeof text);
+    assert_int_equal(entries[0].stamp_ms, -1);
+    store_close(&store);
+}
+
+/* What somebody else wrote into the database fails that queue, and nothing more. */
+static void test_tampered(void **state)
+{
+    char path[192];
+    sqlite3 *db;
+
+    (void)state;
+    struct store *store = open_with_two("sqlite");
+    assert_int_equal(push(store, "juliet@a.test", "a", 0), STORE_OK);
+    assert_int_equal(push(store, "romeo@a.test", "x", 0), STORE_OK);
+    store_close(&store);
+    snprintf(path, sizeof path, "%s/postern.sqlite", folder);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(db, "UPDATE queue SET text = 'a' || char(0) || 'b' WHERE text = 'a'", NULL, NULL, NULL),
+        SQLITE_OK);
+    sqlite3_close(db);
+    store = open_store("sqlite");
+    store_queue_get(store, mailbox, "juliet@a.test", STORE_OFFLINE, 0, 1, on_entries, NULL);
+    assert_int_equal(wait_for(1), STORE_FAILED);
+    expect(store, "romeo@a.test", "x ");
+    store_close(&store);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FOR_EACH_ENGINE(test_in_order),   FOR_EACH_ENGINE(test_limit),
+        FOR_EACH_ENGINE(test_taking_out), FOR_EACH_ENGINE(test_ids_are_never_used_again),
+        FOR_EACH_ENGINE(test_owners),     FOR_EACH_ENGINE(test_many),
+        FOR_SQLITE(test_tampered),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
