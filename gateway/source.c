@@ -172,21 +172,12 @@ void sources_close(struct sources *sources)
     sources->gauges = NULL;
 }
 
-/* Tor's own prefix for onion services: what HiddenServiceExportCircuitID sends, the circuit in the lower half. */
-static bool is_tor_circuit(const struct in6_addr *ip)
-{
-    static const uint8_t PREFIX[8] = {0xfc, 0x00, 0xde, 0xad, 0xbe, 0xef, 0x4d, 0xab};
-    return memcmp(ip->s6_addr, PREFIX, sizeof(PREFIX)) == 0;
-}
-
 uint64_t source_key(const struct sources *sources, const struct addr *address)
 {
-    const uint64_t *hash_key = sources->table->head->hash_key;
-    if (address->sa.sa_family == AF_INET)
-        return hash_keyed(hash_key, &address->in.sin_addr, sizeof(address->in.sin_addr));
-    CHECK(address->sa.sa_family == AF_INET6);
-    const struct in6_addr *ip = &address->in6.sin6_addr;
-    return hash_keyed(hash_key, ip, is_tor_circuit(ip) ? sizeof(*ip) : sizeof(*ip) / 2);
+    const uint8_t *bytes = NULL;
+    const size_t len = addr_source(address, &bytes);
+    CHECK(len > 0);
+    return hash_keyed(sources->table->head->hash_key, bytes, len);
 }
 
 static source_cell *set_of(const struct source_table *table, struct source_region *region, uint64_t key)

@@ -83,6 +83,19 @@ bool addr_is_loopback(const struct addr *a)
     return a->sa.sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr);
 }
 
+size_t addr_source(const struct addr *a, const uint8_t **bytes)
+{
+    static const uint8_t TOR_CIRCUITS[8] = {0xfc, 0x00, 0xde, 0xad, 0xbe, 0xef, 0x4d, 0xab};
+    if (a->sa.sa_family == AF_INET) {
+        *bytes = (const uint8_t *)&a->in.sin_addr;
+        return sizeof(a->in.sin_addr);
+    }
+    if (a->sa.sa_family != AF_INET6) return 0;
+    const uint8_t *ip = *bytes = a->in6.sin6_addr.s6_addr;
+    const size_t prefix_bytes = sizeof(TOR_CIRCUITS);
+    return memcmp(ip, TOR_CIRCUITS, prefix_bytes) == 0 ? sizeof(a->in6.sin6_addr) : prefix_bytes;
+}
+
 bool addr_overlaps(const struct addr *a, const struct addr *b)
 {
     if (a->sa.sa_family != b->sa.sa_family || addr_port(a) != addr_port(b) || addr_port(a) == 0) return false;
