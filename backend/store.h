@@ -46,7 +46,15 @@ struct store_scram_keys {
 struct store_account {
     char local[1024];  /* prepared */
     char domain[1024]; /* prepared */
+    bool disabled;     /* by an administrator: nobody may log in to it */
     struct store_scram_keys keys[STORE_HASHES];
+};
+
+/* How the keys of some accounts are made; iterations 0: none for that hash. */
+struct store_shape {
+    uint32_t iterations[STORE_HASHES];
+    size_t salt_len[STORE_HASHES];
+    uint64_t accounts; /* that have such keys */
 };
 
 /* store_open - open (and make, and migrate) the store in a private folder, and start its thread (so: after the
@@ -60,6 +68,7 @@ void store_close(struct store **store);
 typedef void store_account_fn(enum store_status status, const struct store_account *account, void *arg);
 typedef void store_done_fn(enum store_status status, void *arg);
 typedef void store_names_fn(enum store_status status, const char *const *jids, size_t count, void *arg);
+typedef void store_shapes_fn(enum store_status status, const struct store_shape *shapes, size_t count, void *arg);
 
 /* Accounts.  local and domain are prepared; what is passed is copied; the answer's pointers live during the call only.
  */
@@ -71,6 +80,12 @@ void store_account_set_keys(struct store *store, struct mailbox *reply_to, const
                             store_done_fn *fn, void *arg); /* STORE_NOT_FOUND */
 void store_account_del(struct store *store, struct mailbox *reply_to, const char *local, const char *domain,
                        store_done_fn *fn, void *arg); /* STORE_NOT_FOUND */
+void store_account_set_disabled(struct store *store, struct mailbox *reply_to, const char *local, const char *domain,
+                                bool disabled, store_done_fn *fn, void *arg); /* STORE_NOT_FOUND */
+/* store_account_shapes - the shapes of the keys of a domain's accounts, the most frequent first; accounts without any
+ * keys are left out. */
+void store_account_shapes(struct store *store, struct mailbox *reply_to, const char *domain, store_shapes_fn *fn,
+                          void *arg);
 /* store_account_list - the bare JIDs of a domain (NULL: of all), sorted. */
 void store_account_list(struct store *store, struct mailbox *reply_to, const char *domain, store_names_fn *fn,
                         void *arg);

@@ -24,13 +24,14 @@ static sqlite3_stmt *bound(struct sqlite_engine *s, enum sqlite_statement which,
     return st;
 }
 
-static enum store_status account_has(struct sqlite_engine *s, const char *local, const char *domain)
+static enum store_status account_has(struct sqlite_engine *s, const char *local, const char *domain, bool *disabled)
 {
     sqlite3_stmt *st = bound(s, SQLITE_ACCOUNT_HAS_SQL, local, domain);
     int result = sqlite_engine_step(st);
     enum store_status status = result == SQLITE_ROW    ? STORE_OK
                                : result == SQLITE_DONE ? STORE_NOT_FOUND
                                                        : sqlite_engine_failed(s, "account_has");
+    if (status == STORE_OK && disabled) *disabled = sqlite3_column_int(st, 0) != 0;
     sqlite_engine_done(st);
     return status;
 }
@@ -98,24 +99,29 @@ static enum store_status get_keys(struct sqlite_engine *s, int hash, struct stor
 enum store_status sqlite_account_get(void *engine, const char *local, const char *domain, struct store_account *out)
 {
     struct sqlite_engine *s = engine;
-    enum store_status status = s->batch != STORE_OK ? s->batch : account_has(s, local, domain);
+    enum store_status status = s->batch != STORE_OK ? s->batch : account_has(s, local, domain, &out->disabled);
 
-    if (status != STORE_OK) return status;
+    if (status != STORE_OK && status != STORE_NOT_FOUND) return status;
+    /* For an account that is not there the same is asked: whoever measures the time shall not learn it. */
     snprintf(out->local, sizeof out->local, "%s", local);
     snprintf(out->domain, sizeof out->domain, "%s", domain);
-    for (int hash = 0; hash < STORE_HASHES && status == STORE_OK; hash++)
-        status = get_keys(s, hash, out);
+    for (int hash = 0; hash < STORE_HASHES; hash++) {
+        const enum store_status found = get_keys(s, hash, out);
+        if (found != STORE_OK) return found;
+    }
     return status;
 }
 
 static enum store_status write_add(struct sqlite_engine *s, const void *arg)
 {
     const struct store_account *account = arg;
-    enum store_status status = account_has(s, account->local, account->domain);
+    enum store_status status = account_has(s, account->local, account->domain, NULL);
 
     if (status == STORE_OK) return STORE_EXISTS;
     if (status != STORE_NOT_FOUND) return status;
-    status = sqlite_engine_finish(s, bound(s, SQLITE_ACCOUNT_ADD_SQL, account->local, account->domain));
+    sqlite3_stmt *st = bound(s, SQLITE_ACCOUNT_ADD_SQL, account->local, account->domain);
+    if (st) sqlite3_bind_int(st, 3, account->disabled);
+    status = sqlite_engine_finish(s, st);
     if (status == STORE_OK) status = sqlite_owner_add(s, account->local, account->domain);
     return status == STORE_OK ? add_keys(s, account) : status;
 }
@@ -123,11 +129,21 @@ static enum store_status write_add(struct sqlite_engine *s, const void *arg)
 static enum store_status write_set_keys(struct sqlite_engine *s, const void *arg)
 {
     const struct store_account *account = arg;
-    enum store_status status = account_has(s, account->local, account->domain);
+    enum store_status status = account_has(s, account->local, account->domain, NULL);
 
     if (status == STORE_OK)
         status = sqlite_engine_finish(s, bound(s, SQLITE_KEYS_DEL_SQL, account->local, account->domain));
     return status == STORE_OK ? add_keys(s, account) : status;
+}
+
+static enum store_status write_disabled(struct sqlite_engine *s, const void *arg)
+{
+    const struct store_account *account = arg;
+    sqlite3_stmt *st = bound(s, SQLITE_ACCOUNT_DISABLE_SQL, account->local, account->domain);
+
+    if (st) sqlite3_bind_int(st, 3, account->disabled);
+    enum store_status status = sqlite_engine_finish(s, st);
+    return status == STORE_OK && sqlite3_changes(s->db) == 0 ? STORE_NOT_FOUND : status;
 }
 
 static enum store_status write_del(struct sqlite_engine *s, const void *arg)
@@ -150,13 +166,49 @@ enum store_status sqlite_account_set_keys(void *engine, const struct store_accou
     return sqlite_engine_write(engine, write_set_keys, account);
 }
 
-enum store_status sqlite_account_del(void *engine, const char *local, const char *domain)
+static struct store_account named(const char *local, const char *domain)
 {
     struct store_account account = {0};
 
     snprintf(account.local, sizeof account.local, "%s", local);
     snprintf(account.domain, sizeof account.domain, "%s", domain);
+    return account;
+}
+
+enum store_status sqlite_account_set_disabled(void *engine, const char *local, const char *domain, bool disabled)
+{
+    struct store_account account = named(local, domain);
+
+    account.disabled = disabled;
+    return sqlite_engine_write(engine, write_disabled, &account);
+}
+
+enum store_status sqlite_account_del(void *engine, const char *local, const char *domain)
+{
+    const struct store_account account = named(local, domain);
+
     return sqlite_engine_write(engine, write_del, &account);
+}
+
+enum store_status sqlite_account_shapes(void *engine, const char *domain, struct store_shapes *out)
+{
+    struct sqlite_engine *s = engine;
+    int result;
+
+    if (s->batch != STORE_OK) return s->batch;
+    sqlite3_stmt *st = sqlite_engine_statement(s, SQLITE_ACCOUNT_SHAPES_SQL);
+    if (st) sqlite3_bind_text(st, 1, domain, -1, SQLITE_STATIC);
+    while ((result = sqlite_engine_step(st)) == SQLITE_ROW) {
+        struct store_shape shape = {0};
+        for (int hash = 0; hash < STORE_HASHES; hash++) {
+            shape.iterations[hash] = (uint32_t)sqlite3_column_int64(st, 1 + 2 * hash);
+            shape.salt_len[hash] = (size_t)sqlite3_column_int64(st, 2 + 2 * hash);
+        }
+        store_shapes_add(out, &shape, (uint64_t)sqlite3_column_int64(st, 0));
+    }
+    enum store_status status = result == SQLITE_DONE ? STORE_OK : sqlite_engine_failed(s, "account_shapes");
+    sqlite_engine_done(st);
+    return status;
 }
 
 enum store_status sqlite_account_list(void *engine, const char *domain, struct store_names *out)

@@ -44,6 +44,7 @@ static const char *const MIGRATIONS[] = {
     " text TEXT NOT NULL"
     ") STRICT;"
     "CREATE INDEX queue_owner ON queue (owner, kind);", /* the id is in every index */
+    "ALTER TABLE account ADD COLUMN disabled INTEGER NOT NULL DEFAULT 0;",
 };
 
 enum { SCHEMA_VERSION = ARRAY_LEN(MIGRATIONS) };

@@ -12,6 +12,13 @@ struct account_call {
     store_done_fn *done_fn;
 };
 
+struct shapes_call {
+    struct store_call call;
+    const char *domain;
+    struct store_shapes shapes;
+    store_shapes_fn *fn;
+};
+
 struct list_call {
     struct store_call call;
     const char *domain; /* NULL: of all */
@@ -56,6 +63,12 @@ static void run_add(const struct store_engine *engine, void *state, struct store
 static void run_set_keys(const struct store_engine *engine, void *state, struct store_call *call)
 {
     call->status = engine->account_set_keys(state, &account_call(call)->account);
+}
+
+static void run_set_disabled(const struct store_engine *engine, void *state, struct store_call *call)
+{
+    const struct store_account *account = &account_call(call)->account;
+    call->status = engine->account_set_disabled(state, account->local, account->domain, account->disabled);
 }
 
 static void run_del(const struct store_engine *engine, void *state, struct store_call *call)
@@ -107,6 +120,17 @@ void store_account_set_keys(struct store *store, struct mailbox *reply_to, const
     store_call_post(store, &call->call);
 }
 
+void store_account_set_disabled(struct store *store, struct mailbox *reply_to, const char *local, const char *domain,
+                                bool disabled, store_done_fn *fn, void *arg)
+{
+    struct account_call *call = account_call_new(reply_to, local, domain, arg);
+
+    call->account.disabled = disabled;
+    call->call.run = run_set_disabled;
+    call->done_fn = fn;
+    store_call_post(store, &call->call);
+}
+
 void store_account_del(struct store *store, struct mailbox *reply_to, const char *local, const char *domain,
                        store_done_fn *fn, void *arg)
 {
@@ -114,6 +138,46 @@ void store_account_del(struct store *store, struct mailbox *reply_to, const char
 
     call->call.run = run_del;
     call->done_fn = fn;
+    store_call_post(store, &call->call);
+}
+
+static struct shapes_call *shapes_call(struct store_call *call)
+{
+    return CONTAINER_OF(call, struct shapes_call, call);
+}
+
+static int compare_shapes(const void *a, const void *b)
+{
+    const struct store_shape *x = a, *y = b;
+    return x->accounts < y->accounts ? 1 : x->accounts > y->accounts ? -1 : 0;
+}
+
+static void run_shapes(const struct store_engine *engine, void *state, struct store_call *call)
+{
+    struct shapes_call *mine = shapes_call(call);
+
+    call->status = engine->account_shapes(state, mine->domain, &mine->shapes);
+    if (mine->shapes.count > 1)
+        qsort(mine->shapes.items, mine->shapes.count, sizeof(struct store_shape), compare_shapes);
+}
+
+static void answer_shapes(struct store_call *call)
+{
+    struct shapes_call *mine = shapes_call(call);
+    const bool ok = call->status == STORE_OK;
+    mine->fn(call->status, ok ? mine->shapes.items : NULL, ok ? mine->shapes.count : 0, call->arg);
+}
+
+void store_account_shapes(struct store *store, struct mailbox *reply_to, const char *domain, store_shapes_fn *fn,
+                          void *arg)
+{
+    struct shapes_call *call = store_call_new(sizeof *call, reply_to, arg);
+
+    call->domain = arena_strdup(call->call.arena, domain);
+    call->shapes.arena = call->call.arena;
+    call->call.run = run_shapes;
+    call->call.answer = answer_shapes;
+    call->fn = fn;
     store_call_post(store, &call->call);
 }
 

@@ -20,6 +20,12 @@ struct store_names {
     size_t count, cap;
 };
 
+struct store_shapes {
+    struct arena *arena;
+    struct store_shape *items;
+    size_t count, cap;
+};
+
 struct store_records {
     struct arena *arena;
     struct store_record *items;
@@ -34,6 +40,8 @@ struct store_entries {
 
 /* The engine adds what it found; texts are copied. */
 void store_names_add(struct store_names *names, const char *local, const char *domain);
+/* store_shapes_add - as many accounts more of a shape (its own number does not count). */
+void store_shapes_add(struct store_shapes *shapes, const struct store_shape *shape, uint64_t accounts);
 void store_records_add(struct store_records *records, enum store_kind kind, const char *key, const char *value);
 void store_entries_add(struct store_entries *entries, uint64_t id, int64_t stamp_ms, const char *text, size_t len);
 
@@ -55,7 +63,10 @@ struct store_engine {
     enum store_status (*account_get)(void *engine, const char *local, const char *domain, struct store_account *out);
     enum store_status (*account_add)(void *engine, const struct store_account *account);
     enum store_status (*account_set_keys)(void *engine, const struct store_account *account);
+    enum store_status (*account_set_disabled)(void *engine, const char *local, const char *domain, bool disabled);
     enum store_status (*account_del)(void *engine, const char *local, const char *domain);
+    /* In any order. */
+    enum store_status (*account_shapes)(void *engine, const char *domain, struct store_shapes *out);
     /* In any order; domain NULL: of all. */
     enum store_status (*account_list)(void *engine, const char *domain, struct store_names *out);
 

@@ -25,6 +25,21 @@ void store_names_add(struct store_names *names, const char *local, const char *d
     names->items[names->count++] = jid;
 }
 
+void store_shapes_add(struct store_shapes *shapes, const struct store_shape *shape, uint64_t accounts)
+{
+    struct store_shape wanted = *shape;
+
+    for (size_t i = 0; i < shapes->count; i++) {
+        wanted.accounts = shapes->items[i].accounts;
+        if (memcmp(&shapes->items[i], &wanted, sizeof wanted) != 0) continue;
+        shapes->items[i].accounts += accounts;
+        return;
+    }
+    wanted.accounts = accounts;
+    shapes->items = grow(shapes->arena, shapes->items, shapes->count, &shapes->cap, sizeof *shapes->items);
+    shapes->items[shapes->count++] = wanted;
+}
+
 void store_records_add(struct store_records *records, enum store_kind kind, const char *key, const char *value)
 {
     records->items = grow(records->arena, records->items, records->count, &records->cap, sizeof *records->items);

@@ -97,6 +97,15 @@ static enum store_status memory_account_set_keys(void *engine, const struct stor
     return STORE_OK;
 }
 
+static enum store_status memory_account_set_disabled(void *engine, const char *local, const char *domain, bool disabled)
+{
+    struct store_account *mine = find(engine, local, domain);
+
+    if (!mine) return STORE_NOT_FOUND;
+    mine->disabled = disabled;
+    return STORE_OK;
+}
+
 static enum store_status memory_account_del(void *engine, const char *local, const char *domain)
 {
     struct store_memory *memory = engine;
@@ -133,6 +142,41 @@ static enum store_status memory_account_list(void *engine, const char *domain, s
     struct listing listing = {.domain = domain, .names = out};
 
     map_each(memory->owners, add_name, &listing);
+    return STORE_OK;
+}
+
+struct shaping {
+    const char *domain;
+    struct store_shapes *shapes;
+};
+
+static bool add_shape(const void *key, size_t key_len, void *value, void *arg)
+{
+    const struct memory_owner *owner = value;
+    const struct store_account *account = owner->account;
+    struct shaping *shaping = arg;
+    struct store_shape shape = {0};
+    bool any = false;
+
+    (void)key;
+    (void)key_len;
+    if (!account || strcmp(shaping->domain, account->domain) != 0) return true;
+    for (int hash = 0; hash < STORE_HASHES; hash++) {
+        if (account->keys[hash].key_len == 0) continue;
+        any = true;
+        shape.iterations[hash] = account->keys[hash].iterations;
+        shape.salt_len[hash] = account->keys[hash].salt_len;
+    }
+    if (any) store_shapes_add(shaping->shapes, &shape, 1);
+    return true;
+}
+
+static enum store_status memory_account_shapes(void *engine, const char *domain, struct store_shapes *out)
+{
+    struct store_memory *memory = engine;
+    struct shaping shaping = {.domain = domain, .shapes = out};
+
+    map_each(memory->owners, add_shape, &shaping);
     return STORE_OK;
 }
 
@@ -205,7 +249,9 @@ const struct store_engine STORE_MEMORY = {
     .account_get = memory_account_get,
     .account_add = memory_account_add,
     .account_set_keys = memory_account_set_keys,
+    .account_set_disabled = memory_account_set_disabled,
     .account_del = memory_account_del,
+    .account_shapes = memory_account_shapes,
     .account_list = memory_account_list,
     .records_get = memory_records_get,
     .records_change = memory_records_change,

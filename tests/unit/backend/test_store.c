@@ -117,6 +117,87 @@ static void test_accounts(void **state)
     store_close(&store);
 }
 
+static void on_shapes(enum store_status status, const struct store_shape *shapes, size_t count, void *arg)
+{
+    char *out = arg;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < count; i++) {
+        char one[128];
+        snprintf(one, sizeof one, "%llu: %u/%zu %u/%zu %u/%zu; ", (unsigned long long)shapes[i].accounts,
+                 shapes[i].iterations[0], shapes[i].salt_len[0], shapes[i].iterations[1], shapes[i].salt_len[1],
+                 shapes[i].iterations[2], shapes[i].salt_len[2]);
+        strcat(out, one);
+    }
+    on_done(status, NULL);
+}
+
+static const char *shapes(struct store *store, const char *domain)
+{
+    static char text[1024];
+    store_account_shapes(store, mailbox, domain, on_shapes, text);
+    assert_int_equal(wait_for(1), STORE_OK);
+    return text;
+}
+
+static void test_shapes(void **state)
+{
+    struct store *store = open_store(*state);
+    struct store_account account = make_account("old", "a.test", 2);
+
+    assert_string_equal(shapes(store, "a.test"), "");
+    memset(&account.keys[STORE_HASH_SHA512], 0, sizeof account.keys[STORE_HASH_SHA512]);
+    account.keys[STORE_HASH_SHA1].salt_len = 12;
+    store_account_add(store, mailbox, &account, on_done, NULL);
+    assert_int_equal(wait_for(1), STORE_OK);
+    account = (struct store_account){.local = "none", .domain = "a.test"};
+    store_account_add(store, mailbox, &account, on_done, NULL);
+    assert_int_equal(wait_for(1), STORE_OK);
+    assert_string_equal(shapes(store, "a.test"), "1: 10002/12 10002/16 0/0; ");
+    assert_int_equal(add(store, "new", "a.test", 5), STORE_OK);
+    assert_int_equal(add(store, "newer", "a.test", 5), STORE_OK);
+    assert_int_equal(add(store, "elsewhere", "b.test", 6), STORE_OK);
+    assert_string_equal(shapes(store, "a.test"), "2: 10005/16 10005/16 10005/16; 1: 10002/12 10002/16 0/0; ");
+    assert_string_equal(shapes(store, "b.test"), "1: 10006/16 10006/16 10006/16; ");
+    store_close(&store);
+}
+
+static void test_disabled(void **state)
+{
+    struct store *store = open_store(*state);
+    struct store_account account = make_account("born", "a.test", 1);
+
+    assert_int_equal(add(store, "juliet", "a.test", 1), STORE_OK);
+    assert_int_equal(add(store, "romeo", "a.test", 1), STORE_OK);
+    store_account_set_disabled(store, mailbox, "juliet", "a.test", true, on_done, NULL);
+    assert_int_equal(wait_for(1), STORE_OK);
+    assert_int_equal(get(store, "juliet", "a.test"), STORE_OK);
+    assert_true(got_account.disabled);
+    assert_int_equal(get(store, "romeo", "a.test"), STORE_OK);
+    assert_false(got_account.disabled);
+    /* A new password does not open it. */
+    account = make_account("juliet", "a.test", 3);
+    store_account_set_keys(store, mailbox, &account, on_done, NULL);
+    assert_int_equal(wait_for(1), STORE_OK);
+    assert_int_equal(get(store, "juliet", "a.test"), STORE_OK);
+    assert_true(got_account.disabled);
+    assert_same_account(&got_account, &account);
+    store_account_set_disabled(store, mailbox, "juliet", "a.test", false, on_done, NULL);
+    assert_int_equal(wait_for(1), STORE_OK);
+    assert_int_equal(get(store, "juliet", "a.test"), STORE_OK);
+    assert_false(got_account.disabled);
+    store_account_set_disabled(store, mailbox, "nobody", "a.test", true, on_done, NULL);
+    assert_int_equal(wait_for(1), STORE_NOT_FOUND);
+    /* An import may bring it so. */
+    account = make_account("born", "a.test", 1);
+    account.disabled = true;
+    store_account_add(store, mailbox, &account, on_done, NULL);
+    assert_int_equal(wait_for(1), STORE_OK);
+    assert_int_equal(get(store, "born", "a.test"), STORE_OK);
+    assert_true(got_account.disabled);
+    store_close(&store);
+}
+
 /* Names are values, never SQL, and no text is cut at odd bytes. */
 static void test_odd_names(void **state)
 {
@@ -398,7 +479,8 @@ static void test_migration(void **state)
     struct store *store = open_store("sqlite");
     assert_int_equal(add(store, "juliet", "a.test", 1), STORE_OK);
     store_close(&store);
-    run_sql("DROP TABLE queue; DROP TABLE record; DROP TABLE owner; PRAGMA user_version=1");
+    run_sql("DROP TABLE queue; DROP TABLE record; DROP TABLE owner; ALTER TABLE account DROP COLUMN disabled; PRAGMA "
+            "user_version=1");
     store = open_store("sqlite");
     assert_int_equal(get(store, "juliet", "a.test"), STORE_OK);
     const struct store_record change = {.kind = STORE_ROSTER, .key = "k", .value = "v"};
@@ -465,6 +547,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FOR_EACH_ENGINE(test_accounts),
+        FOR_EACH_ENGINE(test_shapes),
+        FOR_EACH_ENGINE(test_disabled),
         FOR_EACH_ENGINE(test_odd_names),
         FOR_EACH_ENGINE(test_batches),
         FOR_EACH_ENGINE(test_close_finishes),
