@@ -21,9 +21,9 @@ add_link_options(-Wl,-z,relro,-z,now,-z,noexecstack)
 if(POSTERN_SANITIZE)
     add_compile_options(-fsanitize=${POSTERN_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -g)
     add_link_options(-fsanitize=${POSTERN_SANITIZE})
-    add_compile_definitions(POSTERN_SANITIZED=1)
+    add_compile_definitions(POSTERN_SANITIZED=1 POSTERN_FAULTS=1) # lib/fault.h
 else()
     # FORTIFY needs the optimizer, also in debug builds, and hides errors from the sanitizers.
-    set(CMAKE_C_FLAGS_DEBUG "-Og -g")
+    set(CMAKE_C_FLAGS_DEBUG "-Og -g -DPOSTERN_FAULTS=1")
     add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
 endif()
