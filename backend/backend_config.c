@@ -1,6 +1,7 @@
 #include "backend/backend_config.h"
 
 #include "backend/backend_options.h"
+#include "backend/contact.h"
 #include "lib/log_config.h"
 #include "lib/mem.h"
 
@@ -49,6 +50,7 @@ static int check_sections(const struct option_file *file, char *error, size_t ca
         hosts++;
         if (check_required(s, "certificate", error, cap) != 0 || check_required(s, "key", error, cap) != 0) return -1;
         if (option_enum(s, "client-certificate") != 0 && check_required(s, "client-ca", error, cap) != 0) return -1;
+        if (contact_check(s, error, cap) != 0) return -1;
     }
     if (hosts == 0)
         return option_error(option_top(file), NULL, error, cap, "expected at least one section host \"DOMAIN\" { … }");

@@ -1,5 +1,6 @@
 #include "backend/c2s.h"
 
+#include "backend/caps.h"
 #include "backend/dispatch.h"
 #include "backend/ns.h"
 #include "backend/router.h"
@@ -34,6 +35,7 @@ enum stream_state c2s_open(struct stream *stream, struct elem *header)
         if (stream->bare) {
             /* RFC 3921 clients want a session; the optional says that newer ones need not ask */
             buf_append_str(&out, "<bind xmlns='" NS_BIND "'/><session xmlns='" NS_SESSION "'><optional/></session>");
+            caps_add_feature(stream->host, &out);
             next = STREAM_BINDING;
         } else if (stream->secure) {
             sasl_exchange_features(stream->exchange, &out);

@@ -41,6 +41,8 @@ BACKEND = [
     ("host \"example.test\" { certificate = \"no-certificate.pem\" key = \"no-key.pem\" client-certificate = optional }\n", 1,
      ["client-ca", "required"]),
     (HOST[:-2] + "client-certificate = maybe }\n", 1, ["client-certificate", "none", "required"]),
+    (HOST[:-2] + "contact-support = {\"mailto:a@b.example\", \"help me\"} }\n", 1,
+     ["host \"example.test\"", "contact-support", "URIs", "help me"]),
     ("run-dir = \"/" + 95 * "r" + "\"\n" + HOST, 1, ["run-dir", "shorter"]),
     ("shards = 1\n", None, ["host", "expected"]),
     ("host \"a b\" { certificate = \"x\" key = \"y\" }\n", 1, ["a b", "expected", "domain"]),

@@ -4,15 +4,9 @@
 #include "backend/ns.h"
 #include "backend/router.h"
 #include "backend/shard.h"
+#include "tests/unit/hosts_fixture.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <stdlib.h>
-#include <string.h>
+#include <time.h>
 
 static counter_cell counters[BACKEND_COUNTERS];
 static struct backend backend = {.counters = counters};
@@ -40,6 +34,20 @@ void c2s_bind_again_iq(struct shard *here, const struct stanza *request)
 {
     (void)here;
     (void)request;
+}
+
+static int make_hosts(void **state)
+{
+    (void)state;
+    shard.hosts = hosts_fixture("");
+    return 0;
+}
+
+static int drop_hosts(void **state)
+{
+    (void)state;
+    hosts_unref(&shard.hosts);
+    return 0;
 }
 
 static struct jid *jid(const char *text)
@@ -120,6 +128,44 @@ static void disco_is_made_from_the_table(void **state)
     free(info);
 }
 
+static void hosts_say_what_they_may(void **state)
+{
+    (void)state;
+    struct hosts *quiet = shard.hosts;
+    expect(ask("get", "example.test", NS_VERSION, "query", NULL), "<version>" POSTERN_VERSION "</version></query>");
+    expect(ask("get", "example.test", NS_DISCO_INFO, "query", NULL), "<value>" POSTERN_VERSION "</value></field></x>");
+    shard.hosts = hosts_fixture("announce-os = true announce-version = false contact-abuse = {\"mailto:a@b\", "
+                                "\"xmpp:c@d\"}");
+    expect(ask("get", "example.test", NS_VERSION, "query", NULL), "<version/><os>Linux ");
+    expect(ask("get", "example.test", NS_DISCO_INFO, "query", NULL),
+           "<field var='abuse-addresses'><value>mailto:a@b</value><value>xmpp:c@d</value></field></x>");
+    expect(ask("get", "example.test", NS_DISCO_INFO, "query", NULL), "<field var='os'><value>Linux ");
+    char *info = ask("get", "example.test", NS_DISCO_INFO, "query", NULL);
+    assert_null(strstr(info, "software_version"));
+    free(info);
+    hosts_unref(&shard.hosts);
+    shard.hosts = quiet;
+}
+
+static void time_and_uptime(void **state)
+{
+    (void)state;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    backend.started_s = now.tv_sec - 3600;
+    char *answer = ask("get", "example.test", NS_LAST, "query", NULL);
+    assert_true(strstr(answer, "seconds='3600'") || strstr(answer, "seconds='3601'"));
+    free(answer);
+    expect(ask("get", "example.test", NS_LAST, "quarry", NULL), "<bad-request");
+    assert_int_equal(setenv("TZ", "NPT-05:45", 1), 0);
+    tzset();
+    expect(ask("get", "example.test", NS_TIME, "time", NULL), "<tzo>+05:45</tzo><utc>20");
+    assert_int_equal(setenv("TZ", "NFT+02:30", 1), 0);
+    tzset();
+    expect(ask("get", "example.test", NS_TIME, "time", NULL), "<tzo>-02:30</tzo>");
+    expect(ask("get", "example.test", NS_TIME, "clock", NULL), "<bad-request");
+}
+
 static void find_ping(const char *ns, uint64_t count, void *arg)
 {
     if (strcmp(ns, NS_PING) == 0) *(uint64_t *)arg = count;
@@ -143,7 +189,9 @@ int main(void)
         cmocka_unit_test(answers_are_not_answered),
         cmocka_unit_test(rows_call_their_handlers),
         cmocka_unit_test(disco_is_made_from_the_table),
+        cmocka_unit_test(hosts_say_what_they_may),
+        cmocka_unit_test(time_and_uptime),
         cmocka_unit_test(rows_count),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_hosts, drop_hosts);
 }
