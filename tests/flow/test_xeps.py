@@ -33,6 +33,11 @@ def login(site, name):
     return raw
 
 
+@pytest.mark.conforms("XEP-0092", "2", "name and version of the server")
+@pytest.mark.conforms("XEP-0202", "2", "the server's time and offset")
+@pytest.mark.conforms("XEP-0012", "5", "the server's uptime")
+@pytest.mark.conforms("XEP-0157", "3", "whom to contact, in the host's disco#info")
+@pytest.mark.conforms("XEP-0030", "3.1", "the host's identity and features")
 def test_a_real_client_asks_the_host(site):
     async def run():
         async with client(site, "juliet") as juliet:

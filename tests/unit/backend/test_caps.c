@@ -46,6 +46,7 @@ static void assert_hash(const char *wanted)
     assert_string_equal(hash, wanted);
 }
 
+/* Conforms: XEP-0115, 5.2: the hash of the simple example */
 static void the_simple_example(void **state)
 {
     (void)state;
@@ -54,6 +55,7 @@ static void the_simple_example(void **state)
     assert_hash("QgayPKawpkPSDYmwT/WM94uAlu0=");
 }
 
+/* Conforms: XEP-0115, 5.3: the hash of the complex example */
 static void the_complex_example(void **state)
 {
     (void)state;

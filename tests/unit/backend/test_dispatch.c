@@ -128,6 +128,7 @@ static void disco_is_made_from_the_table(void **state)
     free(info);
 }
 
+/* Conforms: XEP-0092, 5: the operating system is told only when the administrator says so */
 static void hosts_say_what_they_may(void **state)
 {
     (void)state;
