@@ -1,0 +1,345 @@
+#include "backend/sm.h"
+
+#include "backend/backend_config.h"
+#include "backend/ns.h"
+#include "backend/session.h"
+#include "backend/shard.h"
+#include "backend/stream_log.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SM_MAGIC = 0x736d736d, SETTLED_MIN = 16, ASK_AFTER_STANZAS = 8 };
+
+static struct sm *sm_of(void *arg)
+{
+    struct sm *sm = arg;
+    CHECK_MAGIC(sm, SM_MAGIC);
+    return sm;
+}
+
+void sm_feature(struct buf *out)
+{
+    buf_append_str(out, "<sm xmlns='" NS_SM "'/>");
+}
+
+/* What is settled */
+
+static uint8_t *settled_at(const struct sm *sm, uint32_t number)
+{
+    return &sm->settled[number & (sm->settled_cap - 1)];
+}
+
+/* make_room - for the number behind received; those between handled and it keep their places. */
+static void make_room(struct sm *sm)
+{
+    if (sm->received - sm->handled < sm->settled_cap) return;
+    const uint32_t cap = sm->settled_cap ? sm->settled_cap * 2 : SETTLED_MIN;
+    uint8_t *wider = mem_alloc(cap);
+    for (uint32_t n = sm->handled + 1; n != sm->received + 1; n++)
+        wider[n & (cap - 1)] = *settled_at(sm, n);
+    free(sm->settled);
+    sm->settled = wider;
+    sm->settled_cap = cap;
+}
+
+void sm_receive(struct sm *sm, struct stanza *stanza)
+{
+    make_room(sm);
+    sm->received++;
+    *settled_at(sm, sm->received) = 0;
+    stanza->receipt =
+        (struct receipt){.shard = sm->session->user->shard, .session = sm->serial, .number = sm->received};
+}
+
+static void write_ack(struct sm *sm)
+{
+    struct buf out = {0};
+    buf_printf(&out, "<a xmlns='" NS_SM "' h='%u'/>", sm->handled);
+    sm->owes = sm->handled != sm->received;
+    stream_write_buf(sm->session->stream, &out);
+}
+
+static void ask(struct sm *sm)
+{
+    stream_write(sm->session->stream, "<r xmlns='" NS_SM "'/>");
+    sm->asked = true;
+    deadline_arm(sm->session->user->shard->silence, &sm->deadline);
+}
+
+static bool wants_answer(const struct sm *sm)
+{
+    return !sm->asked && (sm->queue.messages > 0 || sm->queue.count >= ASK_AFTER_STANZAS);
+}
+
+static void on_later(void *arg)
+{
+    struct sm *sm = sm_of(arg);
+    if (!sm->session->stream) return;
+    if (sm->owes && sm->handled == sm->received) write_ack(sm);
+    if (wants_answer(sm)) ask(sm);
+}
+
+static void do_later(struct sm *sm)
+{
+    if (!sm->session->stream) return;
+    sm->later.fn = on_later;
+    sm->later.arg = sm;
+    loop_defer(sm->session->user->shard->loop, &sm->later);
+}
+
+/* Sending and acknowledging */
+
+void sm_send(struct sm *sm, struct stanza *stanza)
+{
+    const struct backend_config *config = shard_config(sm->session->user->shard);
+    struct stream *stream = sm->session->stream;
+    struct buf text = {0};
+    elem_print(stanza->elem, NS_CLIENT, &text);
+    sm_queue_add(&sm->queue, stanza, &text);
+    const bool full = sm->queue.count > config->sm_unacked || sm->queue.bytes > config->sm_unacked_bytes;
+    if (stream) stream_write_buf(stream, &text);
+    buf_free(&text);
+    if (full && stream) {
+        stream_fail(stream, END_UNACKED, "resource-constraint", "too much was sent and not acknowledged");
+    } else if (full) {
+        session_give_up(sm->session);
+    } else if (wants_answer(sm)) {
+        do_later(sm);
+    }
+}
+
+static bool read_number(const char *text, uint32_t *out)
+{
+    char *end = NULL;
+    if (!text || *text < '0' || *text > '9') return false;
+    errno = 0;
+    const unsigned long long value = strtoull(text, &end, 10);
+    if (errno != 0 || *end || value > UINT32_MAX) return false;
+    *out = (uint32_t)value;
+    return true;
+}
+
+/* Section 4: a client that acknowledges more than there was has lost count, and the stream with it. */
+static enum stream_state count_too_high(struct stream *stream, const struct sm *sm, uint32_t h)
+{
+    char more[160];
+    snprintf(more, sizeof(more), "<handled-count-too-high xmlns='" NS_SM "' h='%u' send-count='%u'/>", h,
+             sm->queue.acked + sm->queue.count);
+    return stream_fail_with(stream, END_BAD_STANZA, "undefined-condition", more);
+}
+
+static enum stream_state take_ack(struct stream *stream, struct sm *sm, const struct elem *elem)
+{
+    uint32_t h = 0;
+    if (!read_number(elem_get(elem, "h"), &h))
+        return stream_fail(stream, END_BAD_STANZA, "bad-format", "expected a number as h");
+    if (!sm_queue_ack(&sm->queue, h)) return count_too_high(stream, sm, h);
+    sm->asked = false;
+    deadline_disarm(&sm->deadline);
+    if (wants_answer(sm)) do_later(sm);
+    return stream->state;
+}
+
+/* Enabling and resuming */
+
+static enum stream_state refuse(struct stream *stream, const char *condition)
+{
+    struct buf out = {0};
+    buf_printf(&out, "<failed xmlns='" NS_SM "'><%s xmlns='" NS_STANZAS "'/></failed>", condition);
+    stream_write_buf(stream, &out);
+    return stream->state;
+}
+
+static bool is_true(const char *text)
+{
+    return text && (strcmp(text, "true") == 0 || strcmp(text, "1") == 0);
+}
+
+static enum stream_state enable(struct stream *stream, const struct elem *elem)
+{
+    struct session *session = stream->session;
+    struct shard *shard = stream->shard;
+    const int64_t resume_ms = shard_config(shard)->resume_timeout_ms;
+    struct buf out = {0};
+    struct sm *sm = session->sm = MEM_NEW(struct sm);
+    sm->magic = SM_MAGIC;
+    sm->session = session;
+    sm->serial = ++shard->last_serial;
+    sm_queue_init(&sm->queue, session);
+    map_set(shard->managed, &sm->serial, sizeof(sm->serial), sm);
+    buf_append_str(&out, "<enabled xmlns='" NS_SM "'");
+    if (is_true(elem_get(elem, "resume")) && resume_ms > 0) {
+        stream_random_id(sm->id);
+        buf_printf(&out, " id='%s' resume='true' max='%lld'", sm->id, (long long)resume_ms / 1000);
+    }
+    buf_append_str(&out, "/>");
+    stream_write_buf(stream, &out);
+    shard_count(shard, COUNTER_SM_ENABLED);
+    return stream->state;
+}
+
+static struct session *find(const struct user *user, const char *id)
+{
+    LIST_EACH (link, &user->sessions) {
+        struct session *session = LIST_ENTRY(link, struct session, link);
+        if (!session->sm || !session->sm->id[0] || strlen(id) != SM_ID_BYTES - 1) continue;
+        if (CRYPTO_memcmp(session->sm->id, id, SM_ID_BYTES - 1) == 0) return session;
+    }
+    return NULL;
+}
+
+/* Everything that the client has sent is settled, so that what it counts as handled is safe: the stream takes over. */
+static void finish_resumption(struct sm *sm)
+{
+    struct session *session = sm->session;
+    struct stream *stream = sm->resuming;
+    struct buf out = {0};
+    sm->resuming = NULL;
+    sm->owes = sm->asked = false;
+    session->stream = stream;
+    stream->session = session;
+    stream->resumes = NULL;
+    deadline_disarm(&sm->deadline);
+    buf_printf(&out, "<resumed xmlns='" NS_SM "' h='%u' previd='%s'/>", sm->handled, sm->id);
+    sm_queue_print(&sm->queue, &out);
+    stream_write_buf(stream, &out);
+    shard_count(stream->shard, COUNTER_SM_RESUMED);
+    stream_log_resumed(stream);
+    if (sm->queue.count > 0) ask(sm);
+}
+
+static void on_settled_all(void *arg)
+{
+    struct sm *sm = sm_of(arg);
+    struct stream *stream = sm->resuming;
+    if (!stream) return;
+    finish_resumption(sm);
+    stream_advance(stream, STREAM_BOUND);
+}
+
+/* Section 5.  The session's stream may still seem to be alive: it is not. */
+static enum stream_state resume(struct stream *stream, const struct elem *elem)
+{
+    uint32_t h = 0;
+    const char *id = elem_get(elem, "previd");
+    if (!id || !read_number(elem_get(elem, "h"), &h)) return refuse(stream, "bad-request");
+    struct session *session = find(stream->user, id);
+    if (!session) {
+        shard_count(stream->shard, COUNTER_SM_RESUME_FAILED);
+        return refuse(stream, "item-not-found");
+    }
+    struct sm *sm = session->sm;
+    struct stream *old = sm->resuming ? sm->resuming : session->stream;
+    session->stream = NULL;
+    if (old) {
+        old->session = NULL;
+        old->resumes = NULL;
+        stream_fail(old, END_RESUMED, "conflict", "the session goes on on another connection");
+    }
+    sm->resuming = NULL;
+    deadline_arm(stream->shard->detached, &sm->deadline);
+    if (!sm_queue_ack(&sm->queue, h)) return count_too_high(stream, sm, h);
+    sm->resuming = stream;
+    stream->resumes = session;
+    if (sm->handled != sm->received) return STREAM_RESUMING;
+    finish_resumption(sm);
+    return STREAM_BOUND;
+}
+
+void sm_stream_gone(struct sm *sm, const struct stream *stream)
+{
+    if (sm->resuming == stream) sm->resuming = NULL;
+}
+
+enum stream_state sm_element(struct stream *stream, struct elem *elem)
+{
+    const bool bound = stream->session != NULL;
+    struct sm *sm = bound ? stream->session->sm : NULL;
+    enum stream_state next = stream->state;
+    if (elem_is(elem, NS_SM, "r") && sm) {
+        write_ack(sm);
+    } else if (elem_is(elem, NS_SM, "a") && sm) {
+        next = take_ack(stream, sm, elem);
+    } else if (elem_is(elem, NS_SM, "enable") && bound && !sm) {
+        next = enable(stream, elem);
+    } else if (elem_is(elem, NS_SM, "resume") && !bound) {
+        next = resume(stream, elem);
+    } else {
+        next = refuse(stream, "unexpected-request");
+    }
+    elem_free(&elem);
+    return next;
+}
+
+void sm_settle(struct shard *shard, uint64_t serial, uint32_t number)
+{
+    struct sm *sm = map_get(shard->managed, &serial, sizeof(serial));
+    if (!sm || number - sm->handled - 1 >= sm->received - sm->handled) return;
+    *settled_at(sm, number) = 1;
+    while (sm->handled != sm->received && *settled_at(sm, sm->handled + 1))
+        sm->handled++;
+    if (sm->handled != sm->received) return;
+    if (sm->settled_cap > SETTLED_MIN) {
+        free(sm->settled);
+        sm->settled = NULL;
+        sm->settled_cap = 0;
+    }
+    if (sm->resuming) {
+        sm->later.fn = on_settled_all;
+        sm->later.arg = sm;
+        loop_defer(shard->loop, &sm->later);
+    } else if (sm->owes) {
+        do_later(sm);
+    }
+}
+
+/* The end of a connection, and of the session */
+
+bool sm_detach(struct sm *sm, enum end_reason reason)
+{
+    struct session *session = sm->session;
+    const bool may = reason == END_CLIENT_EOF || reason == END_CLIENT_RESET || reason == END_SILENT;
+    if (!may || !sm->id[0] || session->user->shard->stopping) return false;
+    session->stream = NULL;
+    loop_defer_cancel(&sm->later);
+    sm->asked = false;
+    deadline_arm(session->user->shard->detached, &sm->deadline);
+    shard_count(session->user->shard, COUNTER_SM_DETACHED);
+    return true;
+}
+
+void sm_on_silence(struct deadline *deadline, void *shard)
+{
+    (void)shard;
+    struct sm *sm = sm_of(CONTAINER_OF(deadline, struct sm, deadline));
+    stream_abort(sm->session->stream, END_SILENT);
+}
+
+void sm_on_detached(struct deadline *deadline, void *shard)
+{
+    (void)shard;
+    struct sm *sm = sm_of(CONTAINER_OF(deadline, struct sm, deadline));
+    session_give_up(sm->session);
+}
+
+void sm_end(struct sm **place)
+{
+    struct sm *sm = *place;
+    if (!sm) return;
+    struct user *user = sm->session->user;
+    *place = NULL;
+    if (sm->resuming) {
+        sm->resuming->resumes = NULL;
+        stream_fail(sm->resuming, END_CONFLICT, "conflict", "the session has ended");
+    }
+    map_del(user->shard->managed, &sm->serial, sizeof(sm->serial));
+    deadline_disarm(&sm->deadline);
+    loop_defer_cancel(&sm->later);
+    sm_queue_end(&sm->queue, user);
+    free(sm->settled);
+    sm->magic = 0;
+    free(sm);
+}

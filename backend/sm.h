@@ -1,0 +1,69 @@
+/* sm - stream management of one session: counts, acknowledgements, resumption.
+ *
+ * What the client has sent is counted as handled, in order, when its receipt is settled (receipt.h): a message when it
+ * is safe.  What was sent to the client is in sm_queue until the client has acknowledged it.  Source: XEP-0198. */
+#ifndef POSTERN_BACKEND_SM_H
+#define POSTERN_BACKEND_SM_H
+
+#include "backend/sm_queue.h"
+#include "backend/stanza.h"
+#include "backend/stream.h"
+#include "lib/loop.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct session;
+struct shard;
+
+enum { SM_ID_BYTES = 2 * STREAM_ID_BYTES + 1 }; /* with its NUL */
+
+/* Lives from <enable/> to the end of the session.  Counts are modulo 2^32. */
+struct sm {
+    unsigned magic;
+    struct session *session;
+    uint64_t serial; /* its name in receipts; in shard->managed under it */
+    char id[SM_ID_BYTES]; /* of the resumption; "": not to be resumed */
+    uint32_t received;    /* stanzas from the client */
+    uint32_t handled;     /* of them, from the first without a gap: those that are settled */
+    uint8_t *settled;     /* one for each of those between, as a ring; NULL: none */
+    uint32_t settled_cap; /* a power of two */
+    bool owes;            /* an <r/> was answered with less than all */
+    bool asked;           /* our <r/> has no answer yet */
+    struct sm_queue queue;
+    struct stream *resuming;    /* waits until all is settled; NULL: none */
+    struct loop_deferred later; /* acknowledge or ask at the end of the turn */
+    struct deadline deadline;   /* of an answer to <r/>; while detached, of the resumption */
+};
+
+/* sm_feature - to be added to the features after authentication. */
+void sm_feature(struct buf *out);
+
+/* sm_element - an element of XEP-0198 (taken) on a stream with a bound resource, or before it.  Returns the state that
+ * comes next. */
+enum stream_state sm_element(struct stream *stream, struct elem *elem);
+
+/* sm_receive - count a stanza of the client, and give it its receipt. */
+void sm_receive(struct sm *sm, struct stanza *stanza);
+
+/* sm_send - write a stanza (borrowed, but its receipt and stored_id are taken over) to the client, and keep it. */
+void sm_send(struct sm *sm, struct stanza *stanza);
+
+/* sm_detach - the session's stream is about to end: whether the session may wait for a resumption.  Then it has no
+ * stream any more. */
+bool sm_detach(struct sm *sm, enum end_reason reason);
+
+/* sm_stream_gone - a stream that waits to resume the session has ended. */
+void sm_stream_gone(struct sm *sm, const struct stream *stream);
+
+/* sm_end - the session is over: what its client has not acknowledged goes to its other sessions or is stored. */
+void sm_end(struct sm **sm);
+
+/* sm_settle - the stanza with that number is settled, if the session is still there. */
+void sm_settle(struct shard *shard, uint64_t serial, uint32_t number);
+
+/* sm_on_silence, sm_on_detached - nothing came in ack-timeout or resume-timeout: for the shard's deadline queues. */
+void sm_on_silence(struct deadline *deadline, void *shard);
+void sm_on_detached(struct deadline *deadline, void *shard);
+
+#endif

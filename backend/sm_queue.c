@@ -1,0 +1,230 @@
+#include "backend/sm_queue.h"
+
+#include "backend/elem_parse.h"
+#include "backend/ns.h"
+#include "backend/offline.h"
+#include "backend/session.h"
+#include "backend/shard.h"
+#include "backend/user.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { ENTRY_MAGIC = 0x736d656e };
+
+/* Invariant: as long as the store is asked to keep it (storing), it is not freed; acked and orphaned then say what is
+ * to be done with the answer. */
+struct sm_entry {
+    unsigned magic;
+    struct list link; /* queue->entries; once orphaned, the list of those that go back to the user */
+    struct deadline promise;
+    struct receipt receipt;
+    struct user *user;
+    struct sm_return *orphaned; /* the session has ended; NULL: it has not */
+    uint64_t stored_id;         /* 0: not stored */
+    bool message, shared, storing, acked;
+    size_t len;
+    char text[];
+};
+
+/* What an ended session gives back: a user is held until the store has answered for all of it. */
+struct sm_return {
+    struct user *user;
+    struct list entries;
+    unsigned storing;
+};
+
+static struct sm_entry *entry_of(struct list *link)
+{
+    struct sm_entry *entry = LIST_ENTRY(link, struct sm_entry, link);
+    CHECK_MAGIC(entry, ENTRY_MAGIC);
+    return entry;
+}
+
+void sm_queue_init(struct sm_queue *queue, struct session *session)
+{
+    queue->session = session;
+    list_init(&queue->entries);
+}
+
+void sm_queue_add(struct sm_queue *queue, struct stanza *stanza, const struct buf *text)
+{
+    struct shard *shard = queue->session->user->shard;
+    struct sm_entry *entry = mem_alloc(sizeof(*entry) + buf_len(text) + 1);
+    entry->magic = ENTRY_MAGIC;
+    entry->user = queue->session->user;
+    entry->shared = stanza->shared;
+    entry->message = stanza->kind == STANZA_MESSAGE;
+    entry->stored_id = stanza->stored_id;
+    stanza->stored_id = 0;
+    entry->len = buf_len(text);
+    memcpy(entry->text, buf_data(text), entry->len);
+    if (offline_is_storable(stanza)) {
+        entry->receipt = stanza->receipt;
+        stanza->receipt.session = 0;
+    }
+    if (entry->receipt.session != 0) deadline_arm(shard->promise, &entry->promise);
+    list_append(&queue->entries, &entry->link);
+    queue->count++;
+    queue->messages += entry->message;
+    queue->bytes += sizeof(*entry) + entry->len;
+}
+
+static void entry_free(struct sm_entry *entry)
+{
+    deadline_disarm(&entry->promise);
+    receipt_settle(&entry->receipt);
+    list_remove(&entry->link);
+    entry->magic = 0;
+    free(entry);
+}
+
+static bool is_anybody_available(const struct user *user)
+{
+    LIST_EACH (link, &user->sessions)
+        if (LIST_ENTRY(link, struct session, link)->available) return true;
+    return false;
+}
+
+/* again - the stanza as it came to the session; NULL: another session has got it as well. */
+static struct stanza *again(struct sm_entry *entry)
+{
+    struct user *user = entry->user;
+    if (entry->shared && is_anybody_available(user)) {
+        if (entry->stored_id != 0) offline_delete(user, &entry->stored_id, 1);
+        return NULL;
+    }
+    struct elem *elem = elem_parse(&user->shard->parser, entry->text, entry->len);
+    struct stanza *stanza = elem ? stanza_read(elem) : NULL;
+    CHECK(stanza); /* it is what we have printed */
+    stanza->receipt = entry->receipt;
+    stanza->stored_id = entry->stored_id;
+    entry->receipt.session = 0;
+    return stanza;
+}
+
+/* hand_back - all that the session had goes to the user, who was held for it; the return is over. */
+static void hand_back(struct sm_return *back)
+{
+    struct user *user = back->user;
+    struct list stanzas;
+    list_init(&stanzas);
+    LIST_EACH (link, &back->entries) {
+        struct sm_entry *entry = entry_of(link);
+        struct stanza *stanza = again(entry);
+        if (stanza) list_append(&stanzas, &stanza->link);
+        entry_free(entry);
+    }
+    free(back);
+    user_deliver_first(user, &stanzas);
+    user_resume(user);
+}
+
+static void on_stored(enum store_status status, uint64_t id, void *arg)
+{
+    struct sm_entry *entry = arg;
+    CHECK_MAGIC(entry, ENTRY_MAGIC);
+    struct user *user = entry->user;
+    struct sm_return *back = entry->orphaned;
+    entry->storing = false;
+    if (status == STORE_OK) {
+        shard_count(user->shard, COUNTER_PROMISES_STORED);
+        entry->stored_id = id;
+        receipt_settle(&entry->receipt);
+    }
+    if (entry->acked) {
+        if (status == STORE_OK) offline_delete(user, &id, 1);
+        entry_free(entry);
+    } else if (back) {
+        if (--back->storing == 0) hand_back(back);
+    } else if (status != STORE_OK) {
+        deadline_arm(user->shard->promise, &entry->promise); /* the sender waits on */
+    }
+    user_unpin(user);
+}
+
+static int64_t wall_clock_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+void sm_queue_on_promise(struct deadline *deadline, void *shard)
+{
+    struct sm_entry *entry = CONTAINER_OF(deadline, struct sm_entry, promise);
+    CHECK_MAGIC(entry, ENTRY_MAGIC);
+    struct user *user = entry->user;
+    const struct shard *here = shard;
+    entry->storing = true;
+    user_pin(user);
+    store_queue_add(here->backend->store, here->mailbox, user->bare, STORE_OFFLINE, wall_clock_ms(), entry->text,
+                    entry->len, 0, on_stored, entry);
+}
+
+/* take_out - the client has it.  ids has room for one more. */
+static void take_out(struct sm_queue *queue, struct sm_entry *entry, uint64_t *ids, size_t *id_count)
+{
+    queue->count--;
+    queue->acked++;
+    queue->messages -= entry->message;
+    queue->bytes -= sizeof(*entry) + entry->len;
+    if (entry->stored_id != 0) ids[(*id_count)++] = entry->stored_id;
+    if (entry->storing) {
+        entry->acked = true;
+        receipt_settle(&entry->receipt);
+        list_remove(&entry->link);
+    } else {
+        entry_free(entry);
+    }
+}
+
+bool sm_queue_ack(struct sm_queue *queue, uint32_t h)
+{
+    enum { IDS_MAX = 128 };
+    uint64_t ids[IDS_MAX];
+    size_t id_count = 0;
+    if (h - queue->acked > queue->count) return false;
+    while (queue->acked != h) {
+        take_out(queue, entry_of(list_first(&queue->entries)), ids, &id_count);
+        if (id_count < IDS_MAX) continue;
+        offline_delete(queue->session->user, ids, id_count);
+        id_count = 0;
+    }
+    if (id_count > 0) offline_delete(queue->session->user, ids, id_count);
+    return true;
+}
+
+void sm_queue_print(const struct sm_queue *queue, struct buf *out)
+{
+    LIST_EACH (link, &queue->entries)
+        buf_append(out, entry_of(link)->text, entry_of(link)->len);
+}
+
+bool sm_queue_has(const struct sm_queue *queue, uint64_t stored_id)
+{
+    LIST_EACH (link, &queue->entries)
+        if (entry_of(link)->stored_id == stored_id) return true;
+    return false;
+}
+
+void sm_queue_end(struct sm_queue *queue, struct user *user)
+{
+    if (list_empty(&queue->entries)) return;
+    struct sm_return *back = MEM_NEW(struct sm_return);
+    back->user = user;
+    list_init(&back->entries);
+    user_hold(user);
+    LIST_EACH (link, &queue->entries) {
+        struct sm_entry *entry = entry_of(link);
+        deadline_disarm(&entry->promise);
+        list_remove(link);
+        list_append(&back->entries, link);
+        entry->orphaned = back;
+        back->storing += entry->storing;
+    }
+    queue->count = queue->messages = 0;
+    queue->bytes = 0;
+    if (back->storing == 0) hand_back(back);
+}
