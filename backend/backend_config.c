@@ -99,6 +99,10 @@ static void fill(struct backend_config *config)
     config->hashing_threads = (unsigned)option_int(top, "hashing-threads");
     config->sandbox = option_bool(top, "sandbox");
     config->max_connections = option_int(top, "max-connections");
+    config->resume_timeout_ms = option_int(top, "resume-timeout");
+    config->ack_timeout_ms = option_int(top, "ack-timeout");
+    config->sm_unacked = (size_t)option_int(top, "unacked-stanzas");
+    config->sm_unacked_bytes = (size_t)option_int(top, "unacked-bytes");
     config->auth_timeout_ms = option_int(top, "auth-timeout");
 }
 

@@ -23,6 +23,8 @@ struct backend_config {
     bool sandbox;
     int64_t max_connections;
     int64_t auth_timeout_ms;
+    int64_t resume_timeout_ms, ack_timeout_ms;
+    size_t sm_unacked, sm_unacked_bytes;
     struct log_config log;
 };
 

@@ -7,6 +7,7 @@
 #include "backend/sasl_exchange.h"
 #include "backend/session.h"
 #include "backend/shard.h"
+#include "backend/sm.h"
 #include "backend/stanza.h"
 #include "backend/stanza_error.h"
 #include "backend/stream_header.h"
@@ -36,6 +37,7 @@ enum stream_state c2s_open(struct stream *stream, struct elem *header)
             /* RFC 3921 clients want a session; the optional says that newer ones need not ask */
             buf_append_str(&out, "<bind xmlns='" NS_BIND "'/><session xmlns='" NS_SESSION "'><optional/></session>");
             caps_add_feature(stream->host, &out);
+            sm_feature(&out);
             next = STREAM_BINDING;
         } else if (stream->secure) {
             sasl_exchange_features(stream->exchange, &out);
@@ -102,6 +104,7 @@ static void bind_granted(struct stream *stream, const struct stanza *request)
 
 enum stream_state c2s_bind(struct stream *stream, struct elem *elem)
 {
+    if (elem_is(elem, NS_SM, NULL)) return sm_element(stream, elem);
     const struct elem *bind = elem_child(elem, NS_BIND, "bind");
     struct stanza *request = bind ? stanza_new(elem) : NULL;
     if (!request || request->kind != STANZA_IQ || request->type != STANZA_SET) return c2s_misplaced(stream, elem);
@@ -121,6 +124,7 @@ enum stream_state c2s_bind(struct stream *stream, struct elem *elem)
 
 enum stream_state c2s_stanza(struct stream *stream, struct elem *elem)
 {
+    if (elem_is(elem, NS_SM, NULL)) return sm_element(stream, elem);
     const struct session_fault fault = session_receive(stream->session, elem);
     if (fault.condition) return stream_fail(stream, END_BAD_STANZA, fault.condition, fault.text);
     if (!stream->session->ahead) return STREAM_BOUND;

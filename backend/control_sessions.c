@@ -2,6 +2,7 @@
 
 #include "backend/session.h"
 #include "backend/shard.h"
+#include "backend/sm.h"
 #include "backend/stream.h"
 #include "backend/stream_tls.h"
 
@@ -15,18 +16,25 @@ struct session_list {
     json_t *list;
 };
 
-static void add_session(json_t *list, const struct session *session)
+static void add_connection(json_t *one, const struct stream *stream)
 {
     char peer[ADDR_TEXT_BYTES];
-    const struct stream *stream = session->stream;
-    const int64_t since_ms = loop_now_ms(stream->shard->loop) - session->since_ms;
-    json_t *one = json_pack("{s:s, s:s, s:s, s:b, s:i, s:I}", "jid", session->jid->full, "conn", stream->id, "peer",
-                            addr_format(&stream->peer, ADDR_FULL, peer, sizeof(peer)), "available", session->available,
-                            "priority", session->priority, "since_s", (json_int_t)(since_ms / 1000));
-    json_t *secured = json_pack("{s:s, s:s?, s:s?, s:s?, s:s}", "mechanism", stream->mechanism, "binding",
-                                stream->binding, "tls", stream_tls_version(stream), "cipher", stream_tls_cipher(stream),
-                                "tls_by", stream->terminated ? "gateway" : "backend");
-    json_object_update_new(one, secured);
+    json_t *more = json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s}", "conn", stream->id, "peer",
+                             addr_format(&stream->peer, ADDR_FULL, peer, sizeof(peer)), "mechanism", stream->mechanism,
+                             "binding", stream->binding, "tls", stream_tls_version(stream), "cipher",
+                             stream_tls_cipher(stream), "tls_by", stream->terminated ? "gateway" : "backend");
+    json_object_update_new(one, more);
+}
+
+/* A session that waits to be resumed has no connection. */
+static void add_session(json_t *list, const struct session *session)
+{
+    const int64_t since_ms = loop_now_ms(session->user->shard->loop) - session->since_ms;
+    json_t *one =
+        json_pack("{s:s, s:b, s:i, s:I, s:b, s:i}", "jid", session->jid->full, "available", session->available,
+                  "priority", session->priority, "since_s", (json_int_t)(since_ms / 1000), "resumable",
+                  session->sm && session->sm->id[0], "unacknowledged", session->sm ? (int)session->sm->queue.count : 0);
+    if (session->stream) add_connection(one, session->stream);
     json_array_append_new(list, one);
 }
 

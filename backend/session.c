@@ -2,9 +2,12 @@
 
 #include "backend/host.h"
 #include "backend/ns.h"
+#include "backend/offline.h"
 #include "backend/shard.h"
+#include "backend/sm.h"
 #include "backend/stanza_error.h"
 #include "backend/stream.h"
+#include "lib/log.h"
 
 #include <openssl/rand.h>
 #include <stdlib.h>
@@ -38,7 +41,11 @@ static bool settle_conflict(struct user *user, const struct stream *stream, stru
     if (!old) return true;
     switch (stream->host->conflict) {
     case HOST_CONFLICT_REPLACE:
-        stream_fail(old->stream, END_CONFLICT, "conflict", "another client took this resource");
+        if (old->stream) {
+            stream_fail(old->stream, END_CONFLICT, "conflict", "another client took this resource");
+        } else {
+            session_end(&old);
+        }
         return true;
     case HOST_CONFLICT_REFUSE:
         *error = STANZA_ERROR_CONFLICT;
@@ -88,6 +95,16 @@ void session_leave(struct session *session)
     if (!list_linked(&session->link)) return;
     list_remove(&session->link);
     atomic_fetch_sub(&session->user->shard->backend->sessions, 1);
+    sm_end(&session->sm);
+}
+
+void session_stop(struct session **session, enum end_reason reason)
+{
+    if ((*session)->sm && list_linked(&(*session)->link) && sm_detach((*session)->sm, reason)) {
+        *session = NULL;
+    } else {
+        session_leave(*session);
+    }
 }
 
 void session_end(struct session **session)
@@ -99,6 +116,15 @@ void session_end(struct session **session)
     jid_free(&s->jid);
     jid_free(&s->bare);
     free(s);
+}
+
+void session_log_expired(const struct session *session)
+{
+    struct log_line line;
+    log_begin(&line, LOG_LEVEL_INFO, "session_expired");
+    log_str(&line, "jid", session->jid->full);
+    log_uint(&line, "unacknowledged", session->sm->queue.count);
+    log_end(&line);
 }
 
 static bool is_own(const struct session *session, const struct jid *jid)
@@ -170,13 +196,21 @@ struct session_fault session_receive(struct session *session, struct elem *elem)
         stanza_free(&stanza);
         return (struct session_fault){"invalid-from", NULL};
     }
+    if (session->sm) sm_receive(session->sm, stanza);
     session->ahead = false;
     route(session, stanza);
     return (struct session_fault){NULL, NULL};
 }
 
-void session_send(struct session *session, const struct stanza *stanza)
+void session_send(struct session *session, struct stanza *stanza)
 {
     shard_count(session->user->shard, COUNTER_STANZAS_OUT);
+    if (session->sm) {
+        sm_send(session->sm, stanza);
+        return;
+    }
     stream_send_elem(session->stream, stanza->elem);
+    if (stanza->stored_id == 0) return;
+    offline_delete(session->user, &stanza->stored_id, 1); /* written: such a client can say no more */
+    stanza->stored_id = 0;
 }

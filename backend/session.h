@@ -10,14 +10,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct sm;
 struct stream;
 
 /* Lives on the user's shard. */
 struct session {
     struct list link; /* user->sessions; in none after session_leave */
     struct user *user;
-    struct stream *stream; /* borrowed; the stream ends the session before it goes */
-    struct jid *jid;       /* full */
+    struct stream
+        *stream;     /* borrowed; the stream ends the session, or leaves it, before it goes; NULL: it has left it */
+    struct sm *sm;   /* stream management; NULL: the client did not ask for it */
+    struct jid *jid; /* full */
     struct jid *bare;
     int64_t since_ms;
     bool available; /* has sent initial presence */
@@ -53,7 +56,15 @@ struct session_fault {
 /* session_receive - a first-level element from the client (taken): check, stamp, route.  Source: RFC 6120 section 8. */
 struct session_fault session_receive(struct session *session, struct elem *elem);
 
-/* session_send - write a stanza (borrowed) to the client. */
-void session_send(struct session *session, const struct stanza *stanza);
+/* session_stop - the session's stream is about to end: the session leaves, or waits for a resumption.  *session is NULL
+ * when it does, and is the stream's no longer. */
+void session_stop(struct session **session, enum end_reason reason);
+
+/* session_log_expired - that a session without a stream ends. */
+void session_log_expired(const struct session *session);
+
+/* session_send - write a stanza to the client; it is borrowed, but its receipt and stored_id are taken over when the
+ * client acknowledges what it gets. */
+void session_send(struct session *session, struct stanza *stanza);
 
 #endif

@@ -1,6 +1,7 @@
 #include "backend/shard.h"
 
 #include "backend/backend_config.h"
+#include "backend/sm.h"
 #include "backend/stream.h"
 #include "backend/user.h"
 #include "backend/xml.h"
@@ -11,6 +12,13 @@
 #include <string.h>
 
 enum { SHARD_MAGIC = 0x73686172, STOP_LIMIT_MS = STREAM_LINGER_MS + 1000 };
+
+static _Thread_local struct shard *here;
+
+struct shard *shard_here(void)
+{
+    return here;
+}
 
 static struct shard *shard_new(struct backend *backend, struct hosts *hosts, unsigned index)
 {
@@ -26,6 +34,10 @@ static struct shard *shard_new(struct backend *backend, struct hosts *hosts, uns
     shard->hurry = deadline_queue_new(shard->loop, backend->config->auth_timeout_ms, stream_on_hurry, shard);
     shard->idle = deadline_queue_new(shard->loop, STREAM_IDLE_MS, stream_on_idle, shard);
     shard->pause = deadline_queue_new(shard->loop, STREAM_PAUSE_MS, stream_on_pause_over, shard);
+    shard->promise = deadline_queue_new(shard->loop, SM_PROMISE_MS, sm_queue_on_promise, shard);
+    shard->silence = deadline_queue_new(shard->loop, backend->config->ack_timeout_ms, sm_on_silence, shard);
+    shard->detached = deadline_queue_new(shard->loop, backend->config->resume_timeout_ms, sm_on_detached, shard);
+    shard->managed = map_new();
     /* an exchange that is under way when an account changes is over by then: a moved stream has its time twice */
     shard->forget = deadline_queue_new(shard->loop, 2 * backend->config->auth_timeout_ms, user_on_forget, shard);
     return shard;
@@ -43,6 +55,7 @@ static void *thread_main(void *arg)
 {
     struct shard *shard = arg;
     CHECK_MAGIC(shard, SHARD_MAGIC);
+    here = shard;
     char name[16];
     snprintf(name, sizeof(name), "shard-%u", shard->index);
     pthread_setname_np(pthread_self(), name);
@@ -52,6 +65,7 @@ static void *thread_main(void *arg)
 
 int shards_start(struct backend *backend, char *why, size_t cap)
 {
+    here = backend->shards[0];
     /* signals are the main thread's */
     sigset_t all, before;
     sigfillset(&all);
@@ -86,6 +100,15 @@ void shard_stream_gone(struct shard *shard)
         mailbox_post(backend->shards[0]->mailbox, on_all_gone, backend);
 }
 
+static bool end_detached(const void *key, size_t key_len, void *value, void *arg)
+{
+    (void)key;
+    (void)key_len;
+    (void)arg;
+    user_end_detached(value); /* and the list of streams still keeps, or the end of the process frees, the user */
+    return true;
+}
+
 static void on_stop(void *arg)
 {
     struct shard *shard = arg;
@@ -93,6 +116,7 @@ static void on_stop(void *arg)
     LIST_EACH (link, &shard->streams) {
         stream_fail(LIST_ENTRY(link, struct stream, link), END_SHUTDOWN, "system-shutdown", NULL);
     }
+    map_each(shard->users, end_detached, NULL);
 }
 
 static void on_stop_limit(struct deadline *deadline, void *arg)
@@ -146,7 +170,11 @@ static void shard_free(struct shard **shard)
     deadline_queue_free(&s->hurry);
     deadline_queue_free(&s->idle);
     deadline_queue_free(&s->pause);
+    deadline_queue_free(&s->promise);
+    deadline_queue_free(&s->silence);
+    deadline_queue_free(&s->detached);
     deadline_queue_free(&s->forget);
+    map_free(&s->managed);
     deadline_queue_free(&s->stop);
     map_each(s->users, forget_user, NULL);
     map_free(&s->users);

@@ -27,13 +27,18 @@ struct shard {
     pthread_t thread;
     bool has_thread;
     bool stopping;
-    bool ahead;                    /* see user_send */
-    struct xml *parser;            /* for texts of the store: see elem_parse */
-    struct list streams;           /* struct stream, link */
-    struct map *users;             /* by bare JID; struct user */
-    struct deadline_queue *hurry;  /* streams that are not bound yet: auth-timeout */
-    struct deadline_queue *idle;   /* bound streams from which something came lately */
-    struct deadline_queue *pause;  /* streams that are ahead of those they send to */
+    bool ahead;                      /* see user_send */
+    struct xml *parser;              /* for texts of the store: see elem_parse */
+    struct list streams;             /* struct stream, link */
+    struct map *users;               /* by bare JID; struct user */
+    struct deadline_queue *hurry;    /* streams that are not bound yet: auth-timeout */
+    struct deadline_queue *idle;     /* bound streams from which something came lately */
+    struct deadline_queue *pause;    /* streams that are ahead of those they send to */
+    struct deadline_queue *promise;  /* messages that a client should acknowledge, for a sender who waits */
+    struct deadline_queue *silence;  /* clients that were asked to acknowledge */
+    struct deadline_queue *detached; /* sessions that wait to be resumed */
+    struct map *managed;             /* sessions with stream management, by serial; struct sm */
+    uint64_t last_serial;
     struct deadline_queue *forget; /* users whose cut-off is over */
     struct deadline_queue *stop;   /* shard 0: how long an orderly stop may take */
     struct deadline stop_limit;
@@ -57,6 +62,9 @@ static inline const struct backend_config *shard_config(const struct shard *shar
 {
     return hosts_config(shard->hosts);
 }
+
+/* shard_here - the shard whose thread this is; NULL: none's. */
+struct shard *shard_here(void);
 
 /* shards_new - make count shards as backend->shards, each with a reference to hosts; none has a thread yet. */
 void shards_new(struct backend *backend, struct hosts *hosts, unsigned count);

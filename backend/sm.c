@@ -90,6 +90,21 @@ static void do_later(struct sm *sm)
     loop_defer(sm->session->user->shard->loop, &sm->later);
 }
 
+static void give_up(struct sm *sm)
+{
+    struct session *session = sm->session;
+    struct user *user = session->user;
+    session_log_expired(session);
+    session_end(&session);
+    user_release(user);
+}
+
+static void on_give_up(void *arg)
+{
+    struct sm *sm = sm_of(arg);
+    if (!sm->session->stream) give_up(sm);
+}
+
 /* Sending and acknowledging */
 
 void sm_send(struct sm *sm, struct stanza *stanza)
@@ -105,7 +120,9 @@ void sm_send(struct sm *sm, struct stanza *stanza)
     if (full && stream) {
         stream_fail(stream, END_UNACKED, "resource-constraint", "too much was sent and not acknowledged");
     } else if (full) {
-        session_give_up(sm->session);
+        sm->later.fn = on_give_up; /* the caller may be walking through the user's sessions */
+        sm->later.arg = sm;
+        loop_defer(sm->session->user->shard->loop, &sm->later);
     } else if (wants_answer(sm)) {
         do_later(sm);
     }
@@ -322,7 +339,7 @@ void sm_on_detached(struct deadline *deadline, void *shard)
 {
     (void)shard;
     struct sm *sm = sm_of(CONTAINER_OF(deadline, struct sm, deadline));
-    session_give_up(sm->session);
+    give_up(sm);
 }
 
 void sm_end(struct sm **place)

@@ -22,7 +22,7 @@ enum { SM_ID_BYTES = 2 * STREAM_ID_BYTES + 1 }; /* with its NUL */
 struct sm {
     unsigned magic;
     struct session *session;
-    uint64_t serial; /* its name in receipts; in shard->managed under it */
+    uint64_t serial;      /* its name in receipts; in shard->managed under it */
     char id[SM_ID_BYTES]; /* of the resumption; "": not to be resumed */
     uint32_t received;    /* stanzas from the client */
     uint32_t handled;     /* of them, from the first without a gap: those that are settled */

@@ -55,10 +55,30 @@ void stanza_free(struct stanza **stanza)
 {
     if (!*stanza) return;
     struct elem *elem = (*stanza)->elem;
+    receipt_settle(&(*stanza)->receipt);
     jid_free(&(*stanza)->from);
     jid_free(&(*stanza)->to);
     *stanza = NULL;
     elem_free(&elem);
+}
+
+static struct jid *address_in(const struct elem *elem, const char *attribute)
+{
+    const char *text = elem_get(elem, attribute);
+    return text ? jid_parse(text, strlen(text), NULL) : NULL;
+}
+
+struct stanza *stanza_read(struct elem *elem)
+{
+    struct stanza *stanza = stanza_new(elem);
+    if (!stanza) {
+        elem_free(&elem);
+        return NULL;
+    }
+    stanza->from = address_in(elem, "from");
+    stanza->to = address_in(elem, "to");
+    if (!stanza->from || !stanza->to) stanza_free(&stanza);
+    return stanza;
 }
 
 struct stanza *stanza_copy(const struct stanza *stanza)

@@ -4,6 +4,7 @@
 
 #include "backend/elem.h"
 #include "backend/jid.h"
+#include "backend/receipt.h"
 #include "lib/check.h"
 #include "lib/list.h"
 
@@ -41,6 +42,8 @@ struct stanza {
     enum stanza_type type;
     struct jid *from, *to;
     uint64_t stored_id;      /* of its entry in the recipient's offline queue, which session_send takes over; 0: none */
+    struct receipt receipt;  /* settled when the stanza is freed */
+    bool shared;             /* it went to several sessions */
     struct list link;        /* while it waits: on its shard, or for its user */
     struct shard *bound_for; /* while it lies in a mailbox */
     bool outbound;           /* while its sender's shard has it: not routed yet */
@@ -49,9 +52,11 @@ struct stanza {
 
 /* stanza_new - takes elem; NULL (and elem is still the caller's) when it is no stanza of jabber:client. */
 MUSTCHECK struct stanza *stanza_new(struct elem *elem);
-void stanza_free(struct stanza **stanza);
+/* stanza_read - the stanza of an element that was printed with both addresses; NULL (and elem is freed): it is none. */
+MUSTCHECK struct stanza *stanza_read(struct elem *elem);
+void stanza_free(struct stanza **stanza); /* settles its receipt */
 
-/* stanza_copy - a deep copy, without stored_id. */
+/* stanza_copy - a deep copy, without receipt and stored_id. */
 struct stanza *stanza_copy(const struct stanza *stanza);
 
 /* stanza_address - set both addresses (takes them) and the attributes. */

@@ -7,6 +7,7 @@
 #include "backend/sasl_exchange.h"
 #include "backend/session.h"
 #include "backend/shard.h"
+#include "backend/sm.h"
 #include "backend/stream_header.h"
 #include "backend/stream_log.h"
 #include "backend/terminated.h"
@@ -32,9 +33,10 @@ static const struct stream_row ROWS[] = {
     [STREAM_SECURING] = {"securing", NULL, DROP, true},     [STREAM_OPENING] = {"opening", c2s_open, TAKE, true},
     [STREAM_PLAIN] = {"plain", c2s_before_tls, TAKE, true}, [STREAM_SASL] = {"sasl", sasl_exchange_step, TAKE, true},
     [STREAM_SASL_WAIT] = {"sasl_wait", NULL, HOLD, true},   [STREAM_MOVING] = {"moving", NULL, HOLD, true},
-    [STREAM_LOADING] = {"loading", NULL, HOLD, true},       [STREAM_BINDING] = {"binding", c2s_bind, TAKE, true},
-    [STREAM_BOUND] = {"bound", c2s_stanza, TAKE, false},    [STREAM_PAUSED] = {"paused", NULL, HOLD, false},
-    [STREAM_CLOSING] = {"closing", NULL, DROP, false},      [STREAM_ENDED] = {"ended", NULL, DROP, false},
+    [STREAM_LOADING] = {"loading", NULL, HOLD, true},       [STREAM_RESUMING] = {"resuming", NULL, HOLD, true},
+    [STREAM_BINDING] = {"binding", c2s_bind, TAKE, true},   [STREAM_BOUND] = {"bound", c2s_stanza, TAKE, false},
+    [STREAM_PAUSED] = {"paused", NULL, HOLD, false},        [STREAM_CLOSING] = {"closing", NULL, DROP, false},
+    [STREAM_ENDED] = {"ended", NULL, DROP, false},
 };
 
 static struct stream *stream_of(void *arg)
@@ -84,7 +86,8 @@ static void go_to(struct stream *stream, enum stream_state next)
     } else if (!list_linked(&stream->deadline.link)) {
         deadline_arm(stream->shard->hurry, &stream->deadline);
     }
-    if (next == STREAM_CLOSING && stream->session) session_leave(stream->session);
+    if (next == STREAM_CLOSING && stream->session) session_stop(&stream->session, stream->end);
+    if (next == STREAM_CLOSING && stream->resumes) sm_stream_gone(stream->resumes->sm, stream);
     if (next == STREAM_CLOSING && stream->exchange) sasl_exchange_give_up(stream->exchange);
     if (next == STREAM_BOUND) deadline_arm(stream->shard->idle, &stream->deadline);
     if (next == STREAM_PAUSED) deadline_arm(stream->shard->pause, &stream->deadline);
@@ -105,7 +108,9 @@ static void end(struct stream *stream)
     shard_count(shard, (enum backend_counter)stream->end);
     go_to(stream, STREAM_ENDED);
     loop_defer_cancel(&stream->deferred);
+    if (stream->session) session_stop(&stream->session, stream->end);
     session_end(&stream->session);
+    if (stream->resumes) sm_stream_gone(stream->resumes->sm, stream);
     list_remove(&stream->link);
     list_remove(&stream->user_link);
     if (stream->user) user_release(stream->user);
@@ -180,7 +185,8 @@ static enum stream_state begin_to_close(struct stream *stream, enum end_reason r
     return STREAM_CLOSING;
 }
 
-enum stream_state stream_fail(struct stream *stream, enum end_reason reason, const char *condition, const char *text)
+enum stream_state stream_fail_with(struct stream *stream, enum end_reason reason, const char *condition,
+                                   const char *xml)
 {
     if (stream->state == STREAM_CLOSING || stream->state == STREAM_ENDED) return stream->state;
     if (stream->state == STREAM_SECURING) {
@@ -189,15 +195,23 @@ enum stream_state stream_fail(struct stream *stream, enum end_reason reason, con
     }
     struct buf buf = {0};
     if (!stream->header_sent) stream_header_print(stream, NULL, &buf);
-    buf_printf(&buf, "<stream:error><%s xmlns='" NS_STREAMS "'/>", condition);
-    if (text) {
-        buf_append_str(&buf, "<text xmlns='" NS_STREAMS "' xml:lang='en'>");
-        elem_escape(text, strlen(text), &buf);
-        buf_append_str(&buf, "</text>");
-    }
-    buf_append_str(&buf, "</stream:error></stream:stream>");
+    buf_printf(&buf, "<stream:error><%s xmlns='" NS_STREAMS "'/>%s</stream:error></stream:stream>", condition, xml);
     stream_write_buf(stream, &buf);
     return begin_to_close(stream, reason);
+}
+
+enum stream_state stream_fail(struct stream *stream, enum end_reason reason, const char *condition, const char *text)
+{
+    struct buf xml = {0};
+    if (text) {
+        buf_append_str(&xml, "<text xmlns='" NS_STREAMS "' xml:lang='en'>");
+        elem_escape(text, strlen(text), &xml);
+        buf_append_str(&xml, "</text>");
+    }
+    buf_append(&xml, "", 1); /* its NUL */
+    const enum stream_state next = stream_fail_with(stream, reason, condition, (const char *)buf_data(&xml));
+    buf_free(&xml);
+    return next;
 }
 
 enum stream_state stream_close(struct stream *stream, enum end_reason reason)

@@ -45,6 +45,7 @@ enum stream_state {
     STREAM_MOVING,    /* on the way to the user's shard: input is held back */
     STREAM_LOADING,   /* the user is being read from the store: likewise */
     STREAM_BINDING,   /* authenticated; resource binding is expected */
+    STREAM_RESUMING,  /* what the session to be resumed has sent is being made safe: likewise */
     STREAM_BOUND,     /* stanzas */
     STREAM_PAUSED,    /* likewise, but those it sends to have too much to do: input is held back for a moment */
     STREAM_CLOSING,   /* our direction has ended or is about to: input is dropped */
@@ -85,7 +86,8 @@ struct stream {
     struct user *user;
     struct list user_link; /* user->streams */
     struct session *session;
-    char *lang; /* of the client's header; NULL: none */
+    struct session *resumes; /* while RESUMING */
+    char *lang;              /* of the client's header; NULL: none */
     char *sni;
     const char *binding; /* static text: the type of the channel binding it logged in with; NULL: none */
     const char *why;     /* static text for the log: how the connection broke; NULL: nothing to say */
@@ -113,6 +115,9 @@ void stream_send_elem(struct stream *stream, const struct elem *elem);
  * has not been sent, and begin to close.  Returns STREAM_CLOSING, so that a step can end with it.  Does nothing to a
  * stream that is closing already. */
 enum stream_state stream_fail(struct stream *stream, enum end_reason end, const char *condition, const char *text);
+
+/* stream_fail_with - the same with an application-specific condition, which is XML (RFC 6120 section 4.9.4). */
+enum stream_state stream_fail_with(struct stream *stream, enum end_reason end, const char *condition, const char *xml);
 
 /* stream_close - answer </stream:stream> and begin to close. */
 enum stream_state stream_close(struct stream *stream, enum end_reason end);

@@ -63,6 +63,15 @@ void stream_log_bound(const struct stream *stream)
     log_end(&line);
 }
 
+void stream_log_resumed(const struct stream *stream)
+{
+    struct log_line line;
+    log_begin(&line, LOG_LEVEL_INFO, "stream_resumed");
+    who(&line, stream);
+    log_uint(&line, "shard", stream->shard->index);
+    log_end(&line);
+}
+
 void stream_log_end(const struct stream *stream)
 {
     struct log_line line;

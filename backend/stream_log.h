@@ -15,6 +15,7 @@ void stream_log_refused(const struct stream *stream, const char *condition);
 void stream_log_certificate(const struct stream *stream, const char *why);
 
 /* stream_log_bound, stream_log_end - a session has begun; the one line of a stream, at its end. */
+void stream_log_resumed(const struct stream *stream);
 void stream_log_bound(const struct stream *stream);
 void stream_log_end(const struct stream *stream);
 

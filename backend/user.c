@@ -56,7 +56,7 @@ void user_free(struct user *user)
 static bool is_kept(const struct user *user)
 {
     return !list_empty(&user->streams) || !list_empty(&user->sessions) || !list_empty(&user->held) ||
-           user->cut_off_ms != 0 || user->holds > 0 || user->draining || user->state == USER_LOADING;
+           user->cut_off_ms != 0 || user->holds > 0 || user->pins > 0 || user->draining || user->state == USER_LOADING;
 }
 
 void user_release(struct user *user)
@@ -153,6 +153,29 @@ void user_resume(struct user *user)
     drain(user);
 }
 
+void user_pin(struct user *user)
+{
+    user->pins++;
+}
+
+void user_unpin(struct user *user)
+{
+    CHECK(user->pins > 0);
+    user->pins--;
+    user_release(user);
+}
+
+void user_deliver_first(struct user *user, struct list *stanzas)
+{
+    CHECK(user->holds > 0);
+    struct list *place = user->held.next; /* in front of this one */
+    LIST_EACH (link, stanzas) {
+        list_remove(link);
+        list_append(place, link);
+        user->held_bytes += arena_bytes(LIST_ENTRY(link, struct stanza, link)->elem->arena);
+    }
+}
+
 /* The store could not be read: whoever asked is told so, and may try again. */
 static void give_up(struct user *user)
 {
@@ -219,9 +242,18 @@ static void on_cut_off(void *arg)
     LIST_EACH (link, &user->streams) {
         stream_fail(LIST_ENTRY(link, struct stream, user_link), END_ACCOUNT_CHANGED, c->condition, NULL);
     }
+    user_end_detached(user);
     drain(user);
     free(c->bare);
     free(c);
+}
+
+void user_end_detached(struct user *user)
+{
+    LIST_EACH (link, &user->sessions) {
+        struct session *session = LIST_ENTRY(link, struct session, link);
+        if (!session->stream) session_end(&session);
+    }
 }
 
 void user_end_streams(struct shard *owner, const char *bare, const char *condition)

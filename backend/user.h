@@ -17,8 +17,8 @@ struct shard;
 
 enum user_state { USER_UNKNOWN, USER_LOADING, USER_READY };
 
-/* Invariants: in shard->users exactly as long as one of the lists has a member, it is held or loading, or cut_off_ms is
- * set; sessions has no member unless the state is USER_READY. */
+/* Invariants: in shard->users exactly as long as one of the lists has a member, it is held, pinned or loading, or
+ * cut_off_ms is set; sessions has no member unless the state is USER_READY. */
 struct user {
     unsigned magic;
     enum user_state state;
@@ -26,7 +26,7 @@ struct user {
     bool temporary; /* a guest (SASL ANONYMOUS): nothing is stored */
     bool stale;     /* what is in memory is to be read anew */
     bool draining;
-    unsigned holds;
+    unsigned holds, pins;
     struct shard *shard;
     char *bare;
     struct list streams;  /* authenticated as this user; struct stream, user_link */
@@ -63,10 +63,22 @@ bool user_send(struct user *user, struct stanza *stanza);
 void user_hold(struct user *user);
 void user_resume(struct user *user);
 
+/* user_pin, user_unpin - keep the user in memory without holding anything back.  It may be gone when user_unpin
+ * returns.
+ */
+void user_pin(struct user *user);
+void user_unpin(struct user *user);
+
+/* user_deliver_first - stanzas (struct stanza, link; taken) come before whatever waits for the user, who is held. */
+void user_deliver_first(struct user *user, struct list *stanzas);
+
 /* user_end_streams - the account is gone or has a new password: end every stream of that user, those too whose
  * authentication is still under way, and read the user anew when it is needed again.  Any thread; happens on the
  * owner's. */
 void user_end_streams(struct shard *owner, const char *bare, const char *condition);
+
+/* user_end_detached - end the sessions that have no stream at the moment.  The user may have to be released. */
+void user_end_detached(struct user *user);
 
 /* user_on_forget - the end of a cut-off: for the shard's deadline queue. */
 void user_on_forget(struct deadline *deadline, void *shard);

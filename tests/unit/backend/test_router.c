@@ -9,6 +9,7 @@
 #include "backend/session.h"
 #include "backend/shard.h"
 #include "backend/stream.h"
+#include "backend/stream_log.h"
 #include "backend/xml.h"
 
 #include <setjmp.h>
@@ -86,6 +87,33 @@ void stream_on_pause_over(struct deadline *deadline, void *shard)
 {
     (void)deadline;
     (void)shard;
+}
+
+void stream_write_buf(struct stream *stream, struct buf *buf)
+{
+    buf_append(&client_of(stream)->out, buf_data(buf), buf_len(buf));
+    buf_free(buf);
+}
+
+void stream_write(struct stream *stream, const char *text)
+{
+    buf_append_str(&client_of(stream)->out, text);
+}
+
+enum stream_state stream_fail_with(struct stream *stream, enum end_reason end, const char *condition, const char *xml)
+{
+    (void)xml;
+    return stream_fail(stream, end, condition, NULL);
+}
+
+void stream_advance(struct stream *stream, enum stream_state next)
+{
+    stream->state = next;
+}
+
+void stream_log_resumed(const struct stream *stream)
+{
+    (void)stream;
 }
 
 void stream_user_ready(struct stream *stream, bool ok)
