@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct backend_config;
+struct backend_reload;
 struct shard;
 
 enum { BACKEND_SECRET_BYTES = 32 };
@@ -22,6 +23,7 @@ struct backend {
     counter_cell *counters;
     struct store *store;
     struct offload *offload;
+    struct backend_reload *reload;        /* NULL when the server runs for one command only */
     uint8_t secret[BACKEND_SECRET_BYTES]; /* of this server, for SASL's answers about unknown accounts */
     struct shard **shards;                /* shard 0 runs on the main thread */
     unsigned shard_count;

@@ -106,12 +106,35 @@ static void fill(struct backend_config *config)
     config->auth_timeout_ms = option_int(top, "auth-timeout");
 }
 
-struct backend_config *backend_config_load(const char *path, char *error, size_t cap)
+/* What is used up at the start: the system's part of it (users, folders, threads), and what the sandbox fixes. */
+static int check_restart(const struct option_section *top, const struct backend_config *running, char *error,
+                         size_t cap)
+{
+    static const char *const FIXED[] = {
+        "state-dir", "run-dir", "user",  "group",           "gateway-user",
+        "shards",    "sandbox", "store", "hashing-threads", "certificate-folders",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(FIXED); i++) {
+        if (option_same(top, option_top(running->file), FIXED[i])) continue;
+        return option_error(top, FIXED[i], error, cap, "needs restart: it cannot change while the server runs");
+    }
+    return 0;
+}
+
+static int check(const struct option_file *file, const struct backend_config *running, char *error, size_t cap)
+{
+    const struct option_section *top = option_top(file);
+    if (check_sections(file, error, cap) != 0) return -1;
+    if (running) return check_restart(top, running, error, cap);
+    return check_run_dir(top, error, cap) != 0 || check_users(top, error, cap) != 0 ? -1 : 0;
+}
+
+struct backend_config *backend_config_load(const char *path, const struct backend_config *running, char *error,
+                                           size_t cap)
 {
     struct option_file *file = option_load(path, BACKEND_OPTIONS, BACKEND_OPTION_COUNT, error, cap);
     if (!file) return NULL;
-    if (check_run_dir(option_top(file), error, cap) != 0 || check_sections(file, error, cap) != 0 ||
-        check_users(option_top(file), error, cap) != 0) {
+    if (check(file, running, error, cap) != 0) {
         option_file_free(&file);
         return NULL;
     }

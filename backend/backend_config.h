@@ -28,8 +28,10 @@ struct backend_config {
     struct log_config log;
 };
 
-/* backend_config_load - NULL and a message in error (cap bytes) that names file and line. */
-MUSTCHECK struct backend_config *backend_config_load(const char *path, char *error, size_t cap);
+/* backend_config_load - NULL and a message in error (cap bytes) that names file and line.  running: the configuration
+ * with which the server was started, NULL at the start; what differs from it and needs a restart is an error then. */
+MUSTCHECK struct backend_config *backend_config_load(const char *path, const struct backend_config *running,
+                                                     char *error, size_t cap);
 
 /* backend_config_ref - one more reference; returns config.  backend_config_unref - give one back and clear the pointer;
  * the last one frees it.  Any thread. */

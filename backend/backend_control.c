@@ -10,6 +10,7 @@ const struct control_command BACKEND_COMMANDS[] = {
     {"deluser", "Delete an account, and end its sessions: jid.", control_accounts_delete},
     {"users", "List the accounts, of one host if it is given: host.", control_accounts_list},
     {"status", "Tell version, uptime and counters.", control_server_status},
+    {"reload", "Put the changed configuration in force.", control_server_reload},
     {"sessions", "List who is logged in, from where.", control_sessions_list},
 };
 const size_t BACKEND_COMMAND_COUNT = ARRAY_LEN(BACKEND_COMMANDS);

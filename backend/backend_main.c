@@ -62,7 +62,7 @@ static int print_option(const struct arguments *arguments)
 static int run(const struct arguments *arguments)
 {
     char error[1024];
-    struct backend_config *config = backend_config_load(arguments->file, error, sizeof(error));
+    struct backend_config *config = backend_config_load(arguments->file, NULL, error, sizeof(error));
     if (!config) return configuration_error(error);
     struct hosts *hosts = hosts_new(config, error, sizeof(error));
     int status = EXIT_SUCCESS;

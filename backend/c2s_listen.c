@@ -18,6 +18,8 @@ struct c2s_listener {
     unsigned magic;
     struct c2s_listen *all;
     struct c2s_listener *next;
+    struct endpoint endpoint;
+    int backlog;
     int fd;
     bool direct_tls;
     struct event *event;
@@ -62,6 +64,8 @@ static int open_section(struct c2s_listen *listeners, const struct option_sectio
         listener->magic = C2S_LISTENER_MAGIC;
         listener->all = listeners;
         listener->fd = fd;
+        listener->endpoint = *endpoint;
+        listener->backlog = (int)option_int(s, "backlog");
         listener->direct_tls = option_enum(s, "tls") == 1;
         listener->next = listeners->first;
         listeners->first = listener;
@@ -142,6 +146,66 @@ void c2s_listen_start(struct c2s_listen *listeners, struct backend *backend)
     }
 }
 
+static bool same_endpoint(const struct endpoint *a, const struct endpoint *b)
+{
+    return a->len == b->len && memcmp(&a->sa, &b->sa, a->len) == 0;
+}
+
+int c2s_listen_check(const struct c2s_listen *listeners, const struct option_file *file, char *error, size_t cap)
+{
+    const struct option_section *s = NULL;
+    while ((s = option_next(file, "listener", s)) != NULL) {
+        for (size_t i = 0; i < option_count(s, "address"); i++) {
+            const struct endpoint *endpoint = option_endpoint(s, "address", i);
+            const struct c2s_listener *a = listeners->first;
+            char text[ENDPOINT_TEXT_BYTES];
+            while (a && !same_endpoint(&a->endpoint, endpoint))
+                a = a->next;
+            if (!a)
+                return option_error(s, "address", error, cap, "needs restart: %s is not listened on yet",
+                                    endpoint_format(endpoint, text, sizeof(text)));
+            if (a->backlog != option_int(s, "backlog"))
+                return option_error(s, "backlog", error, cap, "needs restart: it cannot change while the server runs");
+        }
+    }
+    return 0;
+}
+
+/* The section that names the listener's address, or NULL. */
+static const struct option_section *section_of(const struct c2s_listener *listener, const struct option_file *file)
+{
+    const struct option_section *s = NULL;
+    while ((s = option_next(file, "listener", s)) != NULL)
+        for (size_t i = 0; i < option_count(s, "address"); i++)
+            if (same_endpoint(&listener->endpoint, option_endpoint(s, "address", i))) return s;
+    return NULL;
+}
+
+static void close_listener(struct c2s_listener *listener)
+{
+    deadline_disarm(&listener->retry);
+    if (listener->event) event_free(listener->event);
+    close(listener->fd);
+    listener->magic = 0;
+    free(listener);
+}
+
+void c2s_listen_change(struct c2s_listen *listeners, const struct option_file *file)
+{
+    struct c2s_listener **at = &listeners->first;
+    while (*at) {
+        struct c2s_listener *a = *at;
+        const struct option_section *s = section_of(a, file);
+        if (s) {
+            a->direct_tls = option_enum(s, "tls") == 1;
+            at = &a->next;
+        } else {
+            *at = a->next;
+            close_listener(a);
+        }
+    }
+}
+
 void c2s_listen_free(struct c2s_listen **listeners)
 {
     struct c2s_listen *all = *listeners;
@@ -151,10 +215,7 @@ void c2s_listen_free(struct c2s_listen **listeners)
     while (all->first) {
         struct c2s_listener *a = all->first;
         all->first = a->next;
-        if (a->event) event_free(a->event);
-        close(a->fd);
-        a->magic = 0;
-        free(a);
+        close_listener(a);
     }
     free(all);
 }

@@ -1,6 +1,7 @@
 #include "backend/control_server.h"
 
 #include "backend/backend.h"
+#include "backend/backend_reload.h"
 #include "backend/dispatch.h"
 
 #include <time.h>
@@ -31,4 +32,13 @@ void control_server_status(struct control_request *request, void *arg)
                                      "connections", (json_int_t)atomic_load(&backend->streams), "sessions",
                                      (json_int_t)atomic_load(&backend->sessions), "shards", (int)backend->shard_count,
                                      "counters", counters, "handled", handled));
+}
+
+void control_server_reload(struct control_request *request, void *arg)
+{
+    const struct backend *backend = arg;
+    if (backend->reload)
+        backend_reload_ask(backend->reload, request);
+    else
+        control_fail(request, "unavailable", "no server runs");
 }

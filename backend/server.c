@@ -1,18 +1,18 @@
 #include "backend/server.h"
 
 #include "backend/backend_control.h"
+#include "backend/backend_reload.h"
 #include "backend/c2s_listen.h"
+#include "backend/confinement.h"
 #include "backend/inlet.h"
 #include "backend/server_state.h"
 #include "backend/shard.h"
 #include "backend/terminated_listen.h"
 #include "lib/log.h"
 #include "lib/proc.h"
-#include "lib/sandbox.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <libgen.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,39 +29,14 @@ struct server {
     struct inlet *inlet;
     struct terminated_listen *terminated;
     struct control *control;
+    struct confinement *confinement;
     char why[512];
 };
 
-enum { SANDBOX_PATHS_MAX = 3 };
-
-/* The folder in which a log file is opened anew after rotation, or NULL. */
-static char *log_folder(const struct backend_config *config)
-{
-    if (!config->log.path) return NULL;
-    char *path = mem_strdup(config->log.path);
-    char *folder = mem_strdup(dirname(path));
-    free(path);
-    return folder;
-}
-
-/* Certificates are read before, so no folder of theirs is needed. */
 static int confine(struct server *server, bool once)
 {
-    const struct backend_config *config = server->backend.config;
-    if (!config->sandbox) return 0;
-    struct sandbox_path paths[SANDBOX_PATHS_MAX] = {{config->state_dir, true}};
-    size_t count = 1;
-    char *folder = once ? NULL : log_folder(config);
-    if (!once) paths[count++] = (struct sandbox_path){config->run_dir, true};
-    if (folder) paths[count++] = (struct sandbox_path){folder, true};
-    const struct sandbox_rules rules = {
-        .paths = paths, .path_count = count, .may_start_threads = true, .may_write_files = true};
-    bool landlock = false;
-    const int result = sandbox_enter(&rules, &landlock, server->why, sizeof(server->why));
-    if (result == 0 && !landlock)
-        log_msg(LOG_LEVEL_INFO, "sandbox", "Landlock is not in force: this kernel or this build is without");
-    free(folder);
-    return result;
+    server->confinement = confinement_new(server->backend.config, once);
+    return confinement_enter(server->confinement, server->why, sizeof(server->why));
 }
 
 static void set_up(struct server *server, struct hosts *hosts)
@@ -109,8 +84,8 @@ static void on_rotation(int signo, void *arg)
 static void on_reload(int signo, void *arg)
 {
     (void)signo;
-    (void)arg;
-    log_msg(LOG_LEVEL_WARN, "reload", "reading the configuration anew is not supported: restart");
+    const struct server *server = arg;
+    backend_reload_ask(server->backend.reload, NULL);
 }
 
 static int open_control(struct server *server)
@@ -156,8 +131,9 @@ static int start(struct server *server, struct hosts *hosts)
     loop_on_signal(loop, SIGTERM, on_stop_signal, server);
     loop_on_signal(loop, SIGINT, on_stop_signal, server);
     loop_on_signal(loop, SIGUSR1, on_rotation, NULL);
-    loop_on_signal(loop, SIGHUP, on_reload, NULL);
+    loop_on_signal(loop, SIGHUP, on_reload, server);
     c2s_listen_start(server->listeners, backend);
+    backend->reload = backend_reload_new(backend, server->confinement, server->listeners);
     inlet_start(server->inlet, backend);
     terminated_listen_start(server->terminated, backend);
     return 0;
@@ -177,8 +153,10 @@ static void tear_down(struct server *server)
     store_close(&backend->store);
     if (backend->shards) {
         shards_join(backend);
+        backend_reload_free(&backend->reload);
         shards_free(backend);
     }
+    confinement_free(&server->confinement);
     counters_free(&backend->counter_set);
     backend_config_unref(&server->config);
 }

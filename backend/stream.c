@@ -336,6 +336,21 @@ void stream_restart(struct stream *stream)
     xml_set_limits(stream->xml, &XML_LIMITS_AUTHENTICATED);
 }
 
+/* A handshake or an exchange that is under way ends with the host that it began with. */
+void stream_follow_hosts(struct stream *stream)
+{
+    if (stream->state == STREAM_SECURING || stream->state == STREAM_CLOSING || stream->state == STREAM_ENDED) return;
+    const struct hosts *hosts = shard_hosts(stream->shard);
+    const struct host *host = hosts_find(hosts, stream->host->domain);
+    if (host) {
+        if (!stream->exchange) host_point(&stream->host, host);
+    } else if (stream->header_sent || stream->bare) {
+        stream_fail(stream, END_HOST_GONE, "host-gone", NULL);
+    } else if (!stream->exchange) {
+        host_point(&stream->host, hosts_by_server_name(hosts, stream->sni));
+    }
+}
+
 /* join - the stream is on its user's shard. */
 static enum stream_state join(struct stream *stream)
 {
@@ -364,6 +379,7 @@ static void on_arrival(void *arg)
     list_append(&stream->shard->streams, &stream->link);
     io_attach(stream->io, stream->shard->loop);
     deadline_arm(stream->shard->hurry, &stream->deadline);
+    stream_follow_hosts(stream);
     stream_advance(stream, join(stream));
 }
 

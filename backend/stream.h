@@ -134,6 +134,10 @@ enum stream_state stream_secure(struct stream *stream);
 /* stream_restart - the next thing is a new header, under the limits of authenticated streams. */
 void stream_restart(struct stream *stream);
 
+/* stream_follow_hosts - the shard has other hosts now: go over to them, or tell the client that its host is gone (RFC
+ * 6120 section 4.9.3.4). */
+void stream_follow_hosts(struct stream *stream);
+
 /* stream_settle - from a step: the stream is authenticated as stream->bare: make it its user's, on the user's shard.
  * Returns the state that comes next. */
 enum stream_state stream_settle(struct stream *stream);

@@ -22,6 +22,8 @@ const struct command COMMANDS[] = {
     {"users", "[HOST]", "List the accounts, of one host or of all.", 0, 1, NULL, ctl_accounts_list},
     {"status", "", "What the running backend is doing.", 0, 0, NULL, ctl_server_status},
     {"sessions", "", "Who is connected to the running backend.", 0, 0, NULL, ctl_server_sessions},
+    {"reload", "", "Put the backend's changed configuration in force; no session is lost.", 0, 0, NULL,
+     ctl_server_reload},
     {"gateway status", "", "What the running gateway is doing.", 0, 0, NULL, ctl_gateway_status},
     {"gateway stats", "", "The gateway's counters, in all and for each route.", 0, 0, NULL, ctl_gateway_stats},
     {"gateway explain", "--sni NAME ...",

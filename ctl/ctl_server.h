@@ -6,5 +6,6 @@
 
 enum command_status ctl_server_status(const struct command_line *line);
 enum command_status ctl_server_sessions(const struct command_line *line);
+enum command_status ctl_server_reload(const struct command_line *line);
 
 #endif

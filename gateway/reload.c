@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,17 +47,6 @@ void reload_clear(struct reload *reload)
     waiting_answer(&reload->then, "the gateway has ended");
     event_free(reload->timer);
     free(reload->fault);
-}
-
-/* The service manager waits for READY=1 after that. */
-static void notify_reloading(void)
-{
-    char text[64];
-    struct timespec now; /* not the loop's: it may not lie before the request */
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRId64,
-             (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
-    proc_notify(text);
 }
 
 static bool same_path(const char *a, const char *b)
@@ -133,7 +121,7 @@ static bool start(struct reload *reload)
 {
     char why[FAULT_BYTES];
     log_msg(LOG_LEVEL_INFO, "reload", "%s", reload->master->config_path);
-    notify_reloading();
+    proc_notify_reloading();
     if (begin_from_file(reload, why, sizeof(why)) == 0) return true;
     reload_fail(reload, why);
     return false;

@@ -6,7 +6,7 @@
 #ifndef POSTERN_GATEWAY_RELOAD_H
 #define POSTERN_GATEWAY_RELOAD_H
 
-#include "gateway/waiting.h"
+#include "lib/waiting.h"
 #include "lib/check.h"
 
 #include <jansson.h>

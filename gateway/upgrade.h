@@ -5,7 +5,7 @@
 #ifndef POSTERN_GATEWAY_UPGRADE_H
 #define POSTERN_GATEWAY_UPGRADE_H
 
-#include "gateway/waiting.h"
+#include "lib/waiting.h"
 #include "lib/check.h"
 
 #include <stdbool.h>

@@ -213,13 +213,18 @@ static void deadline_queue_on_timer(evutil_socket_t fd, short what, void *arg)
     if (queue->freed) free(queue);
 }
 
+void deadline_queue_set_timeout(struct deadline_queue *queue, int64_t timeout_ms)
+{
+    /* A member that fn arms again must not be due in the same turn, or the turn would never end. */
+    queue->timeout_ms = timeout_ms > 0 ? timeout_ms : 1;
+}
+
 struct deadline_queue *deadline_queue_new(struct loop *loop, int64_t timeout_ms, deadline_fn *fn, void *arg)
 {
     struct deadline_queue *queue = MEM_NEW(struct deadline_queue);
     queue->magic = DEADLINE_QUEUE_MAGIC;
     queue->loop = loop;
-    /* A member that fn arms again must not be due in the same turn, or the turn would never end. */
-    queue->timeout_ms = timeout_ms > 0 ? timeout_ms : 1;
+    deadline_queue_set_timeout(queue, timeout_ms);
     queue->fn = fn;
     queue->arg = arg;
     list_init(&queue->members);

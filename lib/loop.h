@@ -61,6 +61,10 @@ typedef void deadline_fn(struct deadline *d, void *arg);
 struct deadline_queue *deadline_queue_new(struct loop *loop, int64_t timeout_ms, deadline_fn *fn, void *arg);
 void deadline_queue_free(struct deadline_queue **queue);
 
+/* deadline_queue_set_timeout - another timeout for what is armed from now on; what is armed already keeps its time, and
+ * what comes behind it is not called before it. */
+void deadline_queue_set_timeout(struct deadline_queue *queue, int64_t timeout_ms);
+
 /* deadline_arm - (re)start the time of d, moving it to the end of the queue. */
 void deadline_arm(struct deadline_queue *queue, struct deadline *d);
 void deadline_disarm(struct deadline *d);

@@ -115,6 +115,21 @@ const struct endpoint *option_endpoint(const struct option_section *s, const cha
     return i < v->count ? &v->endpoints[i] : NULL;
 }
 
+bool option_same(const struct option_section *a, const struct option_section *b, const char *option)
+{
+    const struct option_value *one = value_of(a, option), *other = value_of(b, option);
+    if (one->count != other->count) return false;
+    for (size_t i = 0; i < one->count; i++)
+        if (strcmp(one->texts[i], other->texts[i]) != 0) return false;
+    return true;
+}
+
+void option_each_file(const struct option_file *file, void (*fn)(const char *path, void *arg), void *arg)
+{
+    for (size_t i = 0; i < file->path_count; i++)
+        fn(file->paths[i], arg);
+}
+
 int option_error(const struct option_section *s, const char *option, char *error, size_t cap, const char *fmt, ...)
 {
     const struct option_value *v = option ? value_of(s, option) : NULL;

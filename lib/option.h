@@ -85,6 +85,12 @@ size_t option_count(const struct option_section *s, const char *option);    /* m
 const char *option_item(const struct option_section *s, const char *option, size_t i);
 const struct endpoint *option_endpoint(const struct option_section *s, const char *option, size_t i); /* NULL: unset */
 
+/* option_same - whether an option has the same value in two sections, as written (a path: as resolved). */
+bool option_same(const struct option_section *a, const struct option_section *b, const char *option);
+
+/* option_each_file - the file and those it includes, as they were opened. */
+void option_each_file(const struct option_file *file, void (*fn)(const char *path, void *arg), void *arg);
+
 /* option_error - an error text of the common form for option (or for the section itself when option is NULL), for
  * checks that rows cannot express.  Returns -1 so that a check can end with it. */
 int option_error(const struct option_section *s, const char *option, char *error, size_t cap, const char *fmt, ...)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <linux/capability.h>
 #include <pwd.h>
 #include <stdbool.h>
@@ -18,6 +19,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { NOTIFY_MAX_S = 1 };
@@ -209,4 +211,14 @@ void proc_notify(const char *state)
     socklen_t un_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
     (void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)(const void *)&un, un_len);
     close(fd);
+}
+
+void proc_notify_reloading(void)
+{
+    char text[64];
+    struct timespec now; /* not a loop's: it may not lie before the request */
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%" PRId64,
+             (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+    proc_notify(text);
 }

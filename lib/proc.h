@@ -33,4 +33,7 @@ MUSTCHECK int proc_check_private(const char *path, int group_may_read, char *why
  * that does not read is waited for a second at most, and then not told. */
 void proc_notify(const char *state);
 
+/* proc_notify_reloading - tell it that a reload begins now; READY=1 ends it. */
+void proc_notify_reloading(void);
+
 #endif

@@ -26,6 +26,7 @@ struct sandbox_rules {
     bool may_write_files; /* create, rename, sync, truncate, lock: what SQLite needs */
     bool may_fork;        /* never exec */
     bool may_bind;        /* bind, listen: after start */
+    bool may_watch_files; /* inotify */
     bool may_bind_source; /* bind, not listen: to choose where a connection comes from */
 };
 

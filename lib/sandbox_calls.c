@@ -196,6 +196,8 @@ static const char *const WRITE_FILES[] = {
 
 static const char *const FORK[] = {"fork", "vfork", "wait4", "waitid", "waitpid", "kill"};
 
+static const char *const WATCH_FILES[] = {"inotify_init1", "inotify_add_watch", "inotify_rm_watch"};
+
 static const char *const BIND[] = {"bind", "listen"};
 
 /* The rest of the type's argument are flags: linux/net.h, SOCK_TYPE_MASK. */
@@ -326,6 +328,7 @@ int sandbox_calls(const struct sandbox_rules *rules, char *why, size_t cap)
     add_controls(&f);
     add_clone(&f, rules);
     if (rules->may_write_files) allow_all(&f, WRITE_FILES, ARRAY_LEN(WRITE_FILES));
+    if (rules->may_watch_files) allow_all(&f, WATCH_FILES, ARRAY_LEN(WATCH_FILES));
     if (rules->may_bind) allow_all(&f, BIND, ARRAY_LEN(BIND));
     if (rules->may_bind_source) add(&f, SCMP_ACT_ALLOW, "bind", NULL);
     /* A tree instead of a list: the filter runs at every system call.  An old library has only the list. */

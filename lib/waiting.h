@@ -1,6 +1,6 @@
 /* waiting - those who gave a command over the control socket and wait for its outcome. */
-#ifndef POSTERN_GATEWAY_WAITING_H
-#define POSTERN_GATEWAY_WAITING_H
+#ifndef POSTERN_LIB_WAITING_H
+#define POSTERN_LIB_WAITING_H
 
 #include <stddef.h>
 

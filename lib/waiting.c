@@ -1,4 +1,4 @@
-#include "gateway/waiting.h"
+#include "lib/waiting.h"
 
 #include "lib/control.h"
 #include "lib/mem.h"

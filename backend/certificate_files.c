@@ -1,0 +1,42 @@
+#include "backend/certificate_files.h"
+
+#include "backend/backend_config.h"
+#include "lib/mem.h"
+
+#include <stdint.h>
+
+int certificate_files_each(const struct backend_config *config,
+                           int (*fn)(const struct certificate_file *file, void *arg), void *arg)
+{
+    static const char *const OPTIONS[] = {"certificate", "key", "client-ca"};
+    const struct option_section *s = NULL;
+    int result = 0;
+    while ((s = option_next(config->file, "host", s)) != NULL) {
+        for (size_t i = 0; i < ARRAY_LEN(OPTIONS) && result == 0; i++) {
+            const struct certificate_file file = {option_str(s, OPTIONS[i]), s, OPTIONS[i]};
+            if (file.path) result = fn(&file, arg);
+        }
+    }
+    return result;
+}
+
+struct listing {
+    char **paths;
+    size_t count;
+};
+
+static int list(const struct certificate_file *file, void *arg)
+{
+    struct listing *listing = arg;
+    listing->paths = mem_realloc(listing->paths, (listing->count + 1) * sizeof(char *));
+    listing->paths[listing->count++] = (char *)(uintptr_t)file->path; /* nobody writes to them */
+    return 0;
+}
+
+char **certificate_files_list(const struct backend_config *config, size_t *count)
+{
+    struct listing listing = {0};
+    (void)certificate_files_each(config, list, &listing);
+    *count = listing.count;
+    return listing.paths;
+}
