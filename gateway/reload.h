@@ -6,8 +6,8 @@
 #ifndef POSTERN_GATEWAY_RELOAD_H
 #define POSTERN_GATEWAY_RELOAD_H
 
-#include "lib/waiting.h"
 #include "lib/check.h"
+#include "lib/waiting.h"
 
 #include <jansson.h>
 #include <stdbool.h>

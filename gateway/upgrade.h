@@ -5,8 +5,8 @@
 #ifndef POSTERN_GATEWAY_UPGRADE_H
 #define POSTERN_GATEWAY_UPGRADE_H
 
-#include "lib/waiting.h"
 #include "lib/check.h"
+#include "lib/waiting.h"
 
 #include <stdbool.h>
 #include <stddef.h>
