@@ -134,5 +134,6 @@ int main(int argc, char **argv)
     if (status >= 0) return status;
     umask(077);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is a full disk to the store */
     return arguments.print ? print_option(&arguments) : run(&arguments);
 }

@@ -86,8 +86,10 @@ static void *store_thread(void *arg)
     struct list batch;
 
     list_init(&batch);
-    while (take_batch(store, &batch))
+    while (take_batch(store, &batch)) {
         run_batch(store, &batch);
+        store->engine->rest(store->state);
+    }
     return NULL;
 }
 

@@ -19,10 +19,10 @@ static const char *const NAMES[FAULT_POINTS] = {
 #undef FAULT_POINT
 };
 
-/* first 0: not chosen. */
+/* chosen 0: never. */
 static struct {
     atomic_uint passed;
-    unsigned first, last;
+    unsigned chosen;
 } points[FAULT_POINTS];
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -40,15 +40,14 @@ static void choose(const char *text)
     const size_t name_len = strcspn(text, ":,");
     const int point = find(text, name_len);
     char *end = NULL;
-    const unsigned long first = text[name_len] == ':' ? strtoul(text + name_len + 1, &end, 10) : 1;
-    const bool for_ever = end && *end == '+';
+    const char *number = text[name_len] == ':' ? text + name_len + 1 : "1";
+    const unsigned long passing = strtoul(number, &end, 10);
 
-    if (point < 0 || first == 0 || first > UINT32_MAX) {
+    if (point < 0 || passing == 0 || passing > UINT32_MAX || (*end != '\0' && *end != ',')) {
         fprintf(stderr, "POSTERN_FAULT: what is \"%s\"?\n", text);
         abort();
     }
-    points[point].first = (unsigned)first;
-    points[point].last = for_ever ? UINT32_MAX : (unsigned)first;
+    points[point].chosen = (unsigned)passing;
 }
 
 static void read_environment(void)
@@ -65,9 +64,7 @@ static void read_environment(void)
 bool fault_hits(enum fault fault)
 {
     CHECK(pthread_once(&once, read_environment) == 0);
-    if (points[fault].first == 0) return false;
-    const unsigned passed = atomic_fetch_add(&points[fault].passed, 1) + 1;
-    return passed >= points[fault].first && passed <= points[fault].last;
+    return points[fault].chosen && atomic_fetch_add(&points[fault].passed, 1) + 1 == points[fault].chosen;
 }
 
 _Noreturn void fault_kill(enum fault fault)

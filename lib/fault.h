@@ -1,9 +1,8 @@
-/* fault - named points at which a test can kill the program, or have it fail; in builds for tests only.
+/* fault - named points at which a test can kill the program; in builds for tests only.
  *
  * POSTERN_FAULT=NAME:N in the environment kills the process by SIGKILL at the Nth passing of a point of
- * fault_points.def (1: the first).  At a point that hinders instead, the Nth passing fails, and with NAME:N+ every one
- * from there on.  Several are separated by commas.  Builds with a sanitizer and debug builds have this
- * (POSTERN_FAULTS); others have nothing of it. */
+ * fault_points.def (NAME alone: the first).  Several are separated by commas.  Builds with a sanitizer and debug builds
+ * have this (POSTERN_FAULTS); others have nothing of it. */
 #ifndef POSTERN_LIB_FAULT_H
 #define POSTERN_LIB_FAULT_H
 
@@ -21,8 +20,8 @@ enum fault {
 /* fault_point - pass a point; does not return when it is the passing that was chosen.  Any thread. */
 void fault_point(enum fault fault);
 
-/* fault_hits - pass a point; whether it is the passing that was chosen.  The caller does the damage, and may end it by
- * fault_kill. */
+/* fault_hits - pass a point; whether it is the passing that was chosen.  The caller leaves something half done, then
+ * calls fault_kill. */
 bool fault_hits(enum fault fault);
 
 /* fault_kill - end the process as SIGKILL does, after saying where on stderr. */

@@ -173,25 +173,44 @@ int proc_lock(const char *path, char *why, size_t cap)
     return -1;
 }
 
+static int refuse_owner(const char *path, char *why, size_t cap)
+{
+    const struct passwd *pw = getpwuid(geteuid());
+    if (pw)
+        snprintf(why, cap, "%s belongs to somebody else; mend it by: chown %s '%s'", path, pw->pw_name, path);
+    else
+        snprintf(why, cap, "%s belongs to somebody else; mend it by: chown %lu '%s'", path, (unsigned long)geteuid(),
+                 path);
+    return -1;
+}
+
+static int refuse_mode(const char *path, mode_t mode, const char *change, char *why, size_t cap)
+{
+    snprintf(why, cap, "%s is open to others (mode %04o); mend it by: chmod %s '%s'", path, (unsigned)(mode & 07777),
+             change, path);
+    return -1;
+}
+
 int proc_check_private(const char *path, int group_may_read, char *why, size_t cap)
 {
     struct stat st;
     mode_t bad = group_may_read ? 0027 : 0077;
     if (stat(path, &st) < 0) return fail(why, cap, "cannot look at", path);
-    if (st.st_uid != geteuid() && st.st_uid != 0) {
-        const struct passwd *pw = getpwuid(geteuid());
-        if (pw)
-            snprintf(why, cap, "%s belongs to somebody else; mend it by: chown %s '%s'", path, pw->pw_name, path);
-        else
-            snprintf(why, cap, "%s belongs to somebody else; mend it by: chown %lu '%s'", path,
-                     (unsigned long)geteuid(), path);
+    if (st.st_uid != geteuid() && st.st_uid != 0) return refuse_owner(path, why, cap);
+    if ((st.st_mode & bad) == 0) return 0;
+    return refuse_mode(path, st.st_mode, group_may_read ? "g-w,o=" : "go=", why, cap);
+}
+
+int proc_check_own(const char *path, char *why, size_t cap)
+{
+    struct stat st;
+    if (lstat(path, &st) < 0) return errno == ENOENT ? 0 : fail(why, cap, "cannot look at", path);
+    if (!S_ISREG(st.st_mode)) {
+        snprintf(why, cap, "%s is not a regular file: it is not one of ours", path);
         return -1;
     }
-    if ((st.st_mode & bad) == 0) return 0;
-    const char *mode = group_may_read ? "g-w,o=" : "go=";
-    snprintf(why, cap, "%s is open to others (mode %04o); mend it by: chmod %s '%s'", path,
-             (unsigned)(st.st_mode & 07777), mode, path);
-    return -1;
+    if (st.st_uid != geteuid()) return refuse_owner(path, why, cap);
+    return st.st_mode & 0077 ? refuse_mode(path, st.st_mode, "go=", why, cap) : 0;
 }
 
 void proc_notify(const char *state)

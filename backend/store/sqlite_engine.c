@@ -1,6 +1,12 @@
 #include "backend/store/sqlite_engine.h"
 
+#include "backend/store/sqlite_fault.h"
 #include "lib/log.h"
+
+#include <errno.h>
+
+/* A checkpoint writes so many pages into the database (4 MiB), then the log is begun anew. */
+enum { CHECKPOINT_PAGES = 1000 };
 
 static const char *const SQL[SQLITE_STATEMENTS] = {
 #define SQLITE_STATEMENT(id, sql) [SQLITE_##id##_SQL] = (sql),
@@ -8,12 +14,43 @@ static const char *const SQL[SQLITE_STATEMENTS] = {
 #undef SQLITE_STATEMENT
 };
 
+static int last_errno(sqlite3_file *file)
+{
+    int error = 0;
+
+    if (!file || !file->pMethods) return 0;
+    return file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &error) == SQLITE_OK ? error : 0;
+}
+
+/* is_full - also when it is a quota, or a limit of the service, that leaves no room.  The reason stays with the file:
+ * errno has been changed by then. */
+static bool is_full(sqlite3 *db, int code)
+{
+    static const int POINTERS[] = {SQLITE_FCNTL_FILE_POINTER, SQLITE_FCNTL_JOURNAL_POINTER};
+
+    if ((code & 0xff) == SQLITE_FULL || code == SQLITE_IOERR_SHMSIZE) return true;
+    if (code != SQLITE_IOERR_WRITE && code != SQLITE_IOERR_FSYNC && code != SQLITE_IOERR_TRUNCATE) return false;
+    for (size_t i = 0; i < ARRAY_LEN(POINTERS); i++) {
+        sqlite3_file *file = NULL;
+        (void)sqlite3_file_control(db, "main", POINTERS[i], &file);
+        const int error = last_errno(file);
+        if (error == ENOSPC || error == EDQUOT || error == EFBIG) return true;
+    }
+    return false;
+}
+
 enum store_status sqlite_engine_failed(struct sqlite_engine *s, const char *doing)
 {
     const int code = sqlite3_extended_errcode(s->db);
 
-    log_msg(LOG_LEVEL_ERROR, "store_error", "%s: %s (SQLite error %d)", doing, sqlite3_errmsg(s->db), code);
-    return (code & 0xff) == SQLITE_FULL ? STORE_FULL : STORE_FAILED;
+    const bool full = is_full(s->db, code);
+
+    /* A full disk is told once, not for every write that it refuses. */
+    if (!full || !s->full)
+        log_msg(LOG_LEVEL_ERROR, full ? "store_full" : "store_error", "%s: %s (SQLite error %d)", doing,
+                sqlite3_errmsg(s->db), code);
+    s->full |= full;
+    return full ? STORE_FULL : STORE_FAILED;
 }
 
 sqlite3_stmt *sqlite_engine_statement(struct sqlite_engine *s, enum sqlite_statement which)
@@ -55,6 +92,7 @@ enum store_status sqlite_engine_begin(void *engine)
 {
     struct sqlite_engine *s = engine;
 
+    s->wrote = false;
     s->batch = run(s, SQLITE_BEGIN_SQL);
     return s->batch;
 }
@@ -62,10 +100,49 @@ enum store_status sqlite_engine_begin(void *engine)
 enum store_status sqlite_engine_commit(void *engine)
 {
     struct sqlite_engine *s = engine;
-    enum store_status status = s->batch != STORE_OK ? s->batch : run(s, SQLITE_COMMIT_SQL);
 
+    if (s->wrote) fault_point(FAULT_STORE_BEFORE_COMMIT);
+    sqlite_fault_arm(FAULT_STORE_IN_COMMIT);
+    enum store_status status = s->batch != STORE_OK ? s->batch : run(s, SQLITE_COMMIT_SQL);
+    sqlite_fault_disarm();
     if (!sqlite3_get_autocommit(s->db)) (void)run(s, SQLITE_ROLLBACK_SQL);
+    if (s->wrote) fault_point(FAULT_STORE_AFTER_COMMIT);
+    if (s->wrote && s->full && status == STORE_OK) {
+        log_msg(LOG_LEVEL_INFO, "store_room", "there is room on the disk again");
+        s->full = false;
+    }
     return status;
+}
+
+static int on_committed(void *arg, sqlite3 *db, const char *name, int pages)
+{
+    struct sqlite_engine *s = arg;
+
+    (void)db;
+    (void)name;
+    s->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+void sqlite_engine_watch(struct sqlite_engine *s)
+{
+    (void)sqlite3_wal_hook(s->db, on_committed, s);
+}
+
+/* What a reader on another connection still needs stays in the log, and so does all after a failure: the next one tries
+ * again when more has come. */
+void sqlite_engine_rest(void *engine)
+{
+    struct sqlite_engine *s = engine;
+    int pages = s->wal_pages, moved = 0;
+
+    if (s->wal_pages < s->checkpoint_at || s->wal_pages < CHECKPOINT_PAGES) return;
+    sqlite_fault_arm(FAULT_STORE_IN_CHECKPOINT);
+    if (sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &moved) != SQLITE_OK)
+        (void)sqlite_engine_failed(s, "checkpoint");
+    sqlite_fault_disarm();
+    s->checkpoint_at = moved == pages ? 0 : s->wal_pages + CHECKPOINT_PAGES;
+    s->wal_pages = 0;
 }
 
 /* after_failure - an operation that failed is undone alone; if that cannot be, the whole batch is given up. */
@@ -83,6 +160,7 @@ enum store_status sqlite_engine_write(struct sqlite_engine *s,
                                       const void *arg)
 {
     if (s->batch != STORE_OK) return s->batch;
+    s->wrote = true;
     enum store_status status = run(s, SQLITE_SAVE_SQL);
     if (status != STORE_OK) {
         s->batch = status;

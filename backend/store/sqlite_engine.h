@@ -16,6 +16,9 @@ enum sqlite_statement {
 struct sqlite_engine {
     sqlite3 *db;
     sqlite3_stmt *statements[SQLITE_STATEMENTS]; /* prepared when first used */
+    bool wrote;                                  /* in this batch */
+    bool full;                                   /* the last write found no room, and the log says so */
+    int wal_pages, checkpoint_at;                /* how many are in the write-ahead log, and with how many it is time */
     enum store_status batch; /* not STORE_OK: SQLite has rolled the batch back, and nothing more may run */
 };
 
@@ -36,6 +39,10 @@ enum store_status sqlite_engine_finish(struct sqlite_engine *s, sqlite3_stmt *st
 
 enum store_status sqlite_engine_begin(void *engine);
 enum store_status sqlite_engine_commit(void *engine);
+void sqlite_engine_rest(void *engine);
+
+/* sqlite_engine_watch - count what gathers in the write-ahead log, for sqlite_engine_rest. */
+void sqlite_engine_watch(struct sqlite_engine *s);
 
 /* sqlite_engine_write - run a write that changes all or nothing. */
 enum store_status sqlite_engine_write(struct sqlite_engine *s,

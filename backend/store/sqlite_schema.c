@@ -96,6 +96,7 @@ int sqlite_schema_set_up(sqlite3 *db, const char *path, char *why, size_t cap)
                                    "PRAGMA trusted_schema=OFF;"
                                    "PRAGMA cell_size_check=ON;"
                                    "PRAGMA secure_delete=FAST;"
+                                   "PRAGMA journal_size_limit=16777216;"
                                    "PRAGMA temp_store=MEMORY;";
     sqlite3_extended_result_codes(db, 1);
     sqlite3_busy_timeout(db, 5000);

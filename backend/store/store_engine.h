@@ -59,6 +59,8 @@ struct store_engine {
      * batch as it was, or makes commit fail. */
     enum store_status (*begin)(void *engine);
     enum store_status (*commit)(void *engine);
+    /* After a batch, when its callers have been answered: what need not be done while they wait. */
+    void (*rest)(void *engine);
 
     enum store_status (*account_get)(void *engine, const char *local, const char *domain, struct store_account *out);
     enum store_status (*account_add)(void *engine, const struct store_account *account);

@@ -55,6 +55,11 @@ static enum store_status memory_commit(void *engine)
     return STORE_OK;
 }
 
+static void memory_rest(void *engine)
+{
+    (void)engine;
+}
+
 static struct store_account *find(struct store_memory *memory, const char *local, const char *domain)
 {
     char *jid = mem_asprintf("%s@%s", local, domain);
@@ -246,6 +251,7 @@ const struct store_engine STORE_MEMORY = {
     .close = memory_close,
     .begin = memory_begin,
     .commit = memory_commit,
+    .rest = memory_rest,
     .account_get = memory_account_get,
     .account_add = memory_account_add,
     .account_set_keys = memory_account_set_keys,

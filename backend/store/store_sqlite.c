@@ -2,6 +2,7 @@
 
 #include "backend/store/sqlite_account.h"
 #include "backend/store/sqlite_engine.h"
+#include "backend/store/sqlite_fault.h"
 #include "backend/store/sqlite_queue.h"
 #include "backend/store/sqlite_records.h"
 #include "backend/store/sqlite_schema.h"
@@ -14,25 +15,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* make_private_file - the database exists with mode 0600 before SQLite opens it (its side files copy that mode). */
 static int make_private_file(const char *path, char *why, size_t cap)
 {
-    struct stat st;
-    int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
+    static const char *const SIDE_FILES[] = {"", "-wal", "-shm"};
 
-    if (fd < 0 || fstat(fd, &st) != 0) {
+    for (size_t i = 0; i < ARRAY_LEN(SIDE_FILES); i++) {
+        char *file = mem_asprintf("%s%s", path, SIDE_FILES[i]);
+        const int result = proc_check_own(file, why, cap);
+        free(file);
+        if (result != 0) return -1;
+    }
+    const int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0) {
         snprintf(why, cap, "%s: %s", path, strerror(errno));
-        if (fd >= 0) close(fd);
         return -1;
     }
     close(fd);
-    if (S_ISREG(st.st_mode) && !(st.st_mode & (S_IRWXG | S_IRWXO))) return 0;
-    snprintf(why, cap, "%s: not a private file (mode %04o): run `chmod 600 %s`", path, (unsigned)(st.st_mode & 07777),
-             path);
-    return -1;
+    return 0;
 }
 
 static void sqlite_close(void *engine)
@@ -48,6 +50,7 @@ static void sqlite_close(void *engine)
 static void *sqlite_open(const char *folder, char *why, size_t cap)
 {
     if (proc_check_private(folder, 0, why, cap) != 0) return NULL;
+    sqlite_fault_install();
     struct sqlite_engine *s = MEM_NEW(struct sqlite_engine);
     char *path = mem_asprintf("%s/postern.sqlite", folder);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
@@ -58,6 +61,7 @@ static void *sqlite_open(const char *folder, char *why, size_t cap)
             snprintf(why, cap, "%s: %s", path, s->db ? sqlite3_errmsg(s->db) : "no memory");
         else
             opened = sqlite_schema_set_up(s->db, path, why, cap) == 0;
+        if (opened) sqlite_engine_watch(s);
     }
     free(path);
     if (opened) return s;
@@ -71,6 +75,7 @@ const struct store_engine STORE_SQLITE = {
     .close = sqlite_close,
     .begin = sqlite_engine_begin,
     .commit = sqlite_engine_commit,
+    .rest = sqlite_engine_rest,
     .account_get = sqlite_account_get,
     .account_add = sqlite_account_add,
     .account_set_keys = sqlite_account_set_keys,

@@ -366,7 +366,7 @@ static int failures;
 static void on_refused(enum store_status status, void *arg)
 {
     (void)arg;
-    failures += status == STORE_FAILED || status == STORE_FULL;
+    failures += status == STORE_FULL;
     answered(status);
 }
 
@@ -505,13 +505,41 @@ static void test_refusals(void **state)
     for (int i = 0; i < 1000; i++)
         fputs("this is not a database; ", file);
     fclose(file);
-    chmod(path, 0644);
-    expect_refusal("sqlite", "chmod 600");
     chmod(path, 0600);
     expect_refusal("sqlite", "not a database");
     unlink(path);
     assert_int_equal(symlink("/etc/passwd", path), 0);
     expect_refusal("sqlite", path);
+}
+
+/* Every file of the store is ours alone, or nothing starts; the message says what to do. */
+static void test_private_files(void **state)
+{
+    static const char *const files[] = {"postern.sqlite", "postern.sqlite-wal", "postern.sqlite-shm"};
+    char path[192], wanted[256];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
+        const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        assert_true(fd >= 0);
+        close(fd);
+        chmod(path, 0640);
+        snprintf(wanted, sizeof wanted, "(mode 0640); mend it by: chmod go= '%s'", path);
+        expect_refusal("sqlite", wanted);
+        chmod(path, 0600);
+        if (geteuid() == 0) {
+            assert_int_equal(chown(path, 65534, 65534), 0);
+            snprintf(wanted, sizeof wanted, "belongs to somebody else; mend it by: chown root '%s'", path);
+            expect_refusal("sqlite", wanted);
+        }
+        unlink(path);
+        assert_int_equal(mkdir(path, 0700), 0);
+        expect_refusal("sqlite", "is not a regular file");
+        rmdir(path);
+    }
+    struct store *store = open_store("sqlite");
+    store_close(&store);
 }
 
 /* What somebody else wrote into the database fails that account, and nothing more. */
@@ -560,6 +588,7 @@ int main(void)
         FOR_SQLITE(test_schema_versions),
         FOR_SQLITE(test_migration),
         FOR_SQLITE(test_refusals),
+        FOR_SQLITE(test_private_files),
         FOR_SQLITE(test_tampered_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

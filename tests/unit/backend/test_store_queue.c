@@ -3,6 +3,7 @@
 #include "tests/unit/backend/store_fixture.h"
 
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 /* What was found, as "text " each; the numbers beside it. */
 static char found[4096];
@@ -225,13 +226,58 @@ static void test_tampered(void **state)
     store_close(&store);
 }
 
+static off_t log_bytes(void)
+{
+    char path[192];
+    struct stat st;
+
+    snprintf(path, sizeof path, "%s/postern.sqlite-wal", folder);
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_size;
+}
+
+/* So many entries of 10 kB, some hundred for each commit. */
+static void push_many(struct store *store, int count)
+{
+    static char text[10000];
+
+    memset(text, 'l', sizeof text);
+    for (int i = 0; i < count; i += 100) {
+        for (int j = 0; j < 100; j++)
+            store_queue_add(store, mailbox, "juliet@a.test", STORE_OFFLINE, 0, text, sizeof text, 0, on_added, NULL);
+        assert_int_equal(wait_for(100), STORE_OK);
+    }
+}
+
+/* The write-ahead log is bounded, whatever is written; a reader elsewhere lets it grow only as long as it reads. */
+static void test_log_is_bounded(void **state)
+{
+    enum { MIB = 1024 * 1024 };
+    char path[192];
+    sqlite3 *reader;
+
+    (void)state;
+    struct store *store = open_with_two("sqlite");
+    push_many(store, 3000);
+    assert_in_range(log_bytes(), 1, 10 * MIB);
+    snprintf(path, sizeof path, "%s/postern.sqlite", folder);
+    assert_int_equal(sqlite3_open(path, &reader), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM queue", NULL, NULL, NULL), SQLITE_OK);
+    push_many(store, 3000);
+    assert_in_range(log_bytes(), 25 * MIB, 60 * MIB);
+    assert_int_equal(sqlite3_close(reader), SQLITE_OK);
+    push_many(store, 1000);
+    assert_in_range(log_bytes(), 1, 17 * MIB);
+    store_close(&store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         FOR_EACH_ENGINE(test_in_order),   FOR_EACH_ENGINE(test_limit),
         FOR_EACH_ENGINE(test_taking_out), FOR_EACH_ENGINE(test_ids_are_never_used_again),
         FOR_EACH_ENGINE(test_owners),     FOR_EACH_ENGINE(test_many),
-        FOR_SQLITE(test_tampered),
+        FOR_SQLITE(test_tampered),        FOR_SQLITE(test_log_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
