@@ -98,9 +98,19 @@ void session_leave(struct session *session)
     sm_end(&session->sm);
 }
 
+static void log_event(const struct session *session, const char *event)
+{
+    struct log_line line;
+    log_begin(&line, LOG_LEVEL_INFO, event);
+    log_str(&line, "jid", session->jid->full);
+    log_uint(&line, "unacknowledged", session->sm->queue.count);
+    log_end(&line);
+}
+
 void session_stop(struct session **session, enum end_reason reason)
 {
     if ((*session)->sm && list_linked(&(*session)->link) && sm_detach((*session)->sm, reason)) {
+        log_event(*session, "session_detached");
         *session = NULL;
     } else {
         session_leave(*session);
@@ -120,11 +130,7 @@ void session_end(struct session **session)
 
 void session_log_expired(const struct session *session)
 {
-    struct log_line line;
-    log_begin(&line, LOG_LEVEL_INFO, "session_expired");
-    log_str(&line, "jid", session->jid->full);
-    log_uint(&line, "unacknowledged", session->sm->queue.count);
-    log_end(&line);
+    log_event(session, "session_expired");
 }
 
 static bool is_own(const struct session *session, const struct jid *jid)

@@ -156,7 +156,8 @@ static bool end_detached(const void *key, size_t key_len, void *value, void *arg
     (void)key;
     (void)key_len;
     (void)arg;
-    user_end_detached(value); /* and the list of streams still keeps, or the end of the process frees, the user */
+    user_pin(value); /* to the end of the process: the map may not change here */
+    user_end_detached(value);
     return true;
 }
 

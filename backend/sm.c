@@ -95,8 +95,9 @@ static void give_up(struct sm *sm)
     struct session *session = sm->session;
     struct user *user = session->user;
     session_log_expired(session);
+    user_pin(user);
     session_end(&session);
-    user_release(user);
+    user_unpin(user);
 }
 
 static void on_give_up(void *arg)

@@ -250,10 +250,12 @@ static void on_cut_off(void *arg)
 
 void user_end_detached(struct user *user)
 {
+    user_pin(user);
     LIST_EACH (link, &user->sessions) {
         struct session *session = LIST_ENTRY(link, struct session, link);
         if (!session->stream) session_end(&session);
     }
+    user_unpin(user);
 }
 
 void user_end_streams(struct shard *owner, const char *bare, const char *condition)

@@ -77,7 +77,7 @@ void user_deliver_first(struct user *user, struct list *stanzas);
  * owner's. */
 void user_end_streams(struct shard *owner, const char *bare, const char *condition);
 
-/* user_end_detached - end the sessions that have no stream at the moment.  The user may have to be released. */
+/* user_end_detached - end the sessions that have no stream at the moment.  The user may be gone then. */
 void user_end_detached(struct user *user);
 
 /* user_on_forget - the end of a cut-off: for the shard's deadline queue. */

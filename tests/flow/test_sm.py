@@ -1,0 +1,328 @@
+"""Stream management (XEP-0198): what an acknowledgement means, and sessions that outlive their connection."""
+
+import socket
+import struct
+import time
+
+import pytest
+
+from harness.rawxmpp import Closed
+from harness.site import DOMAIN, Site
+from harness.stage import PASSWORD, Stage, bare, body, local_name
+from harness.wait import wait_until
+
+SM = "urn:xmpp:sm:3"
+
+
+@pytest.fixture(scope="module", params=[1, 4], ids=["one shard", "four shards"])
+def site(request):
+    shared = Site(backend_extra=f"shards = {request.param}\nresume-timeout = 3s\nunacked-stanzas = 50\nack-timeout = 2s\n")
+    try:
+        shared.backend.start()
+        yield shared
+    finally:
+        shared.stop()
+
+
+@pytest.fixture
+def stage(site):
+    with Stage(site) as one:
+        yield one
+
+
+def sm(name, **attributes):
+    text = "".join(f" {key}='{value}'" for key, value in attributes.items())
+    return f"<{name} xmlns='{SM}'{text}/>"
+
+
+def next_sm(actor, name):
+    """The next element of that name; those before it are given back, too."""
+    passed = []
+    while True:
+        got = actor.next()
+        if got.tag == f"{{{SM}}}{name}":
+            return got, passed
+        passed.append(got)
+
+
+def enable(actor, resume=True):
+    actor.send(sm("enable", resume="true") if resume else sm("enable"))
+    enabled, _ = next_sm(actor, "enabled")
+    actor.sent = 0
+    return enabled.get("id")
+
+
+def acknowledged(actor):
+    """h, now."""
+    actor.send(sm("r"))
+    return int(next_sm(actor, "a")[0].get("h"))
+
+
+def wait_acknowledged(actor, wanted):
+    wait_until(lambda: acknowledged(actor) == wanted, f"h={wanted}")
+
+
+def cut(actor):
+    """The connection breaks."""
+    actor.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    actor.tcp.close()
+
+
+def reconnect(stage, jid):
+    actor = stage.connect()
+    actor.open(DOMAIN)
+    actor.authenticate(bare(jid).split("@")[0], PASSWORD, "PLAIN")
+    actor.features = actor.open(DOMAIN)
+    return actor
+
+
+def resume(stage, jid, previd, h):
+    actor = reconnect(stage, jid)
+    actor.send(sm("resume", previd=previd, h=h))
+    answer = actor.next()
+    if answer.tag == f"{{{SM}}}resumed":
+        actor.jid = jid
+        stage.parties.append(actor)
+    return actor, answer
+
+
+def bind(actor):
+    answer = actor.command("<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>")
+    return answer.get("type") == "result"
+
+
+def bodies(elements):
+    return [body(one) for one in elements if local_name(one) == "message"]
+
+
+def detached(site, jid):
+    """Wait until the server has noticed."""
+    wait_until(lambda: site.backend.log(event="session_detached", jid=jid),
+               "the end of the connection")
+
+
+@pytest.mark.conforms("XEP-0198", "3", "offered after authentication, enabled after binding")
+def test_enable(stage):
+    romeo = stage.enter(priority=None)
+    features = reconnect(stage, romeo.jid).features
+    assert features.find(f"{{{SM}}}sm") is not None
+    romeo.send(sm("enable", resume="1"))
+    enabled = romeo.next()
+    assert enabled.tag == f"{{{SM}}}enabled" and enabled.get("resume") == "true" and enabled.get("max") == "3"
+    romeo.send(sm("enable"))
+    assert romeo.next().tag == f"{{{SM}}}failed"
+
+
+@pytest.mark.conforms("XEP-0198", "3", "not before binding")
+def test_enable_before_binding_is_refused(stage):
+    romeo = stage.enter(priority=None)
+    other = reconnect(stage, romeo.jid)
+    assert other.command(sm("enable")).tag == f"{{{SM}}}failed"
+    assert bind(other)
+
+
+@pytest.mark.conforms("XEP-0198", "4", "h counts stanzas, not other elements")
+def test_count(stage):
+    romeo = stage.enter()
+    enable(romeo)
+    assert acknowledged(romeo) == 0
+    for _ in range(3):
+        romeo.send_presence(inner="<show>away</show>")
+    romeo.request("get", "<ping xmlns='urn:xmpp:ping'/>", to=DOMAIN)
+    wait_acknowledged(romeo, 4)
+
+
+@pytest.mark.conforms("XEP-0198", "4", "an h that is too high ends the stream")
+def test_too_high(stage):
+    romeo = stage.enter()
+    enable(romeo)
+    romeo.send(sm("a", h="7"))
+    error = romeo.next()
+    assert local_name(error) == "error"
+    assert error.find(f"{{{SM}}}handled-count-too-high").attrib == {"h": "7", "send-count": "0"}
+
+
+def test_malformed_counts(stage):
+    for text in ("", "-1", "4294967296", "x", " 1"):
+        romeo = stage.enter()
+        enable(romeo)
+        romeo.send(sm("a", h=text))
+        assert local_name(romeo.next()) == "error"
+
+
+def test_the_count_waits_for_the_recipient(stage):
+    """A message counts when its recipient has acknowledged it; after half a second when it is stored."""
+    romeo, juliet = stage.enter(), stage.enter()
+    enable(romeo), enable(juliet)
+    romeo.send_message(juliet.jid, "one")
+    assert bodies(next_sm(juliet, "r")[1]) == ["one"]
+    juliet.send(sm("a", h=1))
+    began = time.monotonic()
+    wait_acknowledged(romeo, 1)
+    romeo.send_message(juliet.jid, "two")
+    assert bodies(next_sm(juliet, "r")[1]) == ["two"]
+    assert acknowledged(romeo) == 1 or time.monotonic() - began > 0.5
+    wait_acknowledged(romeo, 2)  # by the store
+    juliet.send(sm("a", h=2))
+    juliet.nothing()
+
+
+def test_an_answer_that_was_short_is_followed_by_the_rest(stage):
+    romeo, juliet = stage.enter(), stage.enter()
+    enable(romeo), enable(juliet)
+    romeo.send_message(juliet.jid, "one")
+    romeo.send(sm("r"))
+    first = int(next_sm(romeo, "a")[0].get("h"))
+    if first == 0:
+        assert int(next_sm(romeo, "a")[0].get("h")) == 1
+
+
+@pytest.mark.conforms("XEP-0198", "5", "resumption: what was not acknowledged comes again, once, in order")
+def test_resume(stage, site):
+    romeo, juliet = stage.enter(), stage.enter()
+    previd = enable(juliet)
+    for text in ("a", "b"):
+        romeo.send_message(juliet.jid, text)
+    stage.remove(romeo)
+    next_sm(juliet, "r")
+    juliet.send(sm("a", h=1))
+    juliet.sync()
+    cut(juliet)
+    stage.parties.remove(juliet)
+    detached(site, juliet.jid)
+    romeo = stage.enter()
+    for text in ("c", "d"):
+        romeo.send_message(juliet.jid, text)
+    romeo.sync()
+    again, answer = resume(stage, juliet.jid, previd, 3)
+    assert answer.tag == f"{{{SM}}}resumed" and answer.get("previd") == previd and answer.get("h") == "1"
+    _, came = next_sm(again, "r")
+    assert bodies(came) == ["c", "d"]
+    again.send(sm("a", h=5))
+    again.nothing()
+    romeo.send_message(again.jid, "e")
+    assert bodies(next_sm(again, "r")[1]) == ["e"]
+
+
+def test_resume_while_the_old_connection_seems_alive(stage):
+    juliet = stage.enter()
+    previd = enable(juliet)
+    stage.parties.remove(juliet)
+    again, answer = resume(stage, juliet.jid, previd, 0)
+    assert answer.tag == f"{{{SM}}}resumed"
+    assert b"<conflict" in juliet.receive_all()[0]
+    again.send_message(again.jid, "to myself")
+    assert bodies(next_sm(again, "r")[1]) == ["to myself"]
+
+
+@pytest.mark.conforms("XEP-0198", "5", "a session that is not there, or another user's")
+def test_resume_of_nothing(stage, site):
+    juliet, romeo = stage.enter(), stage.enter()
+    previd = enable(juliet)
+    for jid, id in ((juliet.jid, "0" * 32), (juliet.jid, ""), (romeo.jid, previd)):
+        again, answer = resume(stage, jid, id, 0)
+        assert answer.tag == f"{{{SM}}}failed" and answer[0].tag.endswith("item-not-found")
+        assert bind(again)
+        again.tcp.close()
+
+
+def test_what_is_left_goes_to_the_other_session(stage, site):
+    juliet = stage.enter(priority=5)
+    enable(juliet)
+    other = stage.enter(juliet.jid, priority=1)
+    romeo = stage.enter()
+    stage.parties.remove(juliet)
+    cut(juliet)
+    detached(site, juliet.jid)
+    for text in ("a", "b"):
+        romeo.send_message(bare(juliet.jid), text)
+    romeo.sync()
+    wait_until(lambda: site.backend.log(event="session_expired", jid=juliet.jid), "the end of the session")
+    came = []
+    while len(bodies(came)) < 2:
+        came.append(other.next())
+    assert bodies(came) == ["a", "b"]
+
+
+def test_too_much_for_a_detached_session(stage, site):
+    juliet = stage.enter()
+    enable(juliet)
+    romeo = stage.enter()
+    stage.parties.remove(juliet)
+    cut(juliet)
+    detached(site, juliet.jid)
+    for number in range(60):
+        romeo.send_message(juliet.jid, str(number), type="headline")
+    wait_until(lambda: site.backend.log(event="session_expired", jid=juliet.jid), "the end of the session")
+
+
+def test_a_client_that_does_not_answer_is_detached(stage, site):
+    juliet, romeo = stage.enter(), stage.enter()
+    previd = enable(juliet)
+    stage.parties.remove(juliet)
+    romeo.send_message(juliet.jid, "are you there?")
+    detached(site, juliet.jid)
+    assert site.backend.log(event="stream_end", reason="silent", jid=bare(juliet.jid))
+    again, answer = resume(stage, juliet.jid, previd, 0)
+    assert answer.tag == f"{{{SM}}}resumed"
+    assert bodies(next_sm(again, "r")[1]) == ["are you there?"]
+
+
+def test_a_new_session_with_the_resource_ends_the_one_that_waits(stage, site):
+    juliet = stage.enter(resource="balcony")
+    previd = enable(juliet)
+    stage.parties.remove(juliet)
+    cut(juliet)
+    detached(site, juliet.jid)
+    stage.enter(juliet.jid, resource="balcony")
+    _, answer = resume(stage, juliet.jid, previd, 0)
+    assert answer.tag == f"{{{SM}}}failed"
+
+
+def test_a_client_that_closes_its_stream_is_not_waited_for(stage):
+    juliet = stage.enter()
+    previd = enable(juliet)
+    stage.remove(juliet)
+    _, answer = resume(stage, juliet.jid, previd, 0)
+    assert answer.tag == f"{{{SM}}}failed"
+
+
+def test_a_changed_password_ends_a_session_that_waits(stage, site):
+    juliet = stage.enter()
+    previd = enable(juliet)
+    stage.parties.remove(juliet)
+    cut(juliet)
+    detached(site, juliet.jid)
+    site.backend.ctl("passwd", bare(juliet.jid), stdin=PASSWORD + "\n")
+    _, answer = resume(stage, juliet.jid, previd, 0)
+    assert answer.tag == f"{{{SM}}}failed"
+
+
+def test_many_messages_between_two_with_sm(stage):
+    romeo, juliet = stage.enter(), stage.enter()
+    enable(romeo), enable(juliet)
+    total, got = 300, []
+    for number in range(total):
+        romeo.send_message(juliet.jid, str(number))
+        if number % 10 == 9:
+            while len(got) <= number:
+                one = juliet.next()
+                if local_name(one) == "message":
+                    got.append(body(one))
+                elif one.tag == f"{{{SM}}}r":
+                    juliet.send(sm("a", h=len(got)))
+    assert got == [str(number) for number in range(total)]
+    wait_acknowledged(romeo, total)
+
+
+def test_closed_with_an_error_when_too_much_is_unacknowledged(stage):
+    romeo, juliet = stage.enter(), stage.enter()
+    enable(juliet)
+    stage.parties.remove(juliet)
+    for number in range(60):
+        romeo.send_message(juliet.jid, str(number), type="headline")
+    with pytest.raises(Closed):
+        while True:
+            got = juliet.next()
+            if local_name(got) == "error":
+                assert got[0].tag.endswith("resource-constraint")
