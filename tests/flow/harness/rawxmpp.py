@@ -41,6 +41,8 @@ class RawClient:
 
     def _begin(self, connection):
         self.tcp = connection
+        if connection.family != socket.AF_UNIX:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.tcp.setblocking(False)
         self.tls = None
         self.parser = None

@@ -126,7 +126,7 @@ class Party:
     def sync(self):
         """All that came up to the answer to a ping to our own account: what the account and its server do for us
         is done."""
-        id, passed = self.send_iq("get", "<ping xmlns='urn:xmpp:ping'/>", self.ping_address()), []
+        id, passed = self.send_iq("get", "<ping xmlns='urn:xmpp:ping'/>", self.sync_address), []
         while True:
             got = self.next()
             if local_name(got) == "iq" and got.get("id") == id:
@@ -148,7 +148,9 @@ def element(name, attributes, *content):
 class Actor(Party, RawClient):
     """A client that is logged in."""
 
-    def ping_address(self):
+    @property
+    def sync_address(self):
+        """Who answers a ping when all that we asked for before is done."""
         return bare(self.jid)
 
     @property
@@ -198,8 +200,11 @@ class Stage:
     def account(self, name=None):
         """The bare JID of an account, which is made if there is none; without a name one that nobody has used."""
         name = name or f"user{number()}"
-        self.site.add_account(name, PASSWORDS.get(name, PASSWORD))
+        self.site.add_account(name, self.password(name))
         return f"{name}@{DOMAIN}"
+
+    def password(self, jid):
+        return PASSWORDS.get(jid.split("@")[0], PASSWORD)
 
     def connect(self, domain=DOMAIN):
         """A connection with TLS, before anything of XMPP."""
@@ -210,7 +215,7 @@ class Stage:
         jid = self.account(bare(name).split("@")[0] if name else None)
         local, domain = jid.split("@")
         actor = self.connect()
-        actor.login(local, PASSWORDS.get(local, PASSWORD), domain, mechanism="PLAIN", resource=resource)
+        actor.login(local, self.password(jid), domain, mechanism="PLAIN", resource=resource)
         if interested:
             actor.roster()
         if priority is not None:
@@ -229,22 +234,23 @@ class Stage:
         self.parties.remove(party)
         party.leave()
 
-    def settle(self, rounds=2):
-        """Wait until what was sent has had all its effects; {party: [stanza …]} with all that came and was not
-        expected yet, only those who got something.
+    def settle(self, *parties, rounds=2):
+        """Wait until what was sent has had all its effects on these parties (all, if none are named);
+        {party: [stanza …]} with all that came and was not expected yet, only those who got something.
 
         Everybody asks its own account (so its own stanzas are done with), then writes to everybody; a way from one
         to another keeps order, so what was on it before is there.  The second round is for what the servers of the
         first one's addressees answered on their behalf."""
-        came = {party: [] for party in self.parties}
+        parties = parties or self.parties
+        came = {party: [] for party in parties}
         for _ in range(rounds):
-            for party in self.parties:
+            for party in parties:
                 came[party] += party.sync()
             mark = f"{MARK}{number()}"
-            for sender, receiver in itertools.permutations(self.parties, 2):
+            for sender, receiver in itertools.permutations(parties, 2):
                 sender.send_message(receiver.jid, mark, type="headline")
-            for party in self.parties:
-                missing = len(self.parties) - 1
+            for party in parties:
+                missing = len(parties) - 1
                 while missing:
                     got = party.next()
                     if body(got) == mark:
@@ -253,9 +259,9 @@ class Stage:
                         came[party].append(got)
         return {party: elements for party, elements in came.items() if elements}
 
-    def settled(self, rounds=2):
+    def settled(self, *parties):
         """As settle(), in brief: {full JID: [brief …]}, sorted."""
-        return {party.jid: briefs(elements) for party, elements in self.settle(rounds).items()}
+        return {party.jid: briefs(elements) for party, elements in self.settle(*parties).items()}
 
 
     def befriend(self, one, other):
