@@ -104,6 +104,10 @@ static void fill(struct backend_config *config)
     config->sm_unacked = (size_t)option_int(top, "unacked-stanzas");
     config->sm_unacked_bytes = (size_t)option_int(top, "unacked-bytes");
     config->auth_timeout_ms = option_int(top, "auth-timeout");
+    config->roster_items = option_int(top, "roster-items");
+    config->roster_requests = option_int(top, "roster-requests");
+    config->roster_groups = option_int(top, "roster-groups");
+    config->roster_name_bytes = option_int(top, "roster-name-bytes");
 }
 
 /* What is used up at the start: the system's part of it (users, folders, threads), and what the sandbox fixes. */

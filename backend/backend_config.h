@@ -25,6 +25,7 @@ struct backend_config {
     int64_t auth_timeout_ms;
     int64_t resume_timeout_ms, ack_timeout_ms;
     size_t sm_unacked, sm_unacked_bytes;
+    int64_t roster_items, roster_requests, roster_groups, roster_name_bytes; /* limits of each account */
     struct log_config log;
 };
 

@@ -35,7 +35,8 @@ enum stream_state c2s_open(struct stream *stream, struct elem *header)
         buf_append_str(&out, "<stream:features>");
         if (stream->bare) {
             /* RFC 3921 clients want a session; the optional says that newer ones need not ask */
-            buf_append_str(&out, "<bind xmlns='" NS_BIND "'/><session xmlns='" NS_SESSION "'><optional/></session>");
+            buf_append_str(&out, "<bind xmlns='" NS_BIND "'/><session xmlns='" NS_SESSION "'><optional/></session>"
+                                 "<ver xmlns='" NS_ROSTER_VER "'/><sub xmlns='" NS_PREAPPROVAL "'/>");
             caps_add_feature(stream->host, &out);
             sm_feature(&out);
             next = STREAM_BINDING;

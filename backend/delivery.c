@@ -4,6 +4,7 @@
 #include "backend/session.h"
 #include "backend/shard.h"
 #include "backend/stanza_error.h"
+#include "backend/subscription.h"
 #include "backend/user.h"
 
 static void drop(struct shard *shard, struct stanza *stanza)
@@ -81,7 +82,9 @@ static void to_full(struct user *user, struct stanza *stanza)
 
 void delivery_take(struct user *user, struct stanza *stanza)
 {
-    if (stanza->to->resource) {
+    if (subscription_is(stanza)) {
+        subscription_inbound(user, stanza);
+    } else if (stanza->to->resource) {
         to_full(user, stanza);
     } else {
         to_bare(user, stanza);

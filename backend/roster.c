@@ -8,62 +8,41 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How a contact lies in the store: key is the bare JID, the value an item as clients see it, with one more attribute
- * for what they do not see. */
-static const struct {
-    const char *attribute, *value;
-    uint8_t flags;
-} WORDS[] = {
-    {"subscription", "none", ROSTER_LISTED},
-    {"subscription", "to", ROSTER_LISTED | ROSTER_TO},
-    {"subscription", "from", ROSTER_LISTED | ROSTER_FROM},
-    {"subscription", "both", ROSTER_LISTED | ROSTER_TO | ROSTER_FROM},
-    {"ask", "subscribe", ROSTER_PENDING_OUT},
-    {"approved", "true", ROSTER_APPROVED},
-    {"pending", "in", ROSTER_PENDING_IN},
-};
+enum { ROOM_MORE = 8 }; /* items that a roster grows by, at least */
 
-static size_t put(char *to, size_t at, const char *text)
+static void note_version(struct roster *roster, uint32_t version)
 {
-    const size_t len = strlen(text) + 1;
-    if (to) memcpy(to + at, text, len);
-    return at + len;
+    if (version > roster->version) roster->version = version;
 }
 
-static size_t put_all(char *to, const char *jid, const struct elem *item, uint16_t *groups)
+static bool take_record(struct roster *roster, const char *key, const struct elem *elem)
 {
-    const char *name = elem_get(item, "name");
-    size_t at = put(to, put(to, 0, jid), name ? name : "");
-    *groups = 0;
-    for (const struct elem *group = elem_child(item, NULL, "group"); group; group = elem_next_element(group)) {
-        if (!elem_is(group, NULL, "group") || *groups == UINT16_MAX) continue;
-        at = put(to, at, elem_text(group, NULL));
-        ++*groups;
+    if (elem_is(elem, NS_CLIENT, "item") && *key != '\0') {
+        struct roster_item *item = roster_item_read(key, elem);
+        roster->items[roster->count++] = item;
+        note_version(roster, item->version);
+        return true;
     }
-    return at;
+    const char *version = elem_get(elem, ROSTER_REMOVED_ATTRIBUTE);
+    if (!version || *key != '\0') return false;
+    roster->removed = (uint32_t)strtoul(version, NULL, 10);
+    note_version(roster, roster->removed);
+    return true;
 }
 
-static struct roster_item *item_new(const char *jid, const struct elem *elem)
+static struct roster *roster_resize(struct roster *roster, size_t cap)
 {
-    uint16_t groups = 0;
-    struct roster_item *item = mem_alloc(sizeof(*item) + put_all(NULL, jid, elem, &groups));
-    put_all(item->text, jid, elem, &item->groups);
-    for (size_t i = 0; i < ARRAY_LEN(WORDS); i++) {
-        const char *value = elem_get(elem, WORDS[i].attribute);
-        if (value && strcmp(value, WORDS[i].value) == 0) item->flags |= WORDS[i].flags;
-    }
-    return item;
+    roster = mem_realloc(roster, sizeof(*roster) + cap * sizeof(struct roster_item *));
+    roster->cap = cap;
+    return roster;
 }
 
 void *roster_load(struct user *user, const struct store_record *records, size_t count)
 {
-    struct roster *roster = mem_alloc(sizeof(*roster) + count * sizeof(struct roster_item *));
-    roster->cap = count;
+    struct roster *roster = roster_resize(MEM_NEW(struct roster), count);
     for (size_t i = 0; i < count; i++) {
         struct elem *elem = elem_parse(&user->shard->parser, records[i].value, strlen(records[i].value));
-        if (elem) {
-            roster->items[roster->count++] = item_new(records[i].key, elem);
-        } else {
+        if (!elem || !take_record(roster, records[i].key, elem)) {
             log_msg(LOG_LEVEL_ERROR, "store_tampered", "roster of %s: the record of %s is not what this program writes",
                     user->bare, records[i].key);
         }
@@ -85,24 +64,86 @@ const struct roster *roster_of(const struct user *user)
     return user->parts[USER_PART_ROSTER];
 }
 
-const struct roster_item *roster_find(const struct user *user, const char *bare)
+/* Where the address is, or would be. */
+static size_t place(const struct roster *roster, const char *bare, bool *found)
 {
-    const struct roster *roster = roster_of(user);
     size_t from = 0, to = roster ? roster->count : 0;
+    *found = false;
     while (from < to) {
         const size_t middle = from + (to - from) / 2;
         const int order = strcmp(bare, roster_jid(roster->items[middle]));
-        if (order == 0) return roster->items[middle];
+        if (order == 0) {
+            *found = true;
+            return middle;
+        }
         if (order < 0) {
             to = middle;
         } else {
             from = middle + 1;
         }
     }
-    return NULL;
+    return from;
 }
 
-const char *roster_name(const struct roster_item *item)
+const struct roster_item *roster_find(const struct user *user, const char *bare)
 {
-    return item->text + strlen(item->text) + 1;
+    const struct roster *roster = roster_of(user);
+    bool found = false;
+    const size_t at = place(roster, bare, &found);
+    return found ? roster->items[at] : NULL;
+}
+
+uint8_t roster_flags(const struct user *user, const char *bare)
+{
+    const struct roster_item *item = roster_find(user, bare);
+    return item ? item->flags : 0;
+}
+
+size_t roster_count(const struct user *user, uint8_t flags)
+{
+    const struct roster *roster = roster_of(user);
+    size_t count = 0;
+    for (size_t i = 0; roster && i < roster->count; i++)
+        count += (roster->items[i]->flags & flags) == flags;
+    return count;
+}
+
+static struct roster *own(struct user *user)
+{
+    if (!user->parts[USER_PART_ROSTER]) user->parts[USER_PART_ROSTER] = MEM_NEW(struct roster);
+    return user->parts[USER_PART_ROSTER];
+}
+
+void roster_put(struct user *user, struct roster_item *item)
+{
+    struct roster *roster = own(user);
+    bool found = false;
+    const size_t at = place(roster, roster_jid(item), &found);
+    if (found) {
+        free(roster->items[at]);
+    } else {
+        if (roster->count == roster->cap) {
+            roster = roster_resize(roster, roster->cap + ROOM_MORE + roster->cap / 4);
+            user->parts[USER_PART_ROSTER] = roster;
+        }
+        memmove(roster->items + at + 1, roster->items + at, (roster->count - at) * sizeof(struct roster_item *));
+        roster->count++;
+    }
+    roster->items[at] = item;
+    note_version(roster, item->version);
+}
+
+void roster_drop(struct user *user, const char *bare, uint32_t version)
+{
+    struct roster *roster = own(user);
+    bool found = false;
+    const size_t at = place(roster, bare, &found);
+    if (found) {
+        free(roster->items[at]);
+        roster->count--;
+        memmove(roster->items + at, roster->items + at + 1, (roster->count - at) * sizeof(struct roster_item *));
+    }
+    if (version == 0) return;
+    roster->removed = version;
+    note_version(roster, version);
 }

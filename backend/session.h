@@ -23,9 +23,10 @@ struct session {
     struct jid *jid; /* full */
     struct jid *bare;
     int64_t since_ms;
-    bool available; /* has sent initial presence */
-    int priority;   /* of its presence: -128 to 127 */
-    bool ahead;     /* the last stanza went to somebody who has too many waiting */
+    bool available;  /* has sent initial presence */
+    bool interested; /* has asked for the roster, and so is told of its changes */
+    bool ahead;      /* the last stanza went to somebody who has too many waiting */
+    int priority;    /* of its presence: -128 to 127 */
 };
 
 enum { SESSION_MAX_RESOURCES = 50 }; /* of one user */

@@ -40,6 +40,12 @@ bool stanza_error_allowed(const struct stanza *stanza)
     return stanza->type != STANZA_ERROR && stanza->type != STANZA_RESULT;
 }
 
+enum stanza_error stanza_error_of_store(enum store_status status)
+{
+    return status == STORE_FULL || status == STORE_LIMIT ? STANZA_ERROR_RESOURCE_CONSTRAINT
+                                                         : STANZA_ERROR_INTERNAL_SERVER_ERROR;
+}
+
 struct stanza *stanza_error_new(const struct stanza *request, enum stanza_error condition, const char *text)
 {
     if (!stanza_error_allowed(request)) return NULL;

@@ -5,6 +5,7 @@
 #define POSTERN_BACKEND_STANZA_ERROR_H
 
 #include "backend/stanza.h"
+#include "backend/store.h"
 
 struct shard;
 
@@ -36,6 +37,9 @@ enum stanza_error {
 /* stanza_error_allowed - whether stanza may be answered by an error: never one that is itself an error or an iq
  * result. */
 bool stanza_error_allowed(const struct stanza *stanza);
+
+/* stanza_error_of_store - the condition for a client whose change could not be stored; status is not STORE_OK. */
+enum stanza_error stanza_error_of_store(enum store_status status);
 
 /* stanza_error_new - the error stanza that answers request (RFC 6120 section 8.3.1), or NULL when none is allowed; text
  * (for a person) may be NULL. */

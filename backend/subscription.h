@@ -1,0 +1,28 @@
+/* subscription - who sees whose presence: asked for, granted, refused, ended.
+ *
+ * Each side changes its own record only; the other one learns of it by a stanza.  Source: RFC 6121 section 3. */
+#ifndef POSTERN_BACKEND_SUBSCRIPTION_H
+#define POSTERN_BACKEND_SUBSCRIPTION_H
+
+#include "backend/stanza.h"
+
+struct session;
+struct user;
+
+/* subscription_is - whether it is one of the four types of presence that are about subscriptions. */
+bool subscription_is(const struct stanza *stanza);
+
+/* subscription_outbound - such a stanza (taken) from one of the user's clients; the user is ready and not held. */
+void subscription_outbound(struct user *user, struct stanza *stanza);
+
+/* subscription_inbound - such a stanza (taken) from somebody to the user, who is ready and not held. */
+void subscription_inbound(struct user *user, struct stanza *stanza);
+
+/* subscription_end - the contact, which had the flags, is no more in the user's roster: tell it what ends by that. bare
+ * is the user's address.  Source: section 2.5.2. */
+void subscription_end(const struct user *user, const struct jid *bare, const struct jid *contact, uint8_t flags);
+
+/* subscription_end_all - the account is gone from the store: the same for every contact in memory. */
+void subscription_end_all(const struct user *user);
+
+#endif
