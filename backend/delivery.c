@@ -1,5 +1,6 @@
 #include "backend/delivery.h"
 
+#include "backend/blocking.h"
 #include "backend/dispatch.h"
 #include "backend/session.h"
 #include "backend/shard.h"
@@ -82,7 +83,9 @@ static void to_full(struct user *user, struct stanza *stanza)
 
 void delivery_take(struct user *user, struct stanza *stanza)
 {
-    if (subscription_is(stanza)) {
+    if (!blocking_passes_in(user, stanza)) {
+        blocking_take_in(user, stanza);
+    } else if (subscription_is(stanza)) {
         subscription_inbound(user, stanza);
     } else if (stanza->to->resource) {
         to_full(user, stanza);

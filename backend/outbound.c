@@ -1,5 +1,6 @@
 #include "backend/outbound.h"
 
+#include "backend/blocking.h"
 #include "backend/ns.h"
 #include "backend/router.h"
 #include "backend/session.h"
@@ -28,7 +29,9 @@ void outbound_take(struct user *user, struct stanza *stanza)
 {
     struct shard *shard = user->shard;
     stanza->outbound = false;
-    if (subscription_is(stanza)) {
+    if (!blocking_passes_out(user, stanza)) {
+        blocking_take_out(user, stanza);
+    } else if (subscription_is(stanza)) {
         subscription_outbound(user, stanza);
     } else if (stanza->undirected) {
         own_presence(user, stanza);

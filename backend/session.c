@@ -125,6 +125,7 @@ void session_end(struct session **session)
     session_leave(s);
     jid_free(&s->jid);
     jid_free(&s->bare);
+    free(s->active_list);
     free(s);
 }
 

@@ -22,11 +22,13 @@ struct session {
     struct sm *sm;   /* stream management; NULL: the client did not ask for it */
     struct jid *jid; /* full */
     struct jid *bare;
+    char *active_list; /* of privacy; NULL: the default list is in force */
     int64_t since_ms;
-    bool available;  /* has sent initial presence */
-    bool interested; /* has asked for the roster, and so is told of its changes */
-    bool ahead;      /* the last stanza went to somebody who has too many waiting */
-    int priority;    /* of its presence: -128 to 127 */
+    bool available;    /* has sent initial presence */
+    bool interested;   /* has asked for the roster, and so is told of its changes */
+    bool ahead;        /* the last stanza went to somebody who has too many waiting */
+    bool wants_blocks; /* has asked for the block list, and hears of its changes */
+    int priority;      /* of its presence: -128 to 127 */
 };
 
 enum { SESSION_MAX_RESOURCES = 50 }; /* of one user */
