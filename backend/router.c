@@ -33,12 +33,6 @@ bool router_deliver(struct shard *here, struct stanza *stanza)
         user_deliver(here, stanza);
         return true;
     }
-    if (backend_is_stopping(here->backend)) {
-        /* the other shard may have read its mailbox for the last time */
-        shard_count(here, COUNTER_STANZAS_DROPPED);
-        stanza_free(&stanza);
-        return true;
-    }
     const size_t bytes = arena_bytes(stanza->elem->arena);
     const size_t waiting = atomic_fetch_add(&owner->backlog_bytes, bytes);
     stanza->bound_for = owner;

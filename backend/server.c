@@ -149,10 +149,11 @@ static void tear_down(struct server *server)
     terminated_listen_free(&server->terminated);
     control_free(&server->control);
     atomic_store(&backend->stopping, true);
+    if (backend->shards) shards_join(backend);
     offload_free(&backend->offload);
-    store_close(&backend->store);
     if (backend->shards) {
-        shards_join(backend);
+        shards_settle(backend);
+        store_close(&backend->store);
         backend_reload_free(&backend->reload);
         shards_free(backend);
     }

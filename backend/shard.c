@@ -206,6 +206,20 @@ void shards_join(struct backend *backend)
         if (backend->shards[i]->has_thread) pthread_join(backend->shards[i]->thread, NULL);
 }
 
+void shards_settle(struct backend *backend)
+{
+    bool more = true;
+    while (more) {
+        more = false;
+        if (backend->store) store_finish(backend->store);
+        for (unsigned i = 0; i < backend->shard_count; i++) {
+            here = backend->shards[i];
+            if (mailbox_drain(here->mailbox)) more = true;
+        }
+    }
+    here = NULL;
+}
+
 static bool forget_user(const void *key, size_t key_len, void *value, void *arg)
 {
     (void)key;

@@ -83,6 +83,10 @@ void shards_stop(struct backend *backend);
 /* shards_join - after that: let every shard read its mailbox to the end, then end the threads.  Shard 0 is the
  * caller's. */
 void shards_join(struct backend *backend);
+/* shards_settle - after that: on this thread, as all shards in turn, do what is still on its way between them and the
+ * store, so that nothing that was taken from a client is lost. */
+void shards_settle(struct backend *backend);
+
 void shards_free(struct backend *backend);
 
 /* shard_of - the owner of a bare JID. */

@@ -21,7 +21,9 @@ struct store {
     pthread_t thread;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t wake;
+    pthread_cond_t idle;
     struct list calls;
+    bool busy; /* a batch is under way */
     bool closing;
 };
 
@@ -49,6 +51,8 @@ static void answer(void *arg)
 static bool take_batch(struct store *store, struct list *batch)
 {
     pthread_mutex_lock(&store->lock);
+    store->busy = false;
+    if (list_empty(&store->calls)) pthread_cond_broadcast(&store->idle);
     while (list_empty(&store->calls) && !store->closing)
         pthread_cond_wait(&store->wake, &store->lock);
     for (size_t i = 0; i < BATCH_MAX && !list_empty(&store->calls); i++) {
@@ -56,8 +60,9 @@ static bool take_batch(struct store *store, struct list *batch)
         list_remove(link);
         list_append(batch, link);
     }
+    store->busy = !list_empty(batch);
     pthread_mutex_unlock(&store->lock);
-    return !list_empty(batch);
+    return store->busy;
 }
 
 static void run_batch(struct store *store, struct list *batch)
@@ -112,12 +117,21 @@ struct store *store_open(const char *engine_name, const char *folder, char *why,
     list_init(&store->calls);
     pthread_mutex_init(&store->lock, NULL);
     pthread_cond_init(&store->wake, NULL);
+    pthread_cond_init(&store->idle, NULL);
     int error = pthread_create(&store->thread, NULL, store_thread, store);
     if (error == 0) return store;
     snprintf(why, cap, "no thread for the store: %s", strerror(error));
     engine->close(state);
     free(store);
     return NULL;
+}
+
+void store_finish(struct store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    while (store->busy || !list_empty(&store->calls))
+        pthread_cond_wait(&store->idle, &store->lock);
+    pthread_mutex_unlock(&store->lock);
 }
 
 void store_close(struct store **store_place)
@@ -132,6 +146,7 @@ void store_close(struct store **store_place)
     pthread_join(store->thread, NULL);
     store->engine->close(store->state);
     pthread_cond_destroy(&store->wake);
+    pthread_cond_destroy(&store->idle);
     pthread_mutex_destroy(&store->lock);
     free(store);
     *store_place = NULL;

@@ -62,6 +62,9 @@ struct store_shape {
  * program. */
 MUSTCHECK struct store *store_open(const char *engine, const char *folder, char *why, size_t cap);
 
+/* store_finish - wait until every call that was posted is done; its answer is in a mailbox then. */
+void store_finish(struct store *store);
+
 /* store_close - finish and commit what was posted, then end the thread.  Answers may still arrive in mailboxes. */
 void store_close(struct store **store);
 

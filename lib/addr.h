@@ -55,9 +55,9 @@ bool addr_is_any(const struct addr *a);
 /* addr_is_loopback - within this machine by its number: 127.0.0.0/8 (RFC 1122 section 3.2.1.3) or ::1. */
 bool addr_is_loopback(const struct addr *a);
 
-/* addr_source - the bytes (in the address, not ended by anything) by which limits count whose it is, and their number: an
- * IPv4 address, the /64 of an IPv6 address, or one circuit of Tor, which comes from fc00:dead:beef:4dab::/64 as Tor's
- * HiddenServiceExportCircuitID makes it.  0: the address is unknown. */
+/* addr_source - the bytes (in the address, not ended by anything) by which limits count whose it is, and their number:
+ * an IPv4 address, the /64 of an IPv6 address, or one circuit of Tor, which comes from fc00:dead:beef:4dab::/64 as
+ * Tor's HiddenServiceExportCircuitID makes it.  0: the address is unknown. */
 size_t addr_source(const struct addr *a, const uint8_t **bytes);
 
 /* addr_overlaps - whether one program cannot listen on both: the same port of the same address, or of every address. */

@@ -48,11 +48,8 @@ static void mailbox_take(struct mailbox *mailbox)
 }
 
 /* What is posted meanwhile waits for the next turn: two mailboxes that answer each other starve nothing else. */
-static void mailbox_on_wake(evutil_socket_t fd, short what, void *arg)
+static void mailbox_make_calls(struct mailbox *mailbox)
 {
-    struct mailbox *mailbox = arg;
-    (void)fd, (void)what;
-    CHECK_MAGIC(mailbox, MAILBOX_MAGIC);
     mailbox_take(mailbox);
     mailbox->calling = true;
     while (mailbox->batch) {
@@ -63,6 +60,23 @@ static void mailbox_on_wake(evutil_socket_t fd, short what, void *arg)
     }
     mailbox->calling = false;
     if (mailbox->freed) free(mailbox);
+}
+
+static void mailbox_on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    struct mailbox *mailbox = arg;
+    (void)fd, (void)what;
+    CHECK_MAGIC(mailbox, MAILBOX_MAGIC);
+    mailbox_make_calls(mailbox);
+}
+
+bool mailbox_drain(struct mailbox *mailbox)
+{
+    pthread_mutex_lock(&mailbox->lock);
+    const bool any = mailbox->first != NULL;
+    pthread_mutex_unlock(&mailbox->lock);
+    if (any) mailbox_make_calls(mailbox);
+    return any;
 }
 
 struct mailbox *mailbox_new(struct loop *loop)

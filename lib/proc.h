@@ -29,8 +29,8 @@ MUSTCHECK int proc_lock(const char *path, char *why, size_t cap);
  * others. Returns 0, or -1 and a message in why that says the command that mends it. */
 MUSTCHECK int proc_check_private(const char *path, int group_may_read, char *why, size_t cap);
 
-/* proc_check_own - a file that we write must be a regular one (no symbolic link), belong to us, and be closed to group and
- * others; or not be there at all.  Returns 0, or -1 and a message in why that says the command that mends it. */
+/* proc_check_own - a file that we write must be a regular one (no symbolic link), belong to us, and be closed to group
+ * and others; or not be there at all.  Returns 0, or -1 and a message in why that says the command that mends it. */
 MUSTCHECK int proc_check_own(const char *path, char *why, size_t cap);
 
 /* proc_notify - tell the service manager (sd_notify's protocol over $NOTIFY_SOCKET), if there is one.  One

@@ -543,21 +543,6 @@ static void changed_account_ends_its_streams(void **state)
     assert_true(user_find(owner, "romeo@example.test")->cut_off_ms > 0);
 }
 
-static void nothing_is_posted_when_the_shards_stop(void **state)
-{
-    struct client romeo;
-    char text[256];
-    (void)state;
-    bind_as(&romeo, "romeo@example.test", "a");
-    atomic_store(&backend.stopping, true);
-    const uint64_t before = counter_get(backend.counters, COUNTER_STANZAS_DROPPED);
-    snprintf(text, sizeof(text), "<message to='%s'/>", other_shard_user());
-    assert_null(session_receive(romeo.stream.session, parse(text)).condition);
-    assert_int_equal(counter_get(backend.counters, COUNTER_STANZAS_DROPPED), before + 1);
-    atomic_store(&backend.stopping, false);
-    leave(&romeo);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -572,7 +557,6 @@ int main(void)
         cmocka_unit_test(newer_session_takes_the_resource),
         cmocka_unit_test(resources_are_made_up_and_counted),
         cmocka_unit_test(changed_account_ends_its_streams),
-        cmocka_unit_test(nothing_is_posted_when_the_shards_stop),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
