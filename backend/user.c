@@ -199,10 +199,11 @@ static void on_loaded(enum store_status status, const struct store_record *recor
     user->exists = status == STORE_OK;
     user->state = USER_READY;
     user_parts_load(user, records, count);
-    user_hold(user);
+    user_pin(user);
+    drain(user);
     LIST_EACH (link, &user->streams)
         stream_user_ready(LIST_ENTRY(link, struct stream, user_link), true);
-    user_resume(user);
+    user_unpin(user);
 }
 
 void user_load(struct user *user)
