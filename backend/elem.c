@@ -195,10 +195,10 @@ static struct elem *copy_node(const struct elem *e, struct arena *arena, struct 
     return copy;
 }
 
-struct elem *elem_copy(const struct elem *e)
+/* Into parent, or NULL: a root. */
+static struct elem *copy_tree(const struct elem *e, struct arena *arena, struct elem *parent)
 {
-    struct arena *arena = arena_new();
-    struct elem *root = copy_node(e, arena, NULL);
+    struct elem *root = copy_node(e, arena, parent);
     const struct elem *from = e;
     struct elem *to = root; /* the copy of from */
     for (;;) {
@@ -215,4 +215,14 @@ struct elem *elem_copy(const struct elem *e)
         }
         to = copy_node(from, arena, to);
     }
+}
+
+struct elem *elem_copy(const struct elem *e)
+{
+    return copy_tree(e, arena_new(), NULL);
+}
+
+struct elem *elem_add_copy(struct elem *parent, const struct elem *e)
+{
+    return copy_tree(e, parent->arena, parent);
 }

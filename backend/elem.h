@@ -41,6 +41,8 @@ struct elem *elem_copy(const struct elem *e);
 
 /* elem_add - append a new child element; ns NULL means the parent's.  Strings are copied into the arena. */
 struct elem *elem_add(struct elem *parent, const char *ns, const char *name);
+/* elem_add_copy - append a deep copy of another tree. */
+struct elem *elem_add_copy(struct elem *parent, const struct elem *e);
 void elem_add_text(struct elem *parent, const char *text, size_t len);
 void elem_set(struct elem *e, const char *name, const char *value); /* replaces; NULL value removes */
 void elem_set_ns(struct elem *e, const char *ns, const char *name, const char *value);

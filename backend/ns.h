@@ -30,6 +30,8 @@
 #define NS_VERSION         "jabber:iq:version"
 #define NS_LAST            "jabber:iq:last"
 #define NS_TIME            "urn:xmpp:time"
+#define NS_PRIVATE         "jabber:iq:private"
+#define NS_VCARD           "vcard-temp"
 #define NS_PRIVACY         "jabber:iq:privacy"
 #define NS_BLOCKING        "urn:xmpp:blocking"
 #define NS_BLOCKING_ERRORS "urn:xmpp:blocking:errors"

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import xml.etree.ElementTree as ElementTree
 
 import pytest
 
@@ -16,7 +17,8 @@ DATA = "{jabber:x:data}"
 
 @pytest.fixture(scope="module")
 def site():
-    shared = Site(host_extra='contact-abuse = "mailto:abuse@example.test" announce-os = true')
+    shared = Site(host_extra='contact-abuse = "mailto:abuse@example.test" announce-os = true '
+                             'max-private-size = 2000 max-vcard-size = 2000')
     try:
         yield shared.start()
     finally:
@@ -78,3 +80,69 @@ def test_capabilities_in_the_stream_features(site):
     assert wrong.find(".//{urn:ietf:params:xml:ns:xmpp-stanzas}item-not-found") is not None
     raw.tcp.close()
 
+
+
+def condition(answer):
+    assert answer.get("type") == "error", ElementTree.tostring(answer)
+    return answer.find("{jabber:client}error")[0].tag.split("}")[1]
+
+
+@pytest.mark.conforms("XEP-0054", "3.1", "none is item-not-found; what was set comes back")
+@pytest.mark.conforms("XEP-0054", "3.2", "set, replaced, and emptied")
+@pytest.mark.conforms("XEP-0054", "3.3", "another's is read, and not written")
+def test_vcards(site):
+    async def run():
+        async with client(site, "juliet") as juliet, client(site, "romeo") as romeo:
+            for one in (juliet, romeo):
+                one.register_plugin("xep_0054")
+                await one.connect_to("127.0.0.1", site.port, sni=XMPPS)
+            card = juliet["xep_0054"].make_vcard()
+            card["NICKNAME"] = "Jules & co"
+            await juliet["xep_0054"].publish_vcard(card)
+            for reader, whom in ((juliet, None), (romeo, juliet.boundjid.bare)):
+                got = await reader["xep_0054"].get_vcard(jid=whom, cached=False)
+                assert got["vcard_temp"]["NICKNAME"] == ["Jules & co"]
+
+    asyncio.run(run())
+    get = "<iq type='get' id='v' {}><vCard xmlns='vcard-temp'/></iq>"
+    put = "<iq type='set' id='v' {}><vCard xmlns='vcard-temp'>{}</vCard></iq>"
+    with login(site, "romeo") as romeo:
+        assert condition(romeo.command(get.format(""))) == "item-not-found"
+        for nobody in ("juliette", "romeo "):
+            assert condition(romeo.command(get.format(f"to='{nobody.strip()}x@{DOMAIN}'"))) == "service-unavailable"
+        assert condition(romeo.command(put.format(f"to='juliet@{DOMAIN}'", "<FN>x</FN>"))) == "forbidden"
+        assert condition(romeo.command(put.format("", f"<FN>{2000 * 'x'}</FN>"))) == "policy-violation"
+        assert romeo.command(put.format("", "<FN>Romeo</FN>")).get("type") == "result"
+        assert romeo.command(get.format("")).find(".//{vcard-temp}FN").text == "Romeo"
+        assert romeo.command(put.format("", "")).get("type") == "result"
+        assert condition(romeo.command(get.format(""))) == "item-not-found"
+
+
+@pytest.mark.conforms("XEP-0049", "2.1", "kept by namespace and name; another's is forbidden; none is an empty element")
+def test_private_xml(site):
+    query = "<iq type='{}' id='p' {}><query xmlns='jabber:iq:private'>{}</query></iq>"
+    with login(site, "juliet") as juliet:
+        both = "<a xmlns='urn:a'><b c='d'>e &amp; f</b></a><z xmlns='urn:z'/>"
+        assert juliet.command(query.format("set", "", "<a xmlns='urn:a'>old</a><y xmlns='urn:a'>y</y>")).get("type") == "result"
+        assert juliet.command(query.format("set", "", both)).get("type") == "result"
+        got = juliet.command(query.format("get", "", "<a xmlns='urn:a'/>"))[0]
+        assert len(got) == 1 and got[0][0].text == "e & f" and got[0][0].get("c") == "d"
+        got = juliet.command(query.format("get", "", "<z xmlns='urn:z'/><y xmlns='urn:a'/>"))[0]
+        assert [(one.tag, one.text) for one in got] == [("{urn:z}z", None), ("{urn:a}y", "y")]
+        assert condition(juliet.command(query.format("get", "", ""))) == "bad-request"
+        assert condition(juliet.command(query.format("set", "", "<a/>"))) == "not-acceptable"
+        for whom in ("romeo", "nobody"):
+            assert condition(juliet.command(query.format("get", f"to='{whom}@{DOMAIN}'", "<a xmlns='urn:a'/>"))) == "forbidden"
+        large = f"<l xmlns='urn:l'>{1900 * 'x'}</l>"
+        assert condition(juliet.command(query.format("set", "", large))) == "policy-violation"
+        assert juliet.command(query.format("set", "", "<a xmlns='urn:a'/><y xmlns='urn:a'/>")).get("type") == "result"
+        assert juliet.command(query.format("set", "", large)).get("type") == "result"
+    async def run():
+        async with client(site, "juliet") as juliet:
+            for plugin in ("xep_0048", "xep_0049"):
+                juliet.register_plugin(plugin)
+            await juliet.connect_to("127.0.0.1", site.port, sni=XMPPS)
+            got = await juliet["xep_0049"].retrieve("bookmarks")
+            assert got["type"] == "result"
+
+    asyncio.run(run())
