@@ -1,7 +1,10 @@
 #include "backend/account.h"
 
+#include "backend/backend_config.h"
 #include "backend/host.h"
 #include "backend/jid.h"
+#include "backend/key_shapes.h"
+#include "backend/lockout.h"
 #include "backend/scram.h"
 #include "backend/shard.h"
 #include "backend/user.h"
@@ -16,6 +19,7 @@ struct account_job {
     enum account_action action;
     struct jid *jid;
     char password[PASSWORD_BYTES]; /* prepared */
+    uint32_t iterations;
     struct store_account account;
     account_fn *fn;
     void *arg;
@@ -29,15 +33,29 @@ static void finish(struct account_job *job, const char *code, const char *text)
     free(job);
 }
 
+static bool has_password(enum account_action action)
+{
+    return action == ACCOUNT_ADD || action == ACCOUNT_SET_PASSWORD;
+}
+
+/* What others have to know of a change that is durable. */
+static void tell(const struct account_job *job)
+{
+    struct backend *backend = job->backend;
+    const struct store_scram_keys *keys = has_password(job->action) ? job->account.keys : NULL;
+    if (backend->key_shapes) key_shapes_changed(backend->key_shapes, job->jid->domain, keys);
+    if (job->action == ACCOUNT_ADD || job->action == ACCOUNT_ENABLE) return;
+    if (job->action == ACCOUNT_SET_PASSWORD) lockout_forgive_account(backend->lockout, job->jid->bare);
+    user_end_streams(shard_of(backend, job->jid->bare), job->jid->bare,
+                     job->action == ACCOUNT_SET_PASSWORD ? "reset" : "not-authorized");
+}
+
 static void on_stored(enum store_status status, void *arg)
 {
     struct account_job *job = arg;
     switch (status) {
     case STORE_OK:
-        if (job->action != ACCOUNT_ADD) {
-            user_end_streams(shard_of(job->backend, job->jid->bare), job->jid->bare,
-                             job->action == ACCOUNT_DELETE ? "not-authorized" : "reset");
-        }
+        tell(job);
         finish(job, NULL, NULL);
         return;
     case STORE_NOT_FOUND:
@@ -70,13 +88,18 @@ static void store(struct account_job *job)
     case ACCOUNT_DELETE:
         store_account_del(backend->store, reply_to, job->jid->local, job->jid->domain, on_stored, job);
         return;
+    case ACCOUNT_DISABLE:
+    case ACCOUNT_ENABLE:
+        store_account_set_disabled(backend->store, reply_to, job->jid->local, job->jid->domain,
+                                   job->action == ACCOUNT_DISABLE, on_stored, job);
+        return;
     }
 }
 
 static void hash(void *arg)
 {
     struct account_job *job = arg;
-    scram_make_keys(job->password, job->account.keys);
+    scram_make_keys(job->password, job->iterations, job->account.keys);
 }
 
 /* A server that stops hashes and stores no more, and has no control socket any more on which to answer. */
@@ -88,6 +111,19 @@ static void on_hashed(void *arg)
     } else {
         store(job);
     }
+}
+
+static void on_dropped(void *arg)
+{
+    finish(arg, "unavailable", "the server is stopping");
+}
+
+static bool post_hashing(struct account_job *job)
+{
+    struct backend *backend = job->backend;
+    const struct offload_job offloaded = {
+        .reply_to = backend->shards[0]->mailbox, .work = hash, .done = on_hashed, .dropped = on_dropped, .arg = job};
+    return offload_post(backend->offload, &offloaded) == 0;
 }
 
 /* What is wrong with the request: the code, and *text; NULL: nothing. */
@@ -104,7 +140,7 @@ static const char *check(struct account_job *job, const char *jid, const char *p
         return "not-found";
     }
     if (job->action == ACCOUNT_ADD && !jid_local_is_acceptable(job->jid->local, text)) return "usage";
-    if (job->action == ACCOUNT_DELETE) return NULL;
+    if (!has_password(job->action)) return NULL;
     if (!password || scram_prepare_password(password, job->password, sizeof(job->password)) != 0) {
         *text = "the password is empty, too long, or has characters that are not allowed";
         return "usage";
@@ -123,12 +159,13 @@ void account_change(struct backend *backend, enum account_action action, const c
     job->action = action;
     job->fn = fn;
     job->arg = arg;
+    job->iterations = shard_config(backend->shards[0])->scram_iterations;
     const char *code = check(job, jid, password, &text);
     if (code) {
         finish(job, code, text);
-    } else if (action == ACCOUNT_DELETE) {
+    } else if (!has_password(action)) {
         store(job);
-    } else if (offload_post(backend->offload, backend->shards[0]->mailbox, hash, on_hashed, job) != 0) {
+    } else if (!post_hashing(job)) {
         finish(job, "unavailable", "too many passwords are being hashed already");
     }
 }

@@ -13,6 +13,8 @@
 
 struct backend_config;
 struct backend_reload;
+struct key_shapes;
+struct lockout;
 struct shard;
 
 enum { BACKEND_SECRET_BYTES = 32 };
@@ -23,7 +25,9 @@ struct backend {
     counter_cell *counters;
     struct store *store;
     struct offload *offload;
-    struct backend_reload *reload;        /* NULL when the server runs for one command only */
+    struct backend_reload *reload; /* NULL when the server runs for one command only */
+    struct lockout *lockout;
+    struct key_shapes *key_shapes;
     uint8_t secret[BACKEND_SECRET_BYTES]; /* of this server, for SASL's answers about unknown accounts */
     struct shard **shards;                /* shard 0 runs on the main thread */
     unsigned shard_count;

@@ -108,6 +108,7 @@ static void fill(struct backend_config *config)
     config->roster_requests = option_int(top, "roster-requests");
     config->roster_groups = option_int(top, "roster-groups");
     config->roster_name_bytes = option_int(top, "roster-name-bytes");
+    config->scram_iterations = (uint32_t)option_int(top, "scram-iterations");
 }
 
 /* What is used up at the start: the system's part of it (users, folders, threads), and what the sandbox fixes. */
@@ -146,7 +147,9 @@ struct backend_config *backend_config_load(const char *path, const struct backen
     atomic_init(&config->refs, 1);
     config->file = file;
     fill(config);
-    if (log_config_read(&config->log, file, error, cap) < 0) backend_config_unref(&config);
+    if (log_config_read(&config->log, file, error, cap) < 0 ||
+        lockout_limits_read(&config->lockout, option_top(file), error, cap) < 0)
+        backend_config_unref(&config);
     return config;
 }
 
@@ -161,6 +164,7 @@ void backend_config_unref(struct backend_config **config)
     struct backend_config *c = *config;
     *config = NULL;
     if (!c || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) > 1) return;
+    lockout_limits_clear(&c->lockout);
     option_file_free(&c->file);
     free(c);
 }

@@ -2,6 +2,7 @@
 #ifndef POSTERN_BACKEND_BACKEND_CONFIG_H
 #define POSTERN_BACKEND_BACKEND_CONFIG_H
 
+#include "backend/lockout.h"
 #include "lib/check.h"
 #include "lib/log.h"
 #include "lib/option.h"
@@ -26,6 +27,8 @@ struct backend_config {
     int64_t resume_timeout_ms, ack_timeout_ms;
     size_t sm_unacked, sm_unacked_bytes;
     int64_t roster_items, roster_requests, roster_groups, roster_name_bytes; /* limits of each account */
+    uint32_t scram_iterations;
+    struct lockout_limits lockout;
     struct log_config log;
 };
 

@@ -144,7 +144,12 @@ static void start(struct backend_reload *reload, bool certificates_only)
         log_msg(LOG_LEVEL_INFO, "reload", "%s", option_path(reload->config->file));
         proc_notify_reloading();
     }
-    if (offload_post(backend->offload, backend->shards[0]->mailbox, read_files, on_read, reload) == 0) return;
+    const struct offload_job job = {.reply_to = backend->shards[0]->mailbox,
+                                    .work = read_files,
+                                    .done = on_read,
+                                    .dropped = on_read, /* the server is stopping then */
+                                    .arg = reload};
+    if (offload_post(backend->offload, &job) == 0) return;
     snprintf(reload->error, ERROR_BYTES, "too much waits for the hashing threads; try again");
     fail(reload);
 }

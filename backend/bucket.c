@@ -3,6 +3,7 @@
 #include "lib/mem.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { SET_BUCKETS = 8 };
 
@@ -73,4 +74,9 @@ void bucket_empty(struct buckets *buckets, uint64_t hash)
 {
     struct bucket *bucket = place(buckets, hash);
     if (bucket->hash == hash) bucket->empty_ms = 0;
+}
+
+void buckets_empty(struct buckets *buckets)
+{
+    memset(buckets->all, 0, buckets->sets * SET_BUCKETS * sizeof(struct bucket));
 }

@@ -25,5 +25,6 @@ unsigned bucket_add(struct buckets *buckets, uint64_t hash, int64_t interval_ms,
 
 /* bucket_empty - forget what was put in. */
 void bucket_empty(struct buckets *buckets, uint64_t hash);
+void buckets_empty(struct buckets *buckets); /* all of them */
 
 #endif

@@ -72,7 +72,7 @@ enum stream_state c2s_before_tls(struct stream *stream, struct elem *elem)
     }
     if (!elem_is(elem, NS_SASL, "auth")) return c2s_misplaced(stream, elem);
     elem_free(&elem);
-    stream_log_refused(stream, "encryption-required");
+    stream_log_refused(stream, "encryption-required", NULL, NULL, 0);
     stream_write(stream, "<failure xmlns='" NS_SASL "'><encryption-required/></failure>");
     shard_count(stream->shard, COUNTER_AUTH_FAILURES);
     if (++stream->refusals < REFUSALS_MAX) return STREAM_PLAIN;

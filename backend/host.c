@@ -101,6 +101,7 @@ static int add(struct hosts *hosts, struct host *host, char *error, size_t cap)
         return option_error(host->section, NULL, error, cap,
                             "expected a domain such as \"example.com\" as the title: %s", why);
     host->domain = mem_strdup(domain);
+    if (sasl_policy_read(&host->sasl, host->section, error, cap) != 0) return -1;
     host->conflict = (enum host_conflict)option_enum(host->section, "resource-conflict");
     if (map_get_str(hosts->by_domain, domain))
         return option_error(host->section, NULL, error, cap, "the domain \"%s\" has a section already", domain);

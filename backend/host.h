@@ -5,6 +5,7 @@
 #ifndef POSTERN_BACKEND_HOST_H
 #define POSTERN_BACKEND_HOST_H
 
+#include "backend/sasl_policy.h"
 #include "lib/check.h"
 
 #include <openssl/ssl.h>
@@ -25,6 +26,7 @@ struct host {
     const struct option_section *section;
     char **admins; /* bare JIDs, sorted */
     size_t admin_count;
+    struct sasl_policy sasl;
     SSL_CTX *tls;                                /* NULL before hosts_load_certificates */
     bool asks_certificate, requires_certificate; /* of clients */
     enum host_conflict conflict;                 /* when two clients of a user want one resource */

@@ -9,6 +9,7 @@
 
 #include "lib/addr.h"
 #include "lib/check.h"
+#include "lib/cidr.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,18 +20,28 @@ struct lockout;
 struct lockout *lockout_new(void);
 void lockout_free(struct lockout **lockout);
 
-/* lockout_configure - the limits of the top level of a configuration, from now on; the counts stay.  -1 and a message
- * in error: the limits that were stay. */
-MUSTCHECK int lockout_configure(struct lockout *lockout, const struct option_section *top, char *error, size_t cap);
+/* As configured, in one snapshot of the configuration. */
+struct lockout_limits {
+    unsigned per_source, per_account; /* failures; 0: no limit */
+    int64_t window_ms, longest_delay_ms;
+    struct cidr_set unlimited; /* sources that are not counted */
+};
 
-/* Who tries to log in to what. */
+/* lockout_limits_read - from the top level of a configuration.  -1 and a message in error; lockout_limits_clear either
+ * way. */
+MUSTCHECK int lockout_limits_read(struct lockout_limits *limits, const struct option_section *top, char *error,
+                                  size_t cap);
+void lockout_limits_clear(struct lockout_limits *limits);
+
+/* Who tries to log in to what; limits is borrowed. */
 struct lockout_key {
+    const struct lockout_limits *limits;
     uint64_t source; /* 0: an unknown address or one without limit */
     uint64_t account;
     uint64_t pair; /* of both; 0 when source is */
 };
 
-struct lockout_key lockout_key(struct lockout *lockout, const struct addr *peer, const char *bare);
+struct lockout_key lockout_key(const struct lockout_limits *limits, const struct addr *peer, const char *bare);
 
 /* lockout_delay_ms - how long an attempt has to wait before its password is looked at.  now_ms is monotonic. */
 MUSTCHECK int64_t lockout_delay_ms(struct lockout *lockout, const struct lockout_key *key, int64_t now_ms);
@@ -46,7 +57,8 @@ enum lockout_verdict lockout_failed(struct lockout *lockout, const struct lockou
 /* lockout_succeeded - it was right: source and account are known to belong together. */
 void lockout_succeeded(struct lockout *lockout, const struct lockout_key *key, int64_t now_ms);
 
-/* lockout_forgive - forget the failures of an account, or of a source. */
+/* lockout_forgive_account, lockout_forgive_source - forget the failures of one of them, and those of all who are known:
+ * they may be meant. */
 void lockout_forgive_account(struct lockout *lockout, const char *bare);
 void lockout_forgive_source(struct lockout *lockout, const struct addr *peer);
 

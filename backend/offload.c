@@ -6,26 +6,53 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/* With SCRAM_ITERATIONS of PBKDF2 a job takes some milliseconds: more waiting jobs than this are seconds of delay. */
-enum { MAX_WAITING = 1024 };
+/* With 10,000 iterations of PBKDF2 a job takes some milliseconds: more waiting jobs than this are seconds of delay. */
+enum { MAX_WAITING = 1024, MAX_WAITING_OF_SOURCE = 64 };
 
-struct job {
-    struct list link;
-    struct mailbox *reply_to;
-    void (*work)(void *arg);
-    mailbox_fn *done;
-    void *arg;
+struct waiting {
+    struct list link; /* lane->jobs */
+    struct offload_job job;
+};
+
+/* The jobs of one source, in their order; exists while there are any. */
+struct lane {
+    struct list link; /* offload->lanes */
+    uint64_t source;
+    struct list jobs;
+    size_t count;
 };
 
 struct offload {
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t wake;
-    struct list jobs;
+    struct list lanes; /* the next job to begin is the first one of the first lane, which then goes to the end */
     size_t waiting;
     bool stopping;
     unsigned started, threads_wanted;
     pthread_t threads[];
 };
+
+/* take - take a job out of its lane, and the lane away when it was the last one. */
+static struct offload_job take(struct offload *offload, struct lane *lane, struct list *link)
+{
+    struct waiting *waiting = LIST_ENTRY(link, struct waiting, link);
+    const struct offload_job job = waiting->job;
+    list_remove(link);
+    free(waiting);
+    offload->waiting--;
+    list_remove(&lane->link);
+    if (--lane->count > 0) {
+        list_append(&offload->lanes, &lane->link);
+    } else {
+        free(lane);
+    }
+    return job;
+}
+
+static struct lane *first_lane(const struct offload *offload)
+{
+    return LIST_ENTRY(list_first(&offload->lanes), struct lane, link);
+}
 
 static void *run_jobs(void *arg)
 {
@@ -33,16 +60,14 @@ static void *run_jobs(void *arg)
 
     pthread_mutex_lock(&offload->lock);
     for (;;) {
-        while (list_empty(&offload->jobs) && !offload->stopping)
+        while (list_empty(&offload->lanes) && !offload->stopping)
             pthread_cond_wait(&offload->wake, &offload->lock);
         if (offload->stopping) break;
-        struct job *job = LIST_ENTRY(list_first(&offload->jobs), struct job, link);
-        list_remove(&job->link);
-        offload->waiting--;
+        struct lane *lane = first_lane(offload);
+        const struct offload_job job = take(offload, lane, list_first(&lane->jobs));
         pthread_mutex_unlock(&offload->lock);
-        job->work(job->arg);
-        mailbox_post(job->reply_to, job->done, job->arg);
-        free(job);
+        job.work(job.arg);
+        mailbox_post(job.reply_to, job.done, job.arg);
         pthread_mutex_lock(&offload->lock);
     }
     pthread_mutex_unlock(&offload->lock);
@@ -56,9 +81,15 @@ struct offload *offload_new(unsigned threads)
 
     pthread_mutex_init(&offload->lock, NULL);
     pthread_cond_init(&offload->wake, NULL);
-    list_init(&offload->jobs);
+    list_init(&offload->lanes);
     offload->threads_wanted = threads;
     return offload;
+}
+
+static void drop(struct offload *offload, struct lane *lane, struct list *link)
+{
+    const struct offload_job job = take(offload, lane, link);
+    mailbox_post(job.reply_to, job.dropped, job.arg);
 }
 
 void offload_free(struct offload **offload_place)
@@ -72,10 +103,9 @@ void offload_free(struct offload **offload_place)
     pthread_mutex_unlock(&offload->lock);
     for (unsigned i = 0; i < offload->started; i++)
         pthread_join(offload->threads[i], NULL);
-    LIST_EACH (link, &offload->jobs) {
-        struct job *job = LIST_ENTRY(link, struct job, link);
-        mailbox_post(job->reply_to, job->done, job->arg);
-        free(job);
+    while (!list_empty(&offload->lanes)) {
+        struct lane *lane = first_lane(offload);
+        drop(offload, lane, list_first(&lane->jobs));
     }
     pthread_cond_destroy(&offload->wake);
     pthread_mutex_destroy(&offload->lock);
@@ -83,7 +113,9 @@ void offload_free(struct offload **offload_place)
     *offload_place = NULL;
 }
 
-/* start_thread - one more, if jobs wait that no started thread takes; the lock is held. */
+/* What follows holds the lock. */
+
+/* start_thread - one more, if jobs wait that no started thread takes. */
 static bool start_thread(struct offload *offload)
 {
     if (offload->started < offload->threads_wanted &&
@@ -92,23 +124,53 @@ static bool start_thread(struct offload *offload)
     return offload->started > 0;
 }
 
-int offload_post(struct offload *offload, struct mailbox *reply_to, void (*work)(void *arg), mailbox_fn *done,
-                 void *arg)
+static struct lane *find_lane(const struct offload *offload, uint64_t source)
 {
-    int result = -1;
-
-    pthread_mutex_lock(&offload->lock);
-    if (offload->waiting < MAX_WAITING && !offload->stopping && start_thread(offload)) {
-        struct job *job = MEM_NEW(struct job);
-        job->reply_to = reply_to;
-        job->work = work;
-        job->done = done;
-        job->arg = arg;
-        list_append(&offload->jobs, &job->link);
-        offload->waiting++;
-        pthread_cond_signal(&offload->wake);
-        result = 0;
+    LIST_EACH (link, &offload->lanes) {
+        struct lane *lane = LIST_ENTRY(link, struct lane, link);
+        if (lane->source == source) return lane;
     }
+    return NULL;
+}
+
+/* make_room - when all places are taken, whoever has taken the most gives his last one to somebody with less. */
+static bool make_room(struct offload *offload, const struct lane *mine)
+{
+    if (offload->waiting < MAX_WAITING) return true;
+    struct lane *longest = first_lane(offload);
+    LIST_EACH (link, &offload->lanes) {
+        struct lane *lane = LIST_ENTRY(link, struct lane, link);
+        if (lane->count > longest->count) longest = lane;
+    }
+    if (longest->count <= (mine ? mine->count + 1 : 1)) return false;
+    drop(offload, longest, longest->jobs.prev);
+    return true;
+}
+
+static int post(struct offload *offload, const struct offload_job *job)
+{
+    struct lane *lane = find_lane(offload, job->source);
+    if (lane && lane->count >= MAX_WAITING_OF_SOURCE) return -1;
+    if (offload->stopping || !make_room(offload, lane) || !start_thread(offload)) return -1;
+    if (!lane) {
+        lane = MEM_NEW(struct lane);
+        lane->source = job->source;
+        list_init(&lane->jobs);
+        list_append(&offload->lanes, &lane->link);
+    }
+    struct waiting *waiting = MEM_NEW(struct waiting);
+    waiting->job = *job;
+    list_append(&lane->jobs, &waiting->link);
+    lane->count++;
+    offload->waiting++;
+    pthread_cond_signal(&offload->wake);
+    return 0;
+}
+
+int offload_post(struct offload *offload, const struct offload_job *job)
+{
+    pthread_mutex_lock(&offload->lock);
+    const int result = post(offload, job);
     pthread_mutex_unlock(&offload->lock);
     return result;
 }

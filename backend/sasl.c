@@ -1,9 +1,11 @@
 #include "backend/sasl.h"
 
+#include "backend/key_shapes.h"
 #include "backend/sasl_mechanism.h"
 #include "backend/scram.h"
 #include "lib/mem.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,13 +15,19 @@ enum { SASL_MAGIC = 0x7361736c, MESSAGE_MAX_BYTES = 4096 };
 static const struct sasl_mechanism *const MECHANISMS[] = {
     &SASL_EXTERNAL,      &SASL_SCRAM_SHA_512_PLUS, &SASL_SCRAM_SHA_256_PLUS, &SASL_SCRAM_SHA_1_PLUS,
     &SASL_SCRAM_SHA_512, &SASL_SCRAM_SHA_256,      &SASL_SCRAM_SHA_1,        &SASL_PLAIN,
+    &SASL_ANONYMOUS,
 };
 
+/* Which hash PLAIN compares with, of those that an account has: the cheapest good one. */
+static const int CHEAPEST[STORE_HASHES] = {STORE_HASH_SHA256, STORE_HASH_SHA512, STORE_HASH_SHA1};
+
 /* Invariant: waiting is true while the store or an offload thread holds a pointer to us, telling counts the calls of fn
- * that are under way; sasl_free then only sets orphan (env may not be touched any more), and their end frees. */
+ * that are under way; sasl_free then only sets orphan (env may not be touched any more), and their end frees.  tick is
+ * armed while an attempt has to wait. */
 struct sasl {
     unsigned magic;
-    bool busy, over, waiting, orphan;
+    bool busy, over, waiting;
+    atomic_bool orphan; /* also read by the offload thread */
     unsigned telling;
     const struct sasl_env *env;
     const struct sasl_mechanism *mechanism; /* NULL: unknown or not offered */
@@ -27,7 +35,11 @@ struct sasl {
     sasl_fn *fn;
     void *arg;
     const char *binding;                /* see sasl_bound */
-    char local[JID_PART_MAX_BYTES + 1]; /* of the account that is looked up */
+    char local[JID_PART_MAX_BYTES + 1]; /* of the account; "": not said yet */
+    struct lockout_key key;             /* since sasl_admit */
+    struct deadline tick;
+    int64_t wait_ms, delayed_ms;
+    void (*go)(struct sasl *sasl); /* after the wait */
     sasl_keys_fn *keys_fn;
     void (*work)(void *state);
     void (*work_done)(struct sasl *sasl);
@@ -40,8 +52,8 @@ static bool has_binding(const struct sasl_env *env)
 
 static bool offered(const struct sasl_env *env, const struct sasl_mechanism *mechanism)
 {
-    return env->encrypted && (!mechanism->plus || has_binding(env)) &&
-           (!mechanism->external || env->external_count > 0);
+    if (!env->encrypted || (mechanism->plus && !has_binding(env))) return false;
+    return mechanism->offered ? mechanism->offered(env) : (env->hashes & 1U << mechanism->hash) != 0;
 }
 
 void sasl_each(const struct sasl_env *env, void (*fn)(const char *name, void *arg), void *arg)
@@ -76,7 +88,8 @@ void sasl_free(struct sasl **sasl_place)
     if (!sasl) return;
     CHECK_MAGIC(sasl, SASL_MAGIC);
     *sasl_place = NULL;
-    sasl->orphan = true;
+    atomic_store(&sasl->orphan, true);
+    deadline_disarm(&sasl->tick);
     if (!sasl->waiting && sasl->telling == 0) destroy(sasl);
 }
 
@@ -86,20 +99,23 @@ static bool arrived(struct sasl *sasl)
     CHECK_MAGIC(sasl, SASL_MAGIC);
     CHECK(sasl->waiting);
     sasl->waiting = false;
-    if (!sasl->orphan) return true;
+    if (!atomic_load(&sasl->orphan)) return true;
     destroy(sasl);
     return false;
 }
 
-static void tell(struct sasl *sasl, const struct sasl_result *result)
+/* tell - the answer, with what is known about whoever asks. */
+static void tell(struct sasl *sasl, struct sasl_result result)
 {
     CHECK(sasl->busy && !sasl->waiting);
     sasl->busy = false;
-    sasl->over = result->status != SASL_CHALLENGE;
+    sasl->over = result.status != SASL_CHALLENGE;
+    if (sasl->local[0] != '\0') result.local = sasl->local;
+    result.delayed_ms = sasl->delayed_ms;
     sasl->telling++;
-    sasl->fn(result, sasl->arg);
+    sasl->fn(&result, sasl->arg);
     sasl->telling--;
-    if (sasl->orphan && !sasl->waiting && sasl->telling == 0) destroy(sasl);
+    if (atomic_load(&sasl->orphan) && !sasl->waiting && sasl->telling == 0) destroy(sasl);
 }
 
 void sasl_bound(struct sasl *sasl, const char *type)
@@ -109,18 +125,46 @@ void sasl_bound(struct sasl *sasl, const char *type)
 
 void sasl_challenge(struct sasl *sasl, const void *data, size_t len)
 {
-    tell(sasl, &(struct sasl_result){.status = SASL_CHALLENGE, .data = data, .len = len});
+    tell(sasl, (struct sasl_result){.status = SASL_CHALLENGE, .data = data, .len = len});
 }
 
-void sasl_succeed(struct sasl *sasl, const char *local, const void *data, size_t len)
+static void fail_because(struct sasl *sasl, const char *condition, enum sasl_cause cause)
 {
-    tell(sasl, &(struct sasl_result){
-                   .status = SASL_SUCCESS, .data = data, .len = len, .local = local, .binding = sasl->binding});
+    tell(sasl, (struct sasl_result){.status = SASL_FAILURE, .condition = condition, .cause = cause});
 }
 
 void sasl_fail(struct sasl *sasl, const char *condition)
 {
-    tell(sasl, &(struct sasl_result){.status = SASL_FAILURE, .condition = condition});
+    fail_because(sasl, condition, SASL_CAUSE_OTHER);
+}
+
+void sasl_prove(struct sasl *sasl, const struct sasl_keys *keys, const void *data, size_t len)
+{
+    if (keys->disabled) {
+        fail_because(sasl, "account-disabled", SASL_CAUSE_DISABLED);
+        return;
+    }
+    if (sasl->key.limits) lockout_succeeded(sasl->env->lockout, &sasl->key, loop_now_ms(sasl->env->loop));
+    tell(sasl, (struct sasl_result){.status = SASL_SUCCESS, .data = data, .len = len, .binding = sasl->binding});
+}
+
+void sasl_welcome(struct sasl *sasl, const char *local)
+{
+    memcpy(sasl->local, local, strlen(local) + 1);
+    tell(sasl, (struct sasl_result){.status = SASL_SUCCESS, .temporary = true});
+}
+
+void sasl_guessed(struct sasl *sasl)
+{
+    const enum lockout_verdict locked = lockout_failed(sasl->env->lockout, &sasl->key, loop_now_ms(sasl->env->loop));
+    tell(sasl,
+         (struct sasl_result){
+             .status = SASL_FAILURE, .condition = "not-authorized", .cause = SASL_CAUSE_PASSWORD, .locked = locked});
+}
+
+void sasl_mismatched(struct sasl *sasl)
+{
+    fail_because(sasl, "not-authorized", SASL_CAUSE_BINDING);
 }
 
 void *sasl_state(struct sasl *sasl)
@@ -186,40 +230,115 @@ void sasl_respond(struct sasl *sasl, const uint8_t *data, size_t len)
     give_message(sasl, data, len);
 }
 
+static int cheapest(const uint32_t iterations[STORE_HASHES])
+{
+    for (size_t i = 0; i < STORE_HASHES; i++)
+        if (iterations[CHEAPEST[i]] > 0) return CHEAPEST[i];
+    return CHEAPEST[0];
+}
+
+/* choose_keys - the account's (NULL: there is none), or made-up ones.  What is made up is always made, so that it takes
+ * as long either way. */
+static void choose_keys(const struct sasl *sasl, const struct store_account *account, struct sasl_keys *out)
+{
+    const struct sasl_env *env = sasl->env;
+    char *bare = mem_asprintf("%s@%s", sasl->local, env->domain);
+    const uint64_t dice = scram_dice(env->secret, env->secret_len, bare);
+    struct store_shape shape = key_shapes_choose(env->shapes, env->domain, dice, env->iterations);
+    bool has_keys = false;
+    for (int hash = 0; account && hash < STORE_HASHES; hash++)
+        has_keys = has_keys || account->keys[hash].key_len > 0;
+    for (int hash = 0; has_keys && hash < STORE_HASHES; hash++)
+        shape.iterations[hash] = account->keys[hash].key_len > 0 ? account->keys[hash].iterations : 0;
+    const int hash = sasl->mechanism->hash == SASL_ANY_HASH ? cheapest(shape.iterations) : sasl->mechanism->hash;
+    /* A hash that the account has not, made up or not, is answered as by one made today. */
+    const bool has_hash = shape.iterations[hash] > 0;
+    *out = (struct sasl_keys){.hash = hash};
+    out->scram.iterations = has_hash ? shape.iterations[hash] : env->iterations;
+    out->scram.salt_len = has_hash ? shape.salt_len[hash] : SCRAM_SALT_BYTES;
+    scram_fake_keys(env->secret, env->secret_len, bare, hash, &out->scram);
+    free(bare);
+    out->real = account && account->keys[hash].key_len > 0;
+    if (out->real) out->scram = account->keys[hash];
+    out->exists = account != NULL;
+    out->disabled = account && account->disabled;
+}
+
 static void on_account(enum store_status status, const struct store_account *account, void *arg)
 {
     struct sasl *sasl = arg;
-    struct store_scram_keys fake[STORE_HASHES];
+    struct sasl_keys keys;
 
     if (!arrived(sasl)) return;
     if (status != STORE_OK && status != STORE_NOT_FOUND) {
         sasl_fail(sasl, "temporary-auth-failure");
         return;
     }
-    int hash = sasl->mechanism->hash;
-    if (status == STORE_OK && account->keys[hash].key_len > 0) {
-        sasl->keys_fn(sasl, &account->keys[hash], true);
-        return;
-    }
-    char *bare = mem_asprintf("%s@%s", sasl->local, sasl->env->domain);
-    scram_fake_keys(sasl->env->secret, sasl->env->secret_len, bare, fake);
-    free(bare);
-    sasl->keys_fn(sasl, &fake[hash], false);
+    choose_keys(sasl, status == STORE_OK ? account : NULL, &keys);
+    sasl->keys_fn(sasl, &keys);
+    mem_wipe(&keys, sizeof keys);
 }
 
 void sasl_get_keys(struct sasl *sasl, const char *local, sasl_keys_fn *fn)
 {
-    memcpy(sasl->local, local, strlen(local) + 1);
+    if (local != sasl->local) memcpy(sasl->local, local, strlen(local) + 1);
     sasl->keys_fn = fn;
     sasl->waiting = true;
     store_account_get(sasl->env->store, sasl->env->mailbox, local, sasl->env->domain, on_account, sasl);
 }
 
+/* go_on - the wait is over.  Only now is it asked whether the password may be looked at: others may have failed
+ * meanwhile. */
+static void go_on(struct sasl *sasl)
+{
+    switch (lockout_check(sasl->env->lockout, &sasl->key, loop_now_ms(sasl->env->loop))) {
+    case LOCKOUT_OPEN:
+        sasl->go(sasl);
+        return;
+    case LOCKOUT_SOURCE:
+        fail_because(sasl, "temporary-auth-failure", SASL_CAUSE_SOURCE_LOCKED);
+        return;
+    case LOCKOUT_ACCOUNT:
+        fail_because(sasl, "temporary-auth-failure", SASL_CAUSE_ACCOUNT_LOCKED);
+        return;
+    }
+}
+
+void sasl_on_tick(struct deadline *deadline, void *arg)
+{
+    struct sasl *sasl = CONTAINER_OF(deadline, struct sasl, tick);
+    (void)arg;
+    CHECK_MAGIC(sasl, SASL_MAGIC);
+    sasl->wait_ms -= SASL_TICK_MS;
+    if (sasl->wait_ms > 0) {
+        deadline_arm(sasl->env->ticks, &sasl->tick);
+    } else {
+        go_on(sasl);
+    }
+}
+
+void sasl_admit(struct sasl *sasl, const char *local, void (*go)(struct sasl *sasl))
+{
+    const struct sasl_env *env = sasl->env;
+    if (local != sasl->local) memcpy(sasl->local, local, strlen(local) + 1);
+    char *bare = mem_asprintf("%s@%s", local, env->domain);
+    sasl->key = lockout_key(env->limits, env->peer, bare);
+    free(bare);
+    sasl->go = go;
+    sasl->wait_ms = sasl->delayed_ms = lockout_delay_ms(env->lockout, &sasl->key, loop_now_ms(env->loop));
+    if (sasl->wait_ms > 0) {
+        deadline_arm(env->ticks, &sasl->tick);
+    } else {
+        go_on(sasl);
+    }
+}
+
+/* Who has gone away meanwhile costs nothing any more. */
 static void run_work(void *arg)
 {
     const struct sasl *sasl = arg;
 
-    sasl->work(sasl->state);
+    if (!atomic_load(&sasl->orphan)) sasl->work(sasl->state);
 }
 
 static void on_work_done(void *arg)
@@ -229,14 +348,27 @@ static void on_work_done(void *arg)
     if (arrived(sasl)) sasl->work_done(sasl);
 }
 
+static void on_work_dropped(void *arg)
+{
+    struct sasl *sasl = arg;
+
+    if (arrived(sasl)) fail_because(sasl, "temporary-auth-failure", SASL_CAUSE_BUSY);
+}
+
 void sasl_run(struct sasl *sasl, void (*work)(void *state), void (*done)(struct sasl *sasl))
 {
     sasl->work = work;
     sasl->work_done = done;
     sasl->waiting = true;
-    if (offload_post(sasl->env->offload, sasl->env->mailbox, run_work, on_work_done, sasl) == 0) return;
+    const struct offload_job job = {.source = sasl->key.source ? sasl->key.source : sasl->key.account,
+                                    .reply_to = sasl->env->mailbox,
+                                    .work = run_work,
+                                    .done = on_work_done,
+                                    .dropped = on_work_dropped,
+                                    .arg = sasl};
+    if (offload_post(sasl->env->offload, &job) == 0) return;
     sasl->waiting = false;
-    sasl_fail(sasl, "temporary-auth-failure");
+    fail_because(sasl, "temporary-auth-failure", SASL_CAUSE_BUSY);
 }
 
 const char *sasl_prepare_names(const struct sasl *sasl, const char *authcid, const char *authzid,

@@ -1,8 +1,10 @@
 #include "backend/sasl_exchange.h"
 
+#include "backend/backend_config.h"
 #include "backend/c2s.h"
 #include "backend/client_cert.h"
 #include "backend/host.h"
+#include "backend/key_shapes.h"
 #include "backend/ns.h"
 #include "backend/sasl.h"
 #include "backend/shard.h"
@@ -14,6 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const char TOO_MANY[] = "too many failed attempts; try again later";
 
 enum { SASL_EXCHANGE_MAGIC = 0x7361786e, FAILURES_MAX = 5 };
 
@@ -39,6 +43,11 @@ struct sasl_exchange *sasl_exchange_new(struct stream *stream)
         .store = backend->store,
         .offload = backend->offload,
         .mailbox = stream->shard->mailbox,
+        .loop = stream->shard->loop,
+        .ticks = stream->shard->sasl,
+        .shapes = backend->key_shapes,
+        .lockout = backend->lockout,
+        .peer = &stream->peer,
         .secret = backend->secret,
         .secret_len = sizeof(backend->secret),
         .encrypted = true,
@@ -63,6 +72,17 @@ void sasl_exchange_give_up(struct sasl_exchange *exchange)
     sasl_free(&exchange->sasl);
 }
 
+static void apply_policy(struct sasl_env *env, const struct host *host)
+{
+    const struct backend_config *config = hosts_config(host->hosts);
+    env->domain = host->domain;
+    env->limits = &config->lockout;
+    env->iterations = config->scram_iterations;
+    env->hashes = host->sasl.chosen ? host->sasl.hashes : key_shapes_hashes(env->shapes, host->domain);
+    env->plain = host->sasl.plain;
+    env->anonymous = host->sasl.anonymous;
+}
+
 bool sasl_exchange_identify(struct sasl_exchange *exchange)
 {
     struct stream *stream = exchange->stream;
@@ -73,7 +93,7 @@ bool sasl_exchange_identify(struct sasl_exchange *exchange)
         chain && !stream_tls_is_doubted(stream) && client_cert_read(&exchange->cert, stream->host, chain, &why);
     if (chain && !trusted) stream_log_certificate(stream, why);
     sk_X509_pop_free(chain, X509_free);
-    exchange->env.domain = stream->host->domain;
+    apply_policy(&exchange->env, stream->host);
     exchange->env.external = exchange->cert.locals;
     exchange->env.external_count = exchange->cert.count;
     return trusted || !stream->host->requires_certificate;
@@ -125,16 +145,43 @@ static enum stream_state one_more_failure(struct sasl_exchange *exchange)
     return stream_fail(exchange->stream, END_AUTH_FAILED, "policy-violation", "too many failed attempts");
 }
 
-static enum stream_state failed(struct sasl_exchange *exchange, const char *condition)
+/* What the log says and a counter counts of a cause; text is for the user, and the same whether the account exists. */
+static const struct {
+    const char *word, *text;
+    int counter; /* -1: none of its own */
+} CAUSES[] = {
+    [SASL_CAUSE_OTHER] = {NULL, NULL, -1},
+    [SASL_CAUSE_PASSWORD] = {"wrong_password", NULL, COUNTER_AUTH_WRONG_PASSWORD},
+    [SASL_CAUSE_BINDING] = {"binding_mismatch", NULL, COUNTER_AUTH_BINDING_MISMATCH},
+    [SASL_CAUSE_DISABLED] = {"account_disabled", NULL, COUNTER_AUTH_DISABLED},
+    [SASL_CAUSE_SOURCE_LOCKED] = {"source_locked", TOO_MANY, COUNTER_AUTH_SOURCE_LOCKED},
+    [SASL_CAUSE_ACCOUNT_LOCKED] = {"account_locked", TOO_MANY, COUNTER_AUTH_ACCOUNT_LOCKED},
+    [SASL_CAUSE_BUSY] = {"busy", "too many are logging in at this moment", COUNTER_AUTH_BUSY},
+};
+
+static enum stream_state failed(struct sasl_exchange *exchange, const struct sasl_result *result)
 {
     struct stream *stream = exchange->stream;
+    const char *text = CAUSES[result->cause].text;
+    const int counter = CAUSES[result->cause].counter;
     struct buf out = {0};
     exchange->over = true;
-    stream_log_refused(stream, condition);
-    buf_printf(&out, "<failure xmlns='" NS_SASL "'><%s/></failure>", condition);
+    stream_log_refused(stream, result->condition, CAUSES[result->cause].word, result->local, result->delayed_ms);
+    if (result->locked != LOCKOUT_OPEN)
+        stream_log_locked(stream, result->locked == LOCKOUT_ACCOUNT ? result->local : NULL);
+    buf_printf(&out, "<failure xmlns='" NS_SASL "'><%s/>", result->condition);
+    if (text) buf_printf(&out, "<text xml:lang='en'>%s</text>", text);
+    buf_append_str(&out, "</failure>");
     stream_write_buf(stream, &out);
     shard_count(stream->shard, COUNTER_AUTH_FAILURES);
+    if (counter >= 0) shard_count(stream->shard, (enum backend_counter)counter);
+    if (result->delayed_ms > 0) shard_count(stream->shard, COUNTER_AUTH_DELAYED);
     return one_more_failure(exchange);
+}
+
+static enum stream_state failed_early(struct sasl_exchange *exchange, const char *condition)
+{
+    return failed(exchange, &(struct sasl_result){.status = SASL_FAILURE, .condition = condition});
 }
 
 static enum stream_state answer(struct sasl_exchange *exchange, const struct sasl_result *result)
@@ -146,13 +193,15 @@ static enum stream_state answer(struct sasl_exchange *exchange, const struct sas
         write_data(stream, "challenge", result->data ? result->data : NOTHING, result->data ? result->len : 0);
         return STREAM_SASL;
     case SASL_FAILURE:
-        return failed(exchange, result->condition);
+        return failed(exchange, result);
     case SASL_SUCCESS:
         break;
     }
     stream->bare = jid_new(result->local, stream->host->domain, NULL, NULL);
-    if (!stream->bare) return failed(exchange, "not-authorized");
+    if (!stream->bare) return failed_early(exchange, "not-authorized");
     stream->binding = result->binding;
+    stream->guest = result->temporary;
+    if (result->delayed_ms > 0) shard_count(stream->shard, COUNTER_AUTH_DELAYED);
     exchange->over = true;
     write_data(stream, "success", result->data, result->len);
     return STREAM_MOVING;
@@ -228,8 +277,8 @@ static enum stream_state step(struct sasl_exchange *exchange, const struct elem 
         sasl_free(&exchange->sasl);
         if (one_more_failure(exchange) == STREAM_CLOSING) return STREAM_CLOSING;
     }
-    if (!decode(elem, &data, &len)) return failed(exchange, "incorrect-encoding");
-    if (!is_auth && !exchange->sasl) return failed(exchange, "malformed-request");
+    if (!decode(elem, &data, &len)) return failed_early(exchange, "incorrect-encoding");
+    if (!is_auth && !exchange->sasl) return failed_early(exchange, "malformed-request");
     exchange->calling = true;
     if (is_auth) {
         start(exchange, elem, data, len);
@@ -244,7 +293,7 @@ enum stream_state sasl_exchange_step(struct stream *stream, struct elem *elem)
 {
     struct sasl_exchange *exchange = stream->exchange;
     if (elem_is(elem, NS_SASL, "abort")) {
-        exchange->next = failed(exchange, "aborted");
+        exchange->next = failed_early(exchange, "aborted");
     } else if (elem_is(elem, NS_SASL, "auth") || elem_is(elem, NS_SASL, "response")) {
         exchange->next = step(exchange, elem);
     } else {

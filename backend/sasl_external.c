@@ -7,6 +7,11 @@ struct external_state {
     char local[JID_PART_MAX_BYTES + 1];
 };
 
+static bool external_offered(const struct sasl_env *env)
+{
+    return env->external_count > 0;
+}
+
 static bool is_proven(const struct sasl_env *env, const char *local)
 {
     for (size_t i = 0; i < env->external_count; i++)
@@ -30,12 +35,11 @@ static const char *choose(const struct sasl_env *env, const char *authzid, char 
     return own ? NULL : "invalid-authzid";
 }
 
-static void external_with_keys(struct sasl *sasl, const struct store_scram_keys *keys, bool real)
+/* The certificate is the proof; only the account must exist. */
+static void external_with_keys(struct sasl *sasl, const struct sasl_keys *keys)
 {
-    const struct external_state *state = sasl_state(sasl);
-    (void)keys; /* the certificate is the proof; only the account must exist */
-    if (real) {
-        sasl_succeed(sasl, state->local, NULL, 0);
+    if (keys->exists) {
+        sasl_prove(sasl, keys, NULL, 0);
     } else {
         sasl_fail(sasl, "not-authorized");
     }
@@ -54,8 +58,8 @@ static void external_message(struct sasl *sasl, const char *text, size_t len)
 
 const struct sasl_mechanism SASL_EXTERNAL = {
     .name = "EXTERNAL",
-    .hash = STORE_HASH_SHA256,
-    .external = true,
+    .hash = SASL_ANY_HASH,
+    .offered = external_offered,
     .state_bytes = sizeof(struct external_state),
     .message = external_message,
 };

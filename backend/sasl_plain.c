@@ -9,20 +9,26 @@
 struct plain_state {
     char local[JID_PART_MAX_BYTES + 1];
     char password[2048]; /* prepared */
-    struct store_scram_keys keys;
-    bool real, matches;
+    struct sasl_keys keys;
+    bool matches;
 };
+
+static bool plain_offered(const struct sasl_env *env)
+{
+    return env->plain;
+}
 
 /* plain_work - on an offload thread: the same for an account that does not exist. */
 static void plain_work(void *arg)
 {
     struct plain_state *state = arg;
-    struct store_scram_keys derived = {.iterations = state->keys.iterations, .salt_len = state->keys.salt_len};
+    const struct store_scram_keys *keys = &state->keys.scram;
+    struct store_scram_keys derived = {.iterations = keys->iterations, .salt_len = keys->salt_len};
 
-    memcpy(derived.salt, state->keys.salt, derived.salt_len);
-    scram_derive(SASL_PLAIN.hash, state->password, &derived);
-    bool same = CRYPTO_memcmp(derived.stored_key, state->keys.stored_key, derived.key_len) == 0;
-    state->matches = same && state->real;
+    memcpy(derived.salt, keys->salt, derived.salt_len);
+    scram_derive(state->keys.hash, state->password, &derived);
+    bool same = CRYPTO_memcmp(derived.stored_key, keys->stored_key, derived.key_len) == 0;
+    state->matches = same && state->keys.real;
     OPENSSL_cleanse(&derived, sizeof derived);
 }
 
@@ -31,18 +37,24 @@ static void plain_work_done(struct sasl *sasl)
     const struct plain_state *state = sasl_state(sasl);
 
     if (state->matches)
-        sasl_succeed(sasl, state->local, NULL, 0);
+        sasl_prove(sasl, &state->keys, NULL, 0);
     else
-        sasl_fail(sasl, "not-authorized");
+        sasl_guessed(sasl);
 }
 
-static void plain_with_keys(struct sasl *sasl, const struct store_scram_keys *keys, bool real)
+static void plain_with_keys(struct sasl *sasl, const struct sasl_keys *keys)
 {
     struct plain_state *state = sasl_state(sasl);
 
     state->keys = *keys;
-    state->real = real;
     sasl_run(sasl, plain_work, plain_work_done);
+}
+
+static void plain_admitted(struct sasl *sasl)
+{
+    const struct plain_state *state = sasl_state(sasl);
+
+    sasl_get_keys(sasl, state->local, plain_with_keys);
 }
 
 /* plain_message - authzid NUL authcid NUL password. */
@@ -63,12 +75,13 @@ static void plain_message(struct sasl *sasl, const char *text, size_t len)
     if (condition)
         sasl_fail(sasl, condition);
     else
-        sasl_get_keys(sasl, state->local, plain_with_keys);
+        sasl_admit(sasl, state->local, plain_admitted);
 }
 
 const struct sasl_mechanism SASL_PLAIN = {
     .name = "PLAIN",
-    .hash = STORE_HASH_SHA256,
+    .hash = SASL_ANY_HASH,
+    .offered = plain_offered,
     .state_bytes = sizeof(struct plain_state),
     .message = plain_message,
 };

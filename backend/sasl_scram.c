@@ -15,13 +15,13 @@ enum { NONCE_BYTES = 24, BINDING_MAX_BYTES = TLS_END_POINT_MAX_BYTES };
 
 struct scram_state {
     bool sent_first; /* the next message is client-final */
-    bool real;       /* the account exists */
     char local[JID_PART_MAX_BYTES + 1];
-    struct store_scram_keys keys;
+    struct sasl_keys keys;
     char *gs2_header;   /* with its last comma */
     char *first_bare;   /* client-first-message-bare */
     char *client_nonce; /* then the whole nonce */
     char *server_first;
+    char *final; /* the client's, while it waits to be looked at */
     size_t binding_len;
     uint8_t binding[BINDING_MAX_BYTES]; /* what the client must have bound to */
 };
@@ -41,6 +41,7 @@ static void scram_clear(void *arg)
     clear_text(&state->first_bare);
     clear_text(&state->client_nonce);
     clear_text(&state->server_first);
+    clear_text(&state->final);
 }
 
 /* take_attr - the value of the attribute name at *pos, up to a comma or the end; *pos is then behind the value.  NULL:
@@ -164,21 +165,20 @@ static const char *parse_bare(struct scram_state *state, const char *p, char **n
     return skip_extensions(&p, '\0') ? NULL : "malformed-request";
 }
 
-static void send_server_first(struct sasl *sasl, const struct store_scram_keys *keys, bool real)
+static void send_server_first(struct sasl *sasl, const struct sasl_keys *keys)
 {
     struct scram_state *state = sasl_state(sasl);
     uint8_t random[NONCE_BYTES];
     char nonce[BASE64_TEXT_BYTES(NONCE_BYTES)], salt[BASE64_TEXT_BYTES(STORE_SALT_MAX_BYTES)];
 
     state->keys = *keys;
-    state->real = real;
     CHECK(RAND_bytes(random, sizeof random) == 1);
     base64_encode(random, sizeof random, nonce);
-    base64_encode(keys->salt, keys->salt_len, salt);
+    base64_encode(keys->scram.salt, keys->scram.salt_len, salt);
     char *whole = mem_asprintf("%s%s", state->client_nonce, nonce);
     clear_text(&state->client_nonce);
     state->client_nonce = whole;
-    state->server_first = mem_asprintf("r=%s,s=%s,i=%u", whole, salt, (unsigned)keys->iterations);
+    state->server_first = mem_asprintf("r=%s,s=%s,i=%u", whole, salt, (unsigned)keys->scram.iterations);
     state->sent_first = true;
     sasl_challenge(sasl, state->server_first, strlen(state->server_first));
 }
@@ -233,44 +233,74 @@ static bool parse_final(const char *text, struct client_final *out)
     return out->proof && *p == '\0';
 }
 
+static void clear_final(struct client_final *final)
+{
+    clear_text(&final->binding);
+    clear_text(&final->nonce);
+    clear_text(&final->proof);
+}
+
+/* read_proof - the proof into out (STORE_KEY_MAX_BYTES + 3 bytes); false: it is not what a proof can be. */
+static bool read_proof(const struct scram_state *state, const struct client_final *final, uint8_t *out)
+{
+    size_t len = strlen(final->proof);
+
+    return BASE64_DATA_BYTES(len) <= STORE_KEY_MAX_BYTES + 3 &&
+           base64_decode(final->proof, len, out) == (ssize_t)state->keys.scram.key_len;
+}
+
 /* proves - whether the proof shows that the client knows the password; *answer is then server-final. */
-static bool proves(const struct scram_state *state, int hash, const char *text, const struct client_final *final,
-                   const uint8_t *proof, char answer[2 + BASE64_TEXT_BYTES(STORE_KEY_MAX_BYTES)])
+static bool proves(const struct scram_state *state, const struct client_final *final, const uint8_t *proof,
+                   char answer[2 + BASE64_TEXT_BYTES(STORE_KEY_MAX_BYTES)])
 {
     uint8_t signature[STORE_KEY_MAX_BYTES];
-    char *message =
-        mem_asprintf("%s,%s,%.*s", state->first_bare, state->server_first, (int) final->without_proof_len, text);
-    bool matches = scram_verify(hash, &state->keys, message, proof, signature);
+    char *message = mem_asprintf("%s,%s,%.*s", state->first_bare, state->server_first, (int) final->without_proof_len,
+                                 state->final);
+    bool matches = scram_verify(state->keys.hash, &state->keys.scram, message, proof, signature);
 
     clear_text(&message);
-    if (!matches || !state->real) return false;
+    if (!matches || !state->keys.real) return false;
     answer[0] = 'v';
     answer[1] = '=';
-    base64_encode(signature, state->keys.key_len, answer + 2);
+    base64_encode(signature, state->keys.scram.key_len, answer + 2);
     return true;
+}
+
+/* judge - the whole message is well-formed and may be looked at.  The proof comes first: without the password nobody
+ * learns whether the rest was right. */
+static void judge(struct sasl *sasl)
+{
+    const struct scram_state *state = sasl_state(sasl);
+    struct client_final final = {0};
+    char answer[2 + BASE64_TEXT_BYTES(STORE_KEY_MAX_BYTES)];
+    uint8_t proof[STORE_KEY_MAX_BYTES + 3];
+    bool whole = parse_final(state->final, &final) && read_proof(state, &final, proof);
+    bool proved = whole && strcmp(final.nonce, state->client_nonce) == 0 && proves(state, &final, proof, answer);
+    bool bound = proved && binds(state, final.binding);
+
+    clear_final(&final);
+    if (bound)
+        sasl_prove(sasl, &state->keys, answer, strlen(answer));
+    else if (proved)
+        sasl_mismatched(sasl);
+    else
+        sasl_guessed(sasl);
 }
 
 static void client_final(struct sasl *sasl, const char *text)
 {
     struct scram_state *state = sasl_state(sasl);
     struct client_final final = {0};
-    char answer[2 + BASE64_TEXT_BYTES(STORE_KEY_MAX_BYTES)];
     uint8_t proof[STORE_KEY_MAX_BYTES + 3];
-    const char *condition = NULL;
+    bool whole = parse_final(text, &final) && read_proof(state, &final, proof);
 
-    if (!parse_final(text, &final) || BASE64_DATA_BYTES(strlen(final.proof)) > sizeof proof ||
-        base64_decode(final.proof, strlen(final.proof), proof) != (ssize_t)state->keys.key_len)
-        condition = "malformed-request";
-    else if (!binds(state, final.binding) || strcmp(final.nonce, state->client_nonce) != 0 ||
-             !proves(state, sasl_mechanism(sasl)->hash, text, &final, proof, answer))
-        condition = "not-authorized";
-    free(final.binding);
-    free(final.nonce);
-    free(final.proof);
-    if (condition)
-        sasl_fail(sasl, condition);
-    else
-        sasl_succeed(sasl, state->local, answer, strlen(answer));
+    clear_final(&final);
+    if (!whole) {
+        sasl_fail(sasl, "malformed-request");
+        return;
+    }
+    state->final = mem_strdup(text);
+    sasl_admit(sasl, state->local, judge);
 }
 
 static void scram_message(struct sasl *sasl, const char *text, size_t len)

@@ -10,7 +10,16 @@
 #include <unicode/usprep.h>
 #include <unicode/ustring.h>
 
-enum { PASSWORD_MAX_UNITS = 1024 };
+enum { PASSWORD_MAX_UNITS = 1024, FAKE_BYTES = 32 };
+_Static_assert(2 * FAKE_BYTES == STORE_SALT_MAX_BYTES && 2 * FAKE_BYTES == STORE_KEY_MAX_BYTES, "two halves fill them");
+
+static const char *const NAMES[STORE_HASHES] = {
+    [STORE_HASH_SHA1] = "SHA-1", [STORE_HASH_SHA256] = "SHA-256", [STORE_HASH_SHA512] = "SHA-512"};
+
+const char *scram_hash_name(int hash)
+{
+    return NAMES[hash];
+}
 
 static const EVP_MD *hash_digest(int hash)
 {
@@ -86,11 +95,11 @@ void scram_derive(int hash, const char *prepared_password, struct store_scram_ke
     mem_wipe(client_key, sizeof client_key);
 }
 
-void scram_make_keys(const char *prepared_password, struct store_scram_keys keys[STORE_HASHES])
+void scram_make_keys(const char *prepared_password, uint32_t iterations, struct store_scram_keys keys[STORE_HASHES])
 {
     for (int hash = 0; hash < STORE_HASHES; hash++) {
         memset(&keys[hash], 0, sizeof keys[hash]);
-        keys[hash].iterations = SCRAM_ITERATIONS;
+        keys[hash].iterations = iterations;
         keys[hash].salt_len = SCRAM_SALT_BYTES;
         CHECK(RAND_bytes(keys[hash].salt, SCRAM_SALT_BYTES) == 1);
         scram_derive(hash, prepared_password, &keys[hash]);
@@ -110,25 +119,36 @@ static void fake_bytes(const uint8_t *secret, size_t secret_len, int hash, char 
     hmac(EVP_sha256(), secret, secret_len, label, len + 2, out);
 }
 
-void scram_fake_keys(const uint8_t *secret, size_t secret_len, const char *bare_jid,
-                     struct store_scram_keys keys[STORE_HASHES])
+uint64_t scram_dice(const uint8_t *secret, size_t secret_len, const char *bare_jid)
+{
+    uint8_t bytes[EVP_MAX_MD_SIZE];
+    uint64_t dice = 0;
+
+    fake_bytes(secret, secret_len, STORE_HASHES, 'd', bare_jid, bytes);
+    memcpy(&dice, bytes, sizeof dice);
+    return dice;
+}
+
+/* Two halves, for a salt or key may be longer than what fake_bytes makes. */
+static void fake_long(const uint8_t *secret, size_t secret_len, int hash, char purpose, const char *bare_jid,
+                      uint8_t out[2 * FAKE_BYTES])
 {
     uint8_t bytes[EVP_MAX_MD_SIZE];
 
-    for (int hash = 0; hash < STORE_HASHES; hash++) {
-        memset(&keys[hash], 0, sizeof keys[hash]);
-        keys[hash].iterations = SCRAM_ITERATIONS;
-        keys[hash].salt_len = SCRAM_SALT_BYTES;
-        keys[hash].key_len = (size_t)EVP_MD_get_size(hash_digest(hash));
-        fake_bytes(secret, secret_len, hash, 's', bare_jid, bytes);
-        memcpy(keys[hash].salt, bytes, SCRAM_SALT_BYTES);
-        /* Not the hash of any key that a client could know. */
-        fake_bytes(secret, secret_len, hash, 'k', bare_jid, bytes);
-        memcpy(keys[hash].stored_key, bytes, keys[hash].key_len);
-        fake_bytes(secret, secret_len, hash, 'v', bare_jid, bytes);
-        memcpy(keys[hash].server_key, bytes, keys[hash].key_len);
+    for (int half = 0; half < 2; half++) {
+        fake_bytes(secret, secret_len, hash + half * STORE_HASHES, purpose, bare_jid, bytes);
+        memcpy(out + (ptrdiff_t)half * FAKE_BYTES, bytes, FAKE_BYTES);
     }
-    mem_wipe(bytes, sizeof bytes);
+}
+
+void scram_fake_keys(const uint8_t *secret, size_t secret_len, const char *bare_jid, int hash,
+                     struct store_scram_keys *keys)
+{
+    keys->key_len = (size_t)EVP_MD_get_size(hash_digest(hash));
+    fake_long(secret, secret_len, hash, 's', bare_jid, keys->salt);
+    /* Not the hash of any key that a client could know. */
+    fake_long(secret, secret_len, hash, 'k', bare_jid, keys->stored_key);
+    fake_long(secret, secret_len, hash, 'v', bare_jid, keys->server_key);
 }
 
 bool scram_verify(int hash, const struct store_scram_keys *keys, const char *auth_message, const uint8_t *proof,

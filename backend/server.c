@@ -5,6 +5,8 @@
 #include "backend/c2s_listen.h"
 #include "backend/confinement.h"
 #include "backend/inlet.h"
+#include "backend/key_shapes.h"
+#include "backend/lockout.h"
 #include "backend/server_state.h"
 #include "backend/shard.h"
 #include "backend/terminated_listen.h"
@@ -52,6 +54,7 @@ static void set_up(struct server *server, struct hosts *hosts)
     backend->counters = counters_block(backend->counter_set, "");
     backend->descriptor_limit = proc_raise_nofile();
     backend->offload = offload_new(backend->config->hashing_threads);
+    backend->lockout = lockout_new();
 }
 
 static int open_store(struct server *server)
@@ -113,6 +116,20 @@ static int start_privileged(struct server *server)
     return proc_drop_privileges(config->user, config->group, server->why, sizeof(server->why));
 }
 
+static void load_host_shapes(const struct host *host, void *arg)
+{
+    key_shapes_load(arg, host->domain);
+}
+
+/* What is offered to the first client depends on it: read the answers before anybody may come. */
+static void load_key_shapes(struct backend *backend, struct hosts *hosts)
+{
+    struct shard *first = backend->shards[0];
+    backend->key_shapes = key_shapes_new(backend, first->loop, first->mailbox);
+    hosts_each(hosts, load_host_shapes, backend->key_shapes);
+    key_shapes_wait(backend->key_shapes);
+}
+
 static int start(struct server *server, struct hosts *hosts)
 {
     struct backend *backend = &server->backend;
@@ -126,6 +143,7 @@ static int start(struct server *server, struct hosts *hosts)
     shards_new(backend, hosts, config->shards);
     if (open_control(server) != 0) return -1;
     if (confine(server, false) != 0 || open_store(server) != 0) return -1;
+    load_key_shapes(backend, hosts);
     if (shards_start(backend, server->why, sizeof(server->why)) != 0) return -1;
     struct loop *loop = backend->shards[0]->loop;
     loop_on_signal(loop, SIGTERM, on_stop_signal, server);
@@ -155,9 +173,11 @@ static void tear_down(struct server *server)
         shards_settle(backend);
         store_close(&backend->store);
         backend_reload_free(&backend->reload);
+        key_shapes_free(&backend->key_shapes);
         shards_free(backend);
     }
     confinement_free(&server->confinement);
+    lockout_free(&backend->lockout);
     counters_free(&backend->counter_set);
     backend_config_unref(&server->config);
 }

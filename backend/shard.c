@@ -1,6 +1,7 @@
 #include "backend/shard.h"
 
 #include "backend/backend_config.h"
+#include "backend/sasl.h"
 #include "backend/sm.h"
 #include "backend/stream.h"
 #include "backend/user.h"
@@ -38,6 +39,7 @@ static struct shard *shard_new(struct backend *backend, struct hosts *hosts, uns
     shard->silence = deadline_queue_new(shard->loop, backend->config->ack_timeout_ms, sm_on_silence, shard);
     shard->detached = deadline_queue_new(shard->loop, backend->config->resume_timeout_ms, sm_on_detached, shard);
     shard->managed = map_new();
+    shard->sasl = deadline_queue_new(shard->loop, SASL_TICK_MS, sasl_on_tick, shard);
     /* an exchange that is under way when an account changes is over by then: a moved stream has its time twice */
     shard->forget = deadline_queue_new(shard->loop, 2 * backend->config->auth_timeout_ms, user_on_forget, shard);
     return shard;
@@ -239,6 +241,7 @@ static void shard_free(struct shard **shard)
     deadline_queue_free(&s->promise);
     deadline_queue_free(&s->silence);
     deadline_queue_free(&s->detached);
+    deadline_queue_free(&s->sasl);
     deadline_queue_free(&s->forget);
     map_free(&s->managed);
     deadline_queue_free(&s->stop);

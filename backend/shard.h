@@ -39,6 +39,7 @@ struct shard {
     struct deadline_queue *detached; /* sessions that wait to be resumed */
     struct map *managed;             /* sessions with stream management, by serial; struct sm */
     uint64_t last_serial;
+    struct deadline_queue *sasl;   /* attempts at authentication that have to wait: sasl_on_tick */
     struct deadline_queue *forget; /* users whose cut-off is over */
     struct deadline_queue *stop;   /* shard 0: how long an orderly stop may take */
     struct deadline stop_limit;

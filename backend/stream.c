@@ -356,6 +356,7 @@ static enum stream_state join(struct stream *stream)
 {
     stream->user = user_get(stream->shard, stream->bare->bare);
     list_append(&stream->user->streams, &stream->user_link);
+    if (stream->guest) stream->user->temporary = true;
     if (stream->shard->stopping) return stream_fail(stream, END_SHUTDOWN, "system-shutdown", NULL);
     if (stream->auth_begun_ms <= stream->user->cut_off_ms)
         return stream_fail(stream, END_ACCOUNT_CHANGED, "not-authorized", NULL);

@@ -91,6 +91,7 @@ struct stream {
     char *sni;
     const char *binding; /* static text: the type of the channel binding it logged in with; NULL: none */
     const char *why;     /* static text for the log: how the connection broke; NULL: nothing to say */
+    bool guest;          /* authenticated without an account (SASL ANONYMOUS) */
     unsigned refusals;   /* attempts to authenticate without TLS */
     int64_t begun_ms, auth_begun_ms;
     struct addr peer;

@@ -36,11 +36,27 @@ static void who(struct log_line *line, const struct stream *stream)
     if (alpn_len > 0) log_strn(line, "alpn", alpn, alpn_len);
 }
 
-void stream_log_refused(const struct stream *stream, const char *condition)
+void stream_log_locked(const struct stream *stream, const char *account)
+{
+    struct log_line line;
+    log_begin(&line, LOG_LEVEL_WARN, "auth_locked");
+    log_str(&line, "what", account ? "account" : "source");
+    log_addr(&line, "peer", &stream->peer);
+    log_str(&line, "host", stream->host->domain);
+    log_str(&line, "account", account);
+    log_str(&line, "conn", stream->id);
+    log_end(&line);
+}
+
+void stream_log_refused(const struct stream *stream, const char *condition, const char *cause, const char *account,
+                        int64_t delayed_ms)
 {
     struct log_line line;
     log_begin(&line, LOG_LEVEL_INFO, "auth_refused");
     log_str(&line, "condition", condition);
+    log_str(&line, "cause", cause);
+    log_str(&line, "account", account);
+    if (delayed_ms > 0) log_int(&line, "delayed_ms", delayed_ms);
     who(&line, stream);
     log_end(&line);
 }

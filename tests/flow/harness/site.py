@@ -36,13 +36,14 @@ route "website-plain" {{ protocol = {{"http", "http2"}} proxy = "website-plain" 
 class Site:
     """nginx, the backend and the gateway, wired together; start() starts all."""
 
-    def __init__(self, gateway_extra="", backend_extra="", gateway=GATEWAY, host_extra=""):
+    def __init__(self, gateway_extra="", backend_extra="", gateway=GATEWAY, host_extra="",
+                 unlimited='unlimited-sources = {"127.0.0.0/8", "::1"}'):
         self.place, self.accounts = Place(), set()
         self.port, self.c2s, self.c2s_direct = reserve_port(), reserve_port(), reserve_port()
         self.cert, self.key = self.place.certificate("site", [DOMAIN, WEBSITE, XMPPS])
         self.nginx = Nginx(self.place, self.cert, self.key)
         self.backend = Backend(self.place, BACKEND.format(
-            extra=backend_extra, c2s=self.c2s, c2s_direct=self.c2s_direct, domain=DOMAIN, xmpps=XMPPS,
+            extra=f"{unlimited}\n{backend_extra}", c2s=self.c2s, c2s_direct=self.c2s_direct, domain=DOMAIN, xmpps=XMPPS,
             cert=self.cert, key=self.key, host_extra=host_extra))
         self.gateway = Gateway(self.place, gateway.format(
             extra=gateway_extra, port=self.port, https=self.nginx.port, http=self.nginx.plain_port,

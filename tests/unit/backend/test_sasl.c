@@ -1,5 +1,7 @@
 #include "backend/sasl.h"
 
+#include "backend/backend.h"
+#include "backend/key_shapes.h"
 #include "backend/scram.h"
 #include "lib/base64.h"
 #include "lib/loop.h"
@@ -18,6 +20,14 @@
 
 #include <cmocka.h>
 
+enum { ITERATIONS = 10000, ALL_HASHES = (1 << STORE_HASHES) - 1 };
+
+static struct backend backend;
+static struct key_shapes *shapes;
+static struct lockout *lockout;
+static struct lockout_limits limits;
+static struct addr peer;
+static struct deadline_queue *ticks;
 static struct loop *loop;
 static struct mailbox *mailbox;
 static struct store *store;
@@ -138,7 +148,7 @@ static void client_make_final(struct scram_client *c)
     assert_int_equal(answer.status, SASL_CHALLENGE);
     snprintf(c->server_first, sizeof c->server_first, "%s", answer.data);
     assert_int_equal(sscanf(c->server_first, "r=%255[^,],s=%127[^,],i=%u", nonce, salt, &iterations), 3);
-    assert_int_equal(iterations, SCRAM_ITERATIONS);
+    assert_int_equal(iterations, ITERATIONS);
     assert_int_equal(strncmp(nonce, "fyko+d2lbbFgONRv9qkxdawL", 24), 0);
     assert_true(strlen(nonce) >= 24 + 24);
     memcpy(cb_bytes, c->gs2, strlen(c->gs2));
@@ -276,7 +286,7 @@ static void test_unknown_account_is_not_told(void **state)
         struct sasl *sasl = client_first(&c);
         assert_int_equal(answer.status, SASL_CHALLENGE);
         assert_int_equal(sscanf(answer.data, "r=%255[^,],s=%127[^,],i=%u", nonces[i], salts[i], &iterations), 3);
-        assert_int_equal(iterations, SCRAM_ITERATIONS);
+        assert_int_equal(iterations, ITERATIONS);
         sasl_free(&sasl);
     }
     assert_string_equal(salts[0], salts[1]);
@@ -537,7 +547,8 @@ static void settle(void)
 {
     store_account_get(store, mailbox, "nobody", "example.test", on_flush, NULL);
     loop_run(loop);
-    assert_int_equal(offload_post(offload, mailbox, no_work, stop_loop, NULL), 0);
+    const struct offload_job job = {.reply_to = mailbox, .work = no_work, .done = stop_loop, .dropped = stop_loop};
+    assert_int_equal(offload_post(offload, &job), 0);
     loop_run(loop);
 }
 
@@ -593,7 +604,10 @@ static int set_up(void **state)
     offload = offload_new(1);
     store = store_open("memory", "", why, sizeof why);
     if (!store) return -1;
-    scram_make_keys("pencil", account.keys);
+    backend.store = store;
+    shapes = key_shapes_new(&backend, loop, mailbox);
+    ticks = deadline_queue_new(loop, 1, sasl_on_tick, NULL);
+    scram_make_keys("pencil", ITERATIONS, account.keys);
     store_account_add(store, mailbox, &account, on_added, NULL);
     loop_run(loop);
     return 0;
@@ -602,8 +616,11 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
+    lockout_free(&lockout);
     store_close(&store);
     offload_free(&offload);
+    key_shapes_free(&shapes);
+    deadline_queue_free(&ticks);
     mailbox_free(&mailbox);
     loop_free(&loop);
     return 0;
@@ -612,9 +629,22 @@ static int tear_down(void **state)
 static int fresh_env(void **state)
 {
     (void)state;
+    lockout_free(&lockout);
+    lockout = lockout_new();
+    peer.in.sin_family = AF_INET;
+    limits = (struct lockout_limits){.per_source = 20, .per_account = 40, .window_ms = 3600000};
     env = (struct sasl_env){.store = store,
                             .offload = offload,
                             .mailbox = mailbox,
+                            .loop = loop,
+                            .ticks = ticks,
+                            .shapes = shapes,
+                            .lockout = lockout,
+                            .limits = &limits,
+                            .peer = &peer,
+                            .iterations = ITERATIONS,
+                            .hashes = ALL_HASHES,
+                            .plain = true,
                             .domain = "example.test",
                             .secret = SECRET,
                             .secret_len = sizeof SECRET,

@@ -50,6 +50,8 @@ static void test_examples_of_the_rfcs(void **state)
     }
 }
 
+enum { ITERATIONS = 5000 };
+
 static void test_saslprep(void **state)
 {
     /* The first five: RFC 4013 section 3. */
@@ -105,10 +107,10 @@ static void test_made_keys_are_salted_and_fit(void **state)
     struct store_scram_keys a[STORE_HASHES], b[STORE_HASHES], again;
 
     (void)state;
-    scram_make_keys("pencil", a);
-    scram_make_keys("pencil", b);
+    scram_make_keys("pencil", ITERATIONS, a);
+    scram_make_keys("pencil", ITERATIONS, b);
     for (int hash = 0; hash < STORE_HASHES; hash++) {
-        assert_int_equal(a[hash].iterations, SCRAM_ITERATIONS);
+        assert_int_equal(a[hash].iterations, ITERATIONS);
         assert_int_equal(a[hash].salt_len, SCRAM_SALT_BYTES);
         assert_memory_not_equal(a[hash].salt, b[hash].salt, SCRAM_SALT_BYTES);
         assert_memory_not_equal(a[hash].stored_key, b[hash].stored_key, a[hash].key_len);
@@ -122,25 +124,46 @@ static void test_made_keys_are_salted_and_fit(void **state)
     assert_memory_not_equal(a[0].salt, a[1].salt, SCRAM_SALT_BYTES);
 }
 
+static void fake(const char *secret, const char *bare, int hash, struct store_scram_keys *keys)
+{
+    *keys = (struct store_scram_keys){.iterations = ITERATIONS, .salt_len = SCRAM_SALT_BYTES};
+    scram_fake_keys((const uint8_t *)secret, strlen(secret), bare, hash, keys);
+}
+
 static void test_fake_keys_look_real_and_stay(void **state)
 {
-    static const uint8_t secret[] = "secret of this server", other_secret[] = "secret of another one";
-    struct store_scram_keys real[STORE_HASHES], a[STORE_HASHES], b[STORE_HASHES];
+    struct store_scram_keys real[STORE_HASHES], a, b;
 
     (void)state;
-    scram_make_keys("pencil", real);
-    scram_fake_keys(secret, sizeof secret, "nobody@example.test", a);
-    scram_fake_keys(secret, sizeof secret, "nobody@example.test", b);
+    scram_make_keys("pencil", ITERATIONS, real);
     for (int hash = 0; hash < STORE_HASHES; hash++) {
-        assert_int_equal(a[hash].iterations, real[hash].iterations);
-        assert_int_equal(a[hash].salt_len, real[hash].salt_len);
-        assert_int_equal(a[hash].key_len, real[hash].key_len);
+        fake("secret", "nobody@example.test", hash, &a);
+        fake("secret", "nobody@example.test", hash, &b);
+        assert_memory_equal(&a, &b, sizeof a);
+        assert_int_equal(a.iterations, real[hash].iterations);
+        assert_int_equal(a.salt_len, real[hash].salt_len);
+        assert_int_equal(a.key_len, real[hash].key_len);
+        fake("secret", "another@example.test", hash, &b);
+        assert_memory_not_equal(a.salt, b.salt, SCRAM_SALT_BYTES);
+        assert_memory_not_equal(a.stored_key, b.stored_key, a.key_len);
+        fake("other secret", "nobody@example.test", hash, &b);
+        assert_memory_not_equal(a.salt, b.salt, SCRAM_SALT_BYTES);
+        fake("secret", "nobody@example.test", (hash + 1) % STORE_HASHES, &b);
+        assert_memory_not_equal(a.salt, b.salt, SCRAM_SALT_BYTES);
+        /* long ones are not half of zeros */
+        assert_memory_not_equal(a.stored_key + 32, (uint8_t[32]){0}, 32);
     }
-    assert_memory_equal(a, b, sizeof a);
-    scram_fake_keys(secret, sizeof secret, "another@example.test", b);
-    assert_memory_not_equal(a[0].salt, b[0].salt, SCRAM_SALT_BYTES);
-    scram_fake_keys(other_secret, sizeof other_secret, "nobody@example.test", b);
-    assert_memory_not_equal(a[0].salt, b[0].salt, SCRAM_SALT_BYTES);
+}
+
+static void test_dice(void **state)
+{
+    const uint8_t *secret = (const uint8_t *)"secret";
+    const uint64_t dice = scram_dice(secret, 6, "nobody@example.test");
+
+    (void)state;
+    assert_true(dice == scram_dice(secret, 6, "nobody@example.test"));
+    assert_true(dice != scram_dice(secret, 6, "nobody@example.tesu"));
+    assert_true(dice != scram_dice(secret, 5, "nobody@example.test"));
 }
 
 int main(void)
@@ -151,6 +174,7 @@ int main(void)
         cmocka_unit_test(test_saslprep_limits),
         cmocka_unit_test(test_made_keys_are_salted_and_fit),
         cmocka_unit_test(test_fake_keys_look_real_and_stay),
+        cmocka_unit_test(test_dice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
