@@ -6,6 +6,7 @@
 #include "lib/mem.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +24,13 @@ struct store {
     pthread_cond_t wake;
     pthread_cond_t idle;
     struct list calls;
-    bool busy; /* a batch is under way */
+    bool busy;        /* a batch is under way */
+    struct list slow; /* calls with steps left; the store thread's own */
     bool closing;
+    char *folder;
+    atomic_bool stop;      /* what was spawned shall end */
+    size_t spawned;        /* guarded by lock */
+    pthread_cond_t joined; /* spawned is 0 */
 };
 
 const char *store_kind_name(enum store_kind kind)
@@ -37,6 +43,15 @@ const char *store_kind_name(enum store_kind kind)
     return NAMES[kind];
 }
 
+enum store_kind store_kind_find(const char *name)
+{
+    int kind = 0;
+
+    while (kind < STORE_KINDS && strcmp(store_kind_name((enum store_kind)kind), name) != 0)
+        kind++;
+    return (enum store_kind)kind;
+}
+
 /* In the caller's mailbox. */
 static void answer(void *arg)
 {
@@ -47,13 +62,14 @@ static void answer(void *arg)
     arena_free(&arena);
 }
 
-/* take_batch - wait for calls, and move up to BATCH_MAX of them.  false: closing, and none is left. */
+/* take_batch - wait for calls, unless something slow is under way, and move up to BATCH_MAX of them.  false: closing,
+ * and none is left. */
 static bool take_batch(struct store *store, struct list *batch)
 {
     pthread_mutex_lock(&store->lock);
     store->busy = false;
     if (list_empty(&store->calls)) pthread_cond_broadcast(&store->idle);
-    while (list_empty(&store->calls) && !store->closing)
+    while (list_empty(&store->calls) && list_empty(&store->slow) && !store->closing)
         pthread_cond_wait(&store->wake, &store->lock);
     for (size_t i = 0; i < BATCH_MAX && !list_empty(&store->calls); i++) {
         struct list *link = list_first(&store->calls);
@@ -61,8 +77,9 @@ static bool take_batch(struct store *store, struct list *batch)
         list_append(batch, link);
     }
     store->busy = !list_empty(batch);
+    const bool more = store->busy || !store->closing;
     pthread_mutex_unlock(&store->lock);
-    return store->busy;
+    return more;
 }
 
 static void run_batch(struct store *store, struct list *batch)
@@ -81,6 +98,19 @@ static void run_batch(struct store *store, struct list *batch)
         struct store_call *call = LIST_ENTRY(link, struct store_call, link);
         list_remove(&call->link);
         if (committed != STORE_OK) call->status = committed;
+        if (call->step && call->status == STORE_OK)
+            list_append(&store->slow, &call->link);
+        else
+            mailbox_post(call->reply_to, answer, call);
+    }
+}
+
+static void step_slow(struct store *store, bool stopping)
+{
+    LIST_EACH (link, &store->slow) {
+        struct store_call *call = LIST_ENTRY(link, struct store_call, link);
+        if (call->step(store->engine, store->state, call, stopping)) continue;
+        list_remove(&call->link);
         mailbox_post(call->reply_to, answer, call);
     }
 }
@@ -92,9 +122,13 @@ static void *store_thread(void *arg)
 
     list_init(&batch);
     while (take_batch(store, &batch)) {
-        run_batch(store, &batch);
-        store->engine->rest(store->state);
+        if (!list_empty(&batch)) {
+            run_batch(store, &batch);
+            store->engine->rest(store->state);
+        }
+        step_slow(store, false);
     }
+    step_slow(store, true);
     return NULL;
 }
 
@@ -115,13 +149,17 @@ struct store *store_open(const char *engine_name, const char *folder, char *why,
     store->engine = engine;
     store->state = state;
     list_init(&store->calls);
+    list_init(&store->slow);
+    store->folder = mem_strdup(folder);
     pthread_mutex_init(&store->lock, NULL);
     pthread_cond_init(&store->wake, NULL);
     pthread_cond_init(&store->idle, NULL);
+    pthread_cond_init(&store->joined, NULL);
     int error = pthread_create(&store->thread, NULL, store_thread, store);
     if (error == 0) return store;
     snprintf(why, cap, "no thread for the store: %s", strerror(error));
     engine->close(state);
+    free(store->folder);
     free(store);
     return NULL;
 }
@@ -141,13 +179,18 @@ void store_close(struct store **store_place)
     if (!store) return;
     pthread_mutex_lock(&store->lock);
     store->closing = true;
+    atomic_store(&store->stop, true);
     pthread_cond_signal(&store->wake);
+    while (store->spawned)
+        pthread_cond_wait(&store->joined, &store->lock);
     pthread_mutex_unlock(&store->lock);
     pthread_join(store->thread, NULL);
     store->engine->close(store->state);
     pthread_cond_destroy(&store->wake);
     pthread_cond_destroy(&store->idle);
+    pthread_cond_destroy(&store->joined);
     pthread_mutex_destroy(&store->lock);
+    free(store->folder);
     free(store);
     *store_place = NULL;
 }
@@ -171,4 +214,45 @@ void store_call_post(struct store *store, struct store_call *call)
     list_append(&store->calls, &call->link);
     if (was_empty) pthread_cond_signal(&store->wake);
     pthread_mutex_unlock(&store->lock);
+}
+
+struct spawned {
+    struct store *store;
+    store_work_fn *work;
+    struct store_call *call;
+};
+
+static void *spawned_thread(void *arg)
+{
+    struct spawned spawned = *(struct spawned *)arg;
+    struct store *store = spawned.store;
+
+    free(arg);
+    spawned.work(store->engine, store->folder, &store->stop, spawned.call);
+    mailbox_post(spawned.call->reply_to, answer, spawned.call);
+    pthread_mutex_lock(&store->lock);
+    if (--store->spawned == 0) pthread_cond_signal(&store->joined);
+    pthread_mutex_unlock(&store->lock);
+    return NULL;
+}
+
+void store_call_spawn(struct store *store, store_work_fn *work, struct store_call *call)
+{
+    struct spawned *spawned = MEM_NEW(struct spawned);
+    pthread_t thread;
+
+    *spawned = (struct spawned){store, work, call};
+    pthread_mutex_lock(&store->lock);
+    CHECK(!store->closing);
+    const bool busy = store->spawned > 0;
+    const bool started = !busy && pthread_create(&thread, NULL, spawned_thread, spawned) == 0;
+    if (started) {
+        store->spawned++;
+        (void)pthread_detach(thread);
+    }
+    pthread_mutex_unlock(&store->lock);
+    if (started) return;
+    call->status = busy ? STORE_EXISTS : STORE_FAILED;
+    mailbox_post(call->reply_to, answer, call);
+    free(spawned);
 }

@@ -62,7 +62,8 @@ struct store_shape {
  * program. */
 MUSTCHECK struct store *store_open(const char *engine, const char *folder, char *why, size_t cap);
 
-/* store_finish - wait until every call that was posted is done; its answer is in a mailbox then. */
+/* store_finish - wait until every call that was posted is done; its answer is in a mailbox then.  Copies and checks are
+ * not waited for. */
 void store_finish(struct store *store);
 
 /* store_close - finish and commit what was posted, then end the thread.  Answers may still arrive in mailboxes. */
@@ -145,5 +146,26 @@ void store_queue_get(struct store *store, struct mailbox *reply_to, const char *
 /* store_queue_del - take entries out, by their ids; ids NULL: all up to and with the id last. */
 void store_queue_del(struct store *store, struct mailbox *reply_to, const char *owner, enum store_kind kind,
                      const uint64_t *ids, size_t count, uint64_t last, store_done_fn *fn, void *arg);
+
+/* Looking after the whole store, while it goes on. */
+
+typedef void store_copy_fn(enum store_status status, uint64_t bytes, const char *why, void *arg);
+
+/* store_copy - a consistent copy, of the moment at which it is finished, into an empty file that is open for reading
+ * and writing (fd: taken): answered when it is on the disk.  Else why says what went wrong. */
+void store_copy(struct store *store, struct mailbox *reply_to, int fd, store_copy_fn *fn, void *arg);
+
+struct store_findings {
+    uint64_t accounts, records, entries; /* that were looked at */
+    uint64_t faults;
+    const char *const *texts; /* of the first faults, for a person */
+    size_t text_count;
+};
+
+typedef void store_check_fn(enum store_status status, const struct store_findings *findings, void *arg);
+
+/* store_check - read all, and tell what is not as it should be.  Only STORE_OK has findings; STORE_EXISTS: one is under
+ * way already. */
+void store_check(struct store *store, struct mailbox *reply_to, store_check_fn *fn, void *arg);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "lib/buf.h"
 #include "lib/control_socket.h"
+#include "lib/fdpass.h"
 #include "lib/list.h"
 #include "lib/loop.h"
 #include "lib/mem.h"
@@ -47,7 +48,8 @@ struct control_peer {
     int fd;
     struct event *readable, *writable;
     struct buf in, out;
-    bool ended; /* nothing more is to be read: end of file, or we gave up on the input */
+    int passed_fd; /* came with the request that is next, or under way; -1: none */
+    bool ended;    /* nothing more is to be read: end of file, or we gave up on the input */
     struct control_request *current;
     struct loop_deferred work;
 };
@@ -73,6 +75,7 @@ static void peer_free(struct control_peer *p)
     event_free(p->readable);
     event_free(p->writable);
     close(p->fd);
+    if (p->passed_fd >= 0) close(p->passed_fd);
     buf_free(&p->in);
     buf_free(&p->out);
     list_remove(&p->link);
@@ -211,15 +214,20 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     (void)what;
     struct control_peer *p = arg;
     CHECK_MAGIC(p, PEER_MAGIC);
-    uint8_t *room = buf_reserve(&p->in, 4096);
-    ssize_t n = recv(fd, room, 4096, 0);
-    if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
-    if (n > 0) buf_commit(&p->in, (size_t)n);
-    if (n < 0) {
+    size_t len = 0;
+    int passed;
+    const enum fdpass_status status = fdpass_recv(fd, buf_reserve(&p->in, 4096), 4096, &len, &passed);
+    if (status == FDPASS_AGAIN) return;
+    if (status == FDPASS_ERROR || status == FDPASS_TRUNCATED) {
         peer_close(p);
         return;
     }
-    if (n == 0) p->ended = true;
+    buf_commit(&p->in, len);
+    if (status == FDPASS_EOF) p->ended = true;
+    if (status == FDPASS_OK && passed >= 0) {
+        if (p->passed_fd >= 0) close(p->passed_fd);
+        p->passed_fd = passed;
+    }
     peer_work(p);
 }
 
@@ -236,6 +244,7 @@ static void peer_add(struct control *c, int fd)
     p->magic = PEER_MAGIC;
     p->control = c;
     p->fd = fd;
+    p->passed_fd = -1;
     p->work.fn = peer_work;
     p->work.arg = p;
     p->readable = event_new(loop_base(c->loop), fd, EV_READ | EV_PERSIST, on_readable, p);
@@ -360,6 +369,14 @@ const json_t *control_args(const struct control_request *request)
 const char *control_arg_str(const struct control_request *request, const char *name)
 {
     return json_string_value(json_object_get(control_args(request), name));
+}
+
+int control_take_fd(struct control_request *request)
+{
+    CHECK_MAGIC(request, REQUEST_MAGIC);
+    const int fd = request->peer ? request->peer->passed_fd : -1;
+    if (fd >= 0) request->peer->passed_fd = -1;
+    return fd;
 }
 
 static void request_end(struct control_request *r, json_t *answer)

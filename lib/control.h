@@ -51,6 +51,10 @@ const json_t *control_args(const struct control_request *request); /* an object,
 /* control_arg_str - a string argument, or NULL. */
 const char *control_arg_str(const struct control_request *request, const char *name);
 
+/* control_take_fd - the descriptor that came with the request (close-on-exec), the caller's to close; -1: none, or taken
+ * already. */
+int control_take_fd(struct control_request *request);
+
 /* control_reply - answer with result (takes the reference; NULL: null).  Ends the request. */
 void control_reply(struct control_request *request, json_t *result);
 /* control_fail - answer with an error.  code is one word for scripts: usage, not-found, exists, forbidden, unavailable,
@@ -63,5 +67,12 @@ void control_fail(struct control_request *request, const char *code, const char 
 MUSTCHECK json_t *control_call(const char *path, const char *command, json_t *args, char *why, size_t cap);
 /* control_call_fd - the same over a connected descriptor (kept by the caller). */
 MUSTCHECK json_t *control_call_fd(int fd, const char *command, json_t *args, char *why, size_t cap);
+
+/* control_connect - the connection for control_call_fd and control_call_long: a descriptor, or -1, errno, and a message
+ * in why. */
+MUSTCHECK int control_connect(const char *path, char *why, size_t cap);
+/* control_call_long - as control_call_fd, for a command that may take hours: no time is too long while the server is
+ * there.  A copy of passed_fd goes along with the request; -1: none. */
+MUSTCHECK json_t *control_call_long(int fd, const char *command, json_t *args, int passed_fd, char *why, size_t cap);
 
 #endif

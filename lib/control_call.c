@@ -1,5 +1,6 @@
 #include "lib/control.h"
 
+#include "lib/fdpass.h"
 #include "lib/mem.h"
 
 #include <errno.h>
@@ -20,13 +21,13 @@ static int64_t now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* Wait until fd is ready or the time of the whole call is over (errno is ETIMEDOUT). */
+/* Wait until fd is ready or the time of the whole call is over (errno is ETIMEDOUT); until_ms 0: it never is. */
 static int wait_for(int fd, short events, int64_t until_ms)
 {
     for (;;) {
         int64_t left = until_ms - now_ms();
         struct pollfd p = {.fd = fd, .events = events};
-        int n = poll(&p, 1, left > 0 ? (int)left : 0);
+        int n = poll(&p, 1, until_ms == 0 ? -1 : left > 0 ? (int)left : 0);
         if (n > 0) return 0;
         if (n < 0 && errno == EINTR) continue;
         if (n == 0) errno = ETIMEDOUT;
@@ -107,19 +108,33 @@ static char *make_request(const char *command, json_t *args)
     return line;
 }
 
-/* One request and its answer over fd; from names the server in messages. */
-static json_t *exchange(int fd, const char *from, const char *command, json_t *args, char *why, size_t cap)
+/* A descriptor goes along with the first byte: that is never sent in part. */
+static int send_request(int fd, const char *request, int passed_fd, int64_t until_ms)
 {
-    int64_t until_ms = now_ms() + CALL_TIMEOUT_MS;
-    char *request = make_request(command, args);
-    size_t len = strlen(request);
-    char *answer = send_all(fd, request, len, until_ms) < 0 ? NULL : recv_line(fd, &len, until_ms);
+    if (passed_fd < 0) return send_all(fd, request, strlen(request), until_ms);
+    if (fdpass_send(fd, passed_fd, request, 1) != 0) return -1;
+    return send_all(fd, request + 1, strlen(request + 1), until_ms);
+}
+
+/* What is asked, and how; from names the server in messages. */
+struct question {
+    const char *from, *command;
+    json_t *args;
+    int passed_fd;    /* -1: none */
+    int64_t until_ms; /* 0: as long as it takes */
+};
+
+static json_t *exchange(int fd, const struct question *q, char *why, size_t cap)
+{
+    char *request = make_request(q->command, q->args);
+    size_t len = 0;
+    char *answer = send_request(fd, request, q->passed_fd, q->until_ms) < 0 ? NULL : recv_line(fd, &len, q->until_ms);
     int saved = errno;
     mem_wipe(request, strlen(request));
     free(request);
     if (answer == NULL) {
         const char *text = saved == EPIPE ? "closed without an answer" : strerror(saved);
-        snprintf(why, cap, "%s: no answer: %s", from, saved == ETIMEDOUT ? "30 seconds are over" : text);
+        snprintf(why, cap, "%s: no answer: %s", q->from, saved == ETIMEDOUT ? "30 seconds are over" : text);
         errno = saved;
         return NULL;
     }
@@ -127,21 +142,26 @@ static json_t *exchange(int fd, const char *from, const char *command, json_t *a
     free(answer);
     if (root && json_is_boolean(json_object_get(root, "ok"))) return root;
     json_decref(root);
-    snprintf(why, cap, "%s: the answer makes no sense", from);
+    snprintf(why, cap, "%s: the answer makes no sense", q->from);
     errno = EBADMSG;
     return NULL;
 }
 
-json_t *control_call(const char *path, const char *command, json_t *args, char *why, size_t cap)
+int control_connect(const char *path, char *why, size_t cap)
 {
     int fd = connect_to(path);
-    if (fd < 0) {
-        int saved = errno;
-        snprintf(why, cap, "%s: cannot connect: %s", path, strerror(saved));
-        errno = saved;
-        return NULL;
-    }
-    json_t *answer = exchange(fd, path, command, args, why, cap);
+    int saved = errno;
+    if (fd < 0) snprintf(why, cap, "%s: cannot connect: %s", path, strerror(saved));
+    errno = saved;
+    return fd;
+}
+
+json_t *control_call(const char *path, const char *command, json_t *args, char *why, size_t cap)
+{
+    int fd = control_connect(path, why, cap);
+    if (fd < 0) return NULL;
+    const struct question q = {path, command, args, -1, now_ms() + CALL_TIMEOUT_MS};
+    json_t *answer = exchange(fd, &q, why, cap);
     int saved = errno;
     close(fd);
     errno = saved;
@@ -150,5 +170,12 @@ json_t *control_call(const char *path, const char *command, json_t *args, char *
 
 json_t *control_call_fd(int fd, const char *command, json_t *args, char *why, size_t cap)
 {
-    return exchange(fd, "control connection", command, args, why, cap);
+    const struct question q = {"control connection", command, args, -1, now_ms() + CALL_TIMEOUT_MS};
+    return exchange(fd, &q, why, cap);
+}
+
+json_t *control_call_long(int fd, const char *command, json_t *args, int passed_fd, char *why, size_t cap)
+{
+    const struct question q = {"control connection", command, args, passed_fd, 0};
+    return exchange(fd, &q, why, cap);
 }

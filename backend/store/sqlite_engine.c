@@ -170,3 +170,9 @@ enum store_status sqlite_engine_write(struct sqlite_engine *s,
     if (status == STORE_OK) status = run(s, SQLITE_SAVE_KEEP_SQL);
     return status == STORE_OK ? STORE_OK : after_failure(s, status);
 }
+
+void sqlite_engine_forget(struct sqlite_engine *s)
+{
+    for (size_t i = 0; i < SQLITE_STATEMENTS; i++)
+        sqlite3_finalize(s->statements[i]);
+}

@@ -44,6 +44,9 @@ void sqlite_engine_rest(void *engine);
 /* sqlite_engine_watch - count what gathers in the write-ahead log, for sqlite_engine_rest. */
 void sqlite_engine_watch(struct sqlite_engine *s);
 
+/* sqlite_engine_forget - finalize what was prepared, before the connection is closed. */
+void sqlite_engine_forget(struct sqlite_engine *s);
+
 /* sqlite_engine_write - run a write that changes all or nothing. */
 enum store_status sqlite_engine_write(struct sqlite_engine *s,
                                       enum store_status (*write)(struct sqlite_engine *s, const void *arg),

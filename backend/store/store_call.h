@@ -7,6 +7,7 @@
 #include "lib/list.h"
 #include "lib/mem.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 /* The first member of a struct with what one operation asks for and finds.  It lives in its own arena. */
@@ -17,6 +18,9 @@ struct store_call {
     enum store_status status;
     /* On the store's thread: ask the engine, set the status. */
     void (*run)(const struct store_engine *engine, void *state, struct store_call *call);
+    /* Not NULL: after run has said STORE_OK, it is called between batches until it returns false; then the call is
+     * answered.  stopping: it shall end now. */
+    bool (*step)(const struct store_engine *engine, void *state, struct store_call *call, bool stopping);
     /* On the caller's thread: tell it the answer. */
     void (*answer)(struct store_call *call);
     void *arg; /* the caller's */
@@ -27,5 +31,11 @@ MUSTCHECK void *store_call_new(size_t size_bytes, struct mailbox *reply_to, void
 
 /* store_call_post - takes the call; it is answered, then freed. */
 void store_call_post(struct store *store, struct store_call *call);
+
+/* store_call_spawn - takes the call; work is called on a thread of its own, then it is answered.  The store waits for
+ * it at its end, with *stop set. */
+typedef void store_work_fn(const struct store_engine *engine, const char *folder, atomic_bool *stop,
+                           struct store_call *call);
+void store_call_spawn(struct store *store, store_work_fn *work, struct store_call *call);
 
 #endif

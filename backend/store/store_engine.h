@@ -8,6 +8,7 @@
 #include "backend/store.h"
 #include "lib/check.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -45,8 +46,20 @@ void store_shapes_add(struct store_shapes *shapes, const struct store_shape *sha
 void store_records_add(struct store_records *records, enum store_kind kind, const char *key, const char *value);
 void store_entries_add(struct store_entries *entries, uint64_t id, int64_t stamp_ms, const char *text, size_t len);
 
+/* What a check found: counts, and texts in the arena. */
+struct store_check {
+    struct arena *arena;
+    struct store_findings findings;
+    atomic_bool *stop; /* set: give up soon */
+};
+
+/* store_check_fault - one more fault; beyond some hundred they are only counted. */
+void store_check_fault(struct store_check *check, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
 /* store_kind_name - as in the database. */
 const char *store_kind_name(enum store_kind kind);
+/* store_kind_find - by that name; STORE_KINDS: none. */
+enum store_kind store_kind_find(const char *name);
 
 struct store_engine {
     const char *name;
@@ -84,6 +97,15 @@ struct store_engine {
                                    struct store_entries *out);
     enum store_status (*queue_del)(void *engine, const char *owner, enum store_kind kind, const uint64_t *ids,
                                    size_t count, uint64_t last);
+
+    /* A copy made in steps between batches; NULL where the engine has none.  begin: NULL and a message in why.  step:
+     * false when it is done, or has failed with a message in why.  end: also of one that is given up. */
+    void *(*copy_begin)(void *engine, int fd, char *why, size_t cap);
+    bool (*copy_step)(void *copy, char *why, size_t cap);
+    void (*copy_end)(void *copy);
+
+    /* On a thread of its own, while batches go on. */
+    enum store_status (*check)(const char *folder, struct store_check *check);
 };
 
 extern const struct store_engine STORE_SQLITE;

@@ -1,6 +1,8 @@
 #include "backend/store/store_engine.h"
 
 #include "backend/store/sqlite_account.h"
+#include "backend/store/sqlite_check.h"
+#include "backend/store/sqlite_copy.h"
 #include "backend/store/sqlite_engine.h"
 #include "backend/store/sqlite_fault.h"
 #include "backend/store/sqlite_queue.h"
@@ -41,8 +43,7 @@ static void sqlite_close(void *engine)
 {
     struct sqlite_engine *s = engine;
 
-    for (size_t i = 0; i < SQLITE_STATEMENTS; i++)
-        sqlite3_finalize(s->statements[i]);
+    sqlite_engine_forget(s);
     if (sqlite3_close(s->db) != SQLITE_OK) log_msg(LOG_LEVEL_ERROR, "store_error", "close: %s", sqlite3_errmsg(s->db));
     free(s);
 }
@@ -88,4 +89,8 @@ const struct store_engine STORE_SQLITE = {
     .queue_add = sqlite_queue_add,
     .queue_get = sqlite_queue_get,
     .queue_del = sqlite_queue_del,
+    .copy_begin = sqlite_copy_begin,
+    .copy_step = sqlite_copy_step,
+    .copy_end = sqlite_copy_end,
+    .check = sqlite_check,
 };

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -86,10 +87,22 @@ static void command_big(struct control_request *request, void *arg)
     free(text);
 }
 
+/* Writes into what came along, and says how often something had. */
+static void command_write(struct control_request *request, void *arg)
+{
+    int count = 0;
+    (void)arg;
+    for (int fd; (fd = control_take_fd(request)) >= 0; count++) {
+        assert_int_equal(write(fd, "hello", 5), 5);
+        close(fd);
+    }
+    control_reply(request, json_integer(count));
+}
+
 static const struct control_command COMMANDS[] = {
-    {"echo", "", command_echo},        {"null", "", command_null}, {"fail", "", command_fail},
-    {"bytes", "", command_fail_bytes}, {"hold", "", command_hold}, {"release", "", command_release},
-    {"big", "", command_big},
+    {"echo", "", command_echo},        {"null", "", command_null},   {"fail", "", command_fail},
+    {"bytes", "", command_fail_bytes}, {"hold", "", command_hold},   {"release", "", command_release},
+    {"big", "", command_big},          {"write", "", command_write},
 };
 
 static void on_finished(evutil_socket_t fd, short what, void *arg)
@@ -466,6 +479,31 @@ static void calls_over_a_connected_descriptor(void **state)
     assert_string_equal(f->text, "over a pair\nover a pair\n");
 }
 
+static void client_passes(struct fixture *f)
+{
+    int fd = control_connect(PATH, why, sizeof why), file = open("passed", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0 && file >= 0);
+    const int passed[] = {file, -1, file};
+    for (int i = 0; i < 3; i++) {
+        json_t *answer = control_call_long(fd, i == 1 ? "null" : "write", NULL, passed[i], why, sizeof why);
+        const int count = (int)json_integer_value(json_object_get(answer, "result"));
+        snprintf(f->text + strlen(f->text), sizeof f->text - strlen(f->text), "%d ", count);
+        json_decref(answer);
+    }
+    assert_int_equal(pread(file, f->text + strlen(f->text), 16, 0), 10);
+    close(file);
+    /* One that nobody takes is closed with the connection. */
+    json_decref(control_call_long(fd, "null", NULL, fd, why, sizeof why));
+    close(fd);
+}
+
+static void a_descriptor_goes_along(void **state)
+{
+    struct fixture *f = *state;
+    run_client(f, client_passes);
+    assert_string_equal(f->text, "1 0 1 hellohello");
+}
+
 static void a_call_over_a_closed_descriptor(void **state)
 {
     (void)state;
@@ -557,6 +595,7 @@ int main(void)
         TEST(a_stale_socket_is_replaced),
         TEST(places_where_nobody_can_listen),
         TEST(calls_over_a_connected_descriptor),
+        TEST(a_descriptor_goes_along),
         TEST(a_call_over_a_closed_descriptor),
         TEST(calls_that_reach_nobody),
         TEST(strangers_are_refused),
