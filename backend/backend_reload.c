@@ -99,9 +99,10 @@ static void on_swapped(void *arg)
 /* The last thing that can fail. */
 static int set_log(struct backend_reload *reload, const struct backend_config *config)
 {
-    if (log_setup(&config->log) == 0) return 0;
-    return option_error(option_single(config->file, "log"), "file", reload->error, ERROR_BYTES, "cannot open it: %s",
-                        strerror(errno));
+    const char *path = NULL;
+    if (log_setup(&config->log, &path) == 0) return 0;
+    return option_error(option_single(config->file, "log"), path == config->log.error_path ? "error-file" : "file",
+                        reload->error, ERROR_BYTES, "cannot open %s: %s", path, strerror(errno));
 }
 
 static void watch_files(const struct backend_reload *reload, const struct backend_config *config)

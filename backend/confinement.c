@@ -71,6 +71,7 @@ struct confinement *confinement_new(const struct backend_config *config, bool on
     if (once) return c;
     add_folder(c, config->run_dir, true);
     if (config->log.path) add_folder_of(c, config->log.path, true);
+    if (config->log.error_path) add_folder_of(c, config->log.error_path, true);
     option_each_file(config->file, add_configuration, c);
     (void)certificate_files_each(config, add_certificate, c);
     for (size_t i = 0; i < option_count(top, "certificate-folders"); i++)
@@ -148,5 +149,7 @@ int confinement_check(const struct confinement *c, const struct backend_config *
     if (!c->on) return 0;
     if (config->log.path && !reaches(c, config->log.path, true, outside))
         return refuse(option_single(config->file, "log"), "file", outside, error, cap);
+    if (config->log.error_path && !reaches(c, config->log.error_path, true, outside))
+        return refuse(option_single(config->file, "log"), "error-file", outside, error, cap);
     return certificate_files_each(config, check_certificate, &checking);
 }

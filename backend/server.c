@@ -81,7 +81,8 @@ static void on_rotation(int signo, void *arg)
 {
     (void)signo;
     (void)arg;
-    if (log_reopen() != 0) log_msg(LOG_LEVEL_ERROR, "log_reopen", "%s", strerror(errno));
+    const char *path = NULL;
+    if (log_reopen(&path) != 0) log_msg(LOG_LEVEL_ERROR, "log_reopen_failed", "%s: %s", path, strerror(errno));
 }
 
 static void on_reload(int signo, void *arg)
@@ -135,8 +136,9 @@ static int start(struct server *server, struct hosts *hosts)
     struct backend *backend = &server->backend;
     const struct backend_config *config = backend->config;
     if (start_privileged(server) != 0) return -1;
-    if (log_setup(&config->log) != 0) {
-        snprintf(server->why, sizeof(server->why), "%s: %s", config->log.path, strerror(errno));
+    const char *path = NULL;
+    if (log_setup(&config->log, &path) != 0) {
+        snprintf(server->why, sizeof(server->why), "cannot open the log %s: %s", path, strerror(errno));
         return -1;
     }
     if (server_state_take(backend, server->why, sizeof(server->why)) != 0) return -1;
@@ -225,7 +227,7 @@ static int start_once(struct server *server, struct hosts *hosts, int fd)
     struct backend *backend = &server->backend;
     const struct backend_config *config = backend->config;
     const struct log_config quiet = {.level = LOG_LEVEL_WARN, .format = config->log.format};
-    if (log_setup(&quiet) != 0) return -1;
+    if (log_setup(&quiet, NULL) != 0) return -1;
     if (server_state_make_folders(config, false, server->why, sizeof(server->why)) != 0) return -1;
     if (proc_drop_privileges(config->user, config->group, server->why, sizeof(server->why)) != 0) return -1;
     if (server_state_take(backend, server->why, sizeof(server->why)) != 0) return -1;

@@ -3,6 +3,7 @@
 #include "gateway/gateway_config.h"
 #include "gateway/generation_part.h"
 #include "gateway/listener_pool.h"
+#include "gateway/log_settings.h"
 #include "gateway/master.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -175,10 +176,14 @@ void generation_tell(struct generation *generation, json_t *message, int fd)
 /* The log daemon's socket is a worker's own. */
 void generation_tell_log(struct generation *generation)
 {
-    const struct log_config *log = &generation->master->log;
-    if (log->syslog_path != NULL) return;
-    generation_tell(generation,
-                    json_pack("{s:s, s:i, s:i, s:i}", "type", "log", "level", (int)log->level, "format",
-                              (int)log->format, "addresses", (int)log->addresses),
-                    log_descriptor());
+    /* the main file last: a worker of an older program takes what comes last for all */
+    static const enum log_sink SINKS[] = {LOG_SINK_STDERR, LOG_SINK_ERROR_FILE, LOG_SINK_FILE};
+    for (size_t i = 0; i < ARRAY_LEN(SINKS); i++) {
+        const int fd = log_descriptor(SINKS[i]);
+        if (fd < 0) continue;
+        json_t *message = log_settings_describe(&generation->master->log);
+        json_object_set_new(message, "type", json_string("log"));
+        json_object_set_new(message, "sink", json_integer((json_int_t)SINKS[i]));
+        generation_tell(generation, message, fd);
+    }
 }

@@ -4,6 +4,7 @@
 #include "gateway/gateway_control.h"
 #include "gateway/generation.h"
 #include "gateway/listener_pool.h"
+#include "gateway/log_settings.h"
 #include "gateway/master.h"
 #include "gateway/tls_keeper.h"
 #include "gateway/upstream_report.h"
@@ -74,13 +75,6 @@ static json_t *describe_generation(const struct generation *generation)
                      "workers", workers);
 }
 
-static json_t *describe_log(const struct log_config *log)
-{
-    return json_pack("{s:i, s:i, s:i, s:s*, s:s*, s:i}", "level", (int)log->level, "format", (int)log->format,
-                     "addresses", (int)log->addresses, "path", log->path, "syslog_path", log->syslog_path,
-                     "syslog_facility", log->syslog_facility);
-}
-
 static json_t *describe(const struct master *master)
 {
     json_t *generations = json_array();
@@ -90,8 +84,8 @@ static json_t *describe(const struct master *master)
         json_pack("{s:s, s:i, s:I, s:I, s:i, s:s, s:o, s:o, s:o, s:o}", "version", HANDOVER_VERSION, "pid",
                   (int)getpid(), "started_ms", (json_int_t)master->started_ms, "last_generation",
                   (json_int_t)master->last_generation, "lock_fd", master->lock_fd, "lock_path", master->lock_path,
-                  "log", describe_log(&master->log), "counters", describe_counters(master->counters), "listeners",
-                  describe_listeners(master->listeners), "generations", generations);
+                  "log", log_settings_describe(&master->log), "counters", describe_counters(master->counters),
+                  "listeners", describe_listeners(master->listeners), "generations", generations);
     CHECK(out != NULL);
     if (master->serving->upstreams != NULL)
         json_object_set_new(out, "upstreams", upstream_report(master->serving->upstreams));
@@ -238,15 +232,8 @@ static int adopt_generation(struct master *master, const json_t *one)
 
 static void adopt_log(struct master *master, const json_t *log)
 {
-    master->log = (struct log_config){
-        .level = (enum log_level)json_integer_value(json_object_get(log, "level")),
-        .format = (enum log_format)json_integer_value(json_object_get(log, "format")),
-        .addresses = (enum addr_mode)json_integer_value(json_object_get(log, "addresses")),
-        .path = json_string_value(json_object_get(log, "path")),
-        .syslog_path = json_string_value(json_object_get(log, "syslog_path")),
-        .syslog_facility = (int)json_integer_value(json_object_get(log, "syslog_facility")),
-    };
-    if (log_setup(&master->log) < 0) log_msg(LOG_LEVEL_ERROR, "log_failed", "%s", strerror(errno));
+    master->log = log_settings_read(log);
+    if (log_setup(&master->log, NULL) < 0) log_msg(LOG_LEVEL_ERROR, "log_failed", "%s", strerror(errno));
 }
 
 int handover_adopt(struct master *master, const json_t *handover)

@@ -135,14 +135,15 @@ static void on_log_signal(int signo, void *arg)
 {
     struct master *master = arg;
     (void)signo;
-    if (master->log.path == NULL) return;
-    if (log_reopen() < 0) {
-        log_msg(LOG_LEVEL_ERROR, "log_reopen_failed", "%s: %s", master->log.path, strerror(errno));
+    const char *path = NULL;
+    if (master->log.path == NULL && master->log.error_path == NULL) return;
+    if (log_reopen(&path) < 0) {
+        log_msg(LOG_LEVEL_ERROR, "log_reopen_failed", "%s: %s", path, strerror(errno));
         return;
     }
     LIST_EACH (link, &master->generations)
         generation_tell_log(LIST_ENTRY(link, struct generation, link));
-    log_msg(LOG_LEVEL_INFO, "log_reopened", "%s", master->log.path);
+    log_msg(LOG_LEVEL_INFO, "log_reopened", "%s", master->log.path != NULL ? master->log.path : master->log.error_path);
 }
 
 static void on_reload_signal(int signo, void *arg)
@@ -276,7 +277,7 @@ static int open_anew(struct master *master, struct gateway_config *config)
     char why[512];
     if (master_open(master, config, why, sizeof(why)) == 0) return 0;
     fprintf(stderr, "postern-gateway: %s\n", why);
-    if (log_descriptor() != STDERR_FILENO) log_msg(LOG_LEVEL_ERROR, "start_failed", "%s", why);
+    if (log_descriptor(LOG_SINK_STDERR) < 0) log_msg(LOG_LEVEL_ERROR, "start_failed", "%s", why);
     return -1;
 }
 

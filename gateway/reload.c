@@ -67,12 +67,12 @@ static int check_fixed(const struct master *master, const struct gateway_config 
 
 static int set_log(struct master *master, const struct gateway_config *config, char *why, size_t cap)
 {
-    if (log_setup(&config->log) == 0) {
+    const char *path = NULL;
+    if (log_setup(&config->log, &path) == 0) {
         master->log = config->log;
         return 0;
     }
-    snprintf(why, cap, "cannot open the log %s: %s",
-             config->log.syslog_path != NULL ? config->log.syslog_path : config->log.path, strerror(errno));
+    snprintf(why, cap, "cannot open the log %s: %s", path, strerror(errno));
     return -1;
 }
 
@@ -81,7 +81,7 @@ static void restore_log(struct master *master)
 {
     if (master->serving == NULL) return;
     master->log = master->serving->log;
-    if (log_setup(&master->log) < 0) log_msg(LOG_LEVEL_ERROR, "log_failed", "%s", strerror(errno));
+    if (log_setup(&master->log, NULL) < 0) log_msg(LOG_LEVEL_ERROR, "log_failed", "%s", strerror(errno));
 }
 
 int reload_begin(struct reload *reload, struct gateway_config *config, char *why, size_t cap)

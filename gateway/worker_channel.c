@@ -2,6 +2,7 @@
 
 #include "gateway/channel.h"
 #include "gateway/conn_list.h"
+#include "gateway/log_settings.h"
 #include "gateway/worker.h"
 #include "gateway/worker_tls.h"
 #include "lib/log.h"
@@ -33,13 +34,10 @@ static void on_end(struct channel *channel, const json_t *message, int *fd, void
 static void on_log(struct channel *channel, const json_t *message, int *fd, void *arg)
 {
     (void)channel, (void)arg;
-    const struct log_config config = {
-        .level = (enum log_level)json_integer_value(json_object_get(message, "level")),
-        .format = (enum log_format)json_integer_value(json_object_get(message, "format")),
-        .addresses = (enum addr_mode)json_integer_value(json_object_get(message, "addresses")),
-    };
-    if (*fd < 0 || log_setup(&config) < 0) return;
-    log_adopt(*fd);
+    const struct log_config config = log_settings_read(message);
+    const json_int_t sink = json_integer_value(json_object_get(message, "sink"));
+    if (*fd < 0 || sink < LOG_SINK_STDERR || sink > LOG_SINK_ERROR_FILE) return;
+    log_adopt(&config, (enum log_sink)sink, *fd);
     *fd = -1;
 }
 
@@ -76,7 +74,7 @@ static const struct channel_row MESSAGES[] = {
      * connection or after the time; negative: whenever that is */
     {"drain", on_drain},
     {"end", on_end}, /* end now */
-    {"log", on_log}, /* {"level", "format", "addresses"} as numbers, with the descriptor to write to */
+    {"log", on_log}, /* log_settings, and the number of a "sink", with its descriptor */
     {"log-level", on_log_level},
     {"certificates", on_certificates}, /* with the descriptor of a bundle, for the section "tls" */
     {"connections", on_connections},   /* asks for conn_list */

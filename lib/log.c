@@ -19,81 +19,175 @@
 /* The longest ending of a line: ,"truncated":true} and a newline. */
 enum { LOG_TAIL_BYTES = 24, LOG_MSG_BYTES = 1024 };
 
-/* What each line reads without a lock; the descriptor is closed only under the lock's writer side. */
-static atomic_int log_level = LOG_LEVEL_INFO;
+/* Above every level: a sink that is not in use. */
+enum { OFF = LOG_LEVEL_ERROR + 1 };
+
+/* fd: of a file, closed only under the lock's writer side. */
+struct sink {
+    atomic_int level;
+    int fd;
+    char *path;
+};
+
+/* What each line reads without a lock; least is the least of the sinks' levels. */
+static atomic_int log_least = LOG_LEVEL_INFO;
 static atomic_int log_format = LOG_FORMAT_LOGFMT;
 static atomic_int log_addresses = ADDR_FULL;
-static atomic_bool log_to_syslog;
 static pthread_rwlock_t log_lock = PTHREAD_RWLOCK_INITIALIZER;
-static int log_fd = STDERR_FILENO;
-static char *log_path;
+static struct sink sinks[LOG_SINKS] = {
+    [LOG_SINK_STDERR] = {.level = LOG_LEVEL_INFO, .fd = STDERR_FILENO},
+    [LOG_SINK_FILE] = {.level = OFF, .fd = -1},
+    [LOG_SINK_ERROR_FILE] = {.level = OFF, .fd = -1},
+    [LOG_SINK_SYSLOG] = {.level = OFF, .fd = -1},
+};
+static const enum log_sink FILES[] = {LOG_SINK_FILE, LOG_SINK_ERROR_FILE};
 
-static int log_open(const char *path)
+static void set_least(void)
 {
-    return path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0640) : STDERR_FILENO;
+    int least = OFF;
+    for (size_t i = 0; i < LOG_SINKS; i++) {
+        const int level = atomic_load(&sinks[i].level);
+        if (level < least) least = level;
+    }
+    atomic_store(&log_least, least);
 }
 
-static void log_swap_fd(int fd)
+static const char *path_of(const struct log_config *config, enum log_sink sink)
 {
-    if (log_fd != STDERR_FILENO) close(log_fd);
-    log_fd = fd;
+    return sink == LOG_SINK_FILE ? config->path : config->error_path;
 }
 
-int log_setup(const struct log_config *config)
+bool log_uses(const struct log_config *config, enum log_sink sink)
 {
-    int fd = log_open(config->path);
-    if (fd < 0) return -1;
-    if (config->syslog_path != NULL && log_syslog_open(config->syslog_path, config->syslog_facility) < 0) {
-        if (fd != STDERR_FILENO) close(fd);
+    switch (sink) {
+    case LOG_SINK_STDERR:
+        return config->to_stderr || (!config->path && !config->syslog_path);
+    case LOG_SINK_FILE:
+    case LOG_SINK_ERROR_FILE:
+        return path_of(config, sink) != NULL;
+    case LOG_SINK_SYSLOG:
+        return config->syslog_path != NULL;
+    case LOG_SINKS:
+        break;
+    }
+    return false;
+}
+
+static void set_level(const struct log_config *config, enum log_sink sink)
+{
+    const unsigned char own = config->own_level[sink];
+    const int level = !log_uses(config, sink) ? (int)OFF : own > 0 ? own - 1 : (int)config->level;
+    atomic_store(&sinks[sink].level, level);
+}
+
+static void close_files(int fds[LOG_SINKS])
+{
+    for (size_t i = 0; i < ARRAY_LEN(FILES); i++)
+        if (fds[FILES[i]] >= 0) close(fds[FILES[i]]);
+}
+
+/* All of them or none.  paths: NULL for a file that is not in use. */
+static int open_files(const char *const paths[LOG_SINKS], int fds[LOG_SINKS], const char **failed)
+{
+    fds[LOG_SINK_FILE] = fds[LOG_SINK_ERROR_FILE] = -1;
+    for (size_t i = 0; i < ARRAY_LEN(FILES); i++) {
+        const char *path = paths[FILES[i]];
+        if (!path) continue;
+        fds[FILES[i]] = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0640);
+        if (fds[FILES[i]] >= 0) continue;
+        const int error = errno;
+        if (failed) *failed = path;
+        close_files(fds);
+        errno = error;
         return -1;
     }
-    char *path = mem_strdup(config->path);
+    return 0;
+}
+
+static void swap_fd(struct sink *sink, int fd)
+{
+    if (sink->fd >= 0) close(sink->fd);
+    sink->fd = fd;
+}
+
+int log_setup(const struct log_config *config, const char **path)
+{
+    const char *const paths[LOG_SINKS] = {[LOG_SINK_FILE] = config->path, [LOG_SINK_ERROR_FILE] = config->error_path};
+    int fds[LOG_SINKS];
+    if (open_files(paths, fds, path) < 0) return -1;
+    if (config->syslog_path && log_syslog_open(config->syslog_path, config->syslog_facility) < 0) {
+        if (path) *path = config->syslog_path;
+        close_files(fds);
+        return -1;
+    }
     pthread_rwlock_wrlock(&log_lock);
-    log_swap_fd(fd);
-    free(log_path);
-    log_path = path;
+    for (size_t i = 0; i < ARRAY_LEN(FILES); i++) {
+        struct sink *sink = &sinks[FILES[i]];
+        swap_fd(sink, fds[FILES[i]]);
+        free(sink->path);
+        sink->path = mem_strdup(paths[FILES[i]]);
+    }
+    for (unsigned i = 0; i < LOG_SINKS; i++)
+        set_level(config, (enum log_sink)i);
     pthread_rwlock_unlock(&log_lock);
-    atomic_store(&log_to_syslog, config->syslog_path != NULL);
-    log_set_level(config->level);
+    set_least();
     atomic_store(&log_format, config->format);
     atomic_store(&log_addresses, config->addresses);
     return 0;
 }
 
-int log_reopen(void)
+int log_reopen(const char **path)
 {
+    int fds[LOG_SINKS];
     pthread_rwlock_wrlock(&log_lock);
-    int fd = log_open(log_path);
-    int error = errno;
-    if (fd >= 0) log_swap_fd(fd);
+    const char *const paths[LOG_SINKS] = {
+        [LOG_SINK_FILE] = sinks[LOG_SINK_FILE].path, [LOG_SINK_ERROR_FILE] = sinks[LOG_SINK_ERROR_FILE].path};
+    const int result = open_files(paths, fds, path);
+    const int error = errno;
+    for (size_t i = 0; i < ARRAY_LEN(FILES) && result == 0; i++)
+        if (fds[FILES[i]] >= 0) swap_fd(&sinks[FILES[i]], fds[FILES[i]]);
     pthread_rwlock_unlock(&log_lock);
     errno = error;
-    return fd >= 0 ? 0 : -1;
+    return result;
 }
 
-int log_descriptor(void)
+int log_descriptor(enum log_sink sink)
 {
     pthread_rwlock_rdlock(&log_lock);
-    int fd = log_fd;
+    const int fd = atomic_load(&sinks[sink].level) == OFF ? -1 : sinks[sink].fd;
     pthread_rwlock_unlock(&log_lock);
     return fd;
 }
 
-void log_adopt(int fd)
+void log_adopt(const struct log_config *config, enum log_sink sink, int fd)
 {
     pthread_rwlock_wrlock(&log_lock);
-    log_swap_fd(fd);
+    for (size_t i = 0; i < ARRAY_LEN(FILES); i++)
+        if (!log_uses(config, FILES[i])) swap_fd(&sinks[FILES[i]], -1);
+    if (sink == LOG_SINK_STDERR)
+        close(fd); /* we have our own */
+    else
+        swap_fd(&sinks[sink], fd);
+    for (unsigned i = 0; i < LOG_SINKS; i++) {
+        const bool open = i == LOG_SINK_STDERR || sinks[i].fd >= 0;
+        if (i != LOG_SINK_SYSLOG && (open || !log_uses(config, (enum log_sink)i))) set_level(config, (enum log_sink)i);
+    }
     pthread_rwlock_unlock(&log_lock);
+    set_least();
+    atomic_store(&log_format, config->format);
+    atomic_store(&log_addresses, config->addresses);
 }
 
 void log_set_level(enum log_level level)
 {
-    atomic_store(&log_level, (int)level);
+    for (size_t i = 0; i < LOG_SINKS; i++)
+        if (i != LOG_SINK_ERROR_FILE && atomic_load(&sinks[i].level) != OFF) atomic_store(&sinks[i].level, (int)level);
+    set_least();
 }
 
 bool log_enabled(enum log_level level)
 {
-    return (int)level >= atomic_load_explicit(&log_level, memory_order_relaxed);
+    return (int)level >= atomic_load_explicit(&log_least, memory_order_relaxed);
 }
 
 /* Append; false and nothing appended when it would leave no room for the line's end. */
@@ -223,8 +317,8 @@ void log_begin(struct log_line *line, enum log_level level, const char *event)
     line->format = (enum log_format)atomic_load_explicit(&log_format, memory_order_relaxed);
     line->truncated = false;
     line->len = 0;
-    /* The daemon has its own clock. */
-    if (!atomic_load_explicit(&log_to_syslog, memory_order_relaxed)) log_put_time(line);
+    log_put_time(line);
+    line->time_end = line->len;
     log_str(line, "level", names[level]);
     log_str(line, "event", event);
 }
@@ -268,6 +362,24 @@ void log_addr(struct log_line *line, const char *key, const struct addr *value)
     log_str(line, key, addr_format(value, mode, text, sizeof(text)));
 }
 
+static void write_line(int fd, const struct log_line *line)
+{
+    while (write(fd, line->text, line->len) < 0 && errno == EINTR)
+        ;
+}
+
+/* The daemon has its own clock. */
+static void send_line(const struct log_line *line)
+{
+    static const int SEVERITIES[] = {LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERR};
+    char text[sizeof(line->text)];
+    const bool json = line->format == LOG_FORMAT_JSON;
+    const size_t len = line->len - line->time_end - 2; /* without what divides it from the time, and the newline */
+    memcpy(text + json, line->text + line->time_end + 1, len);
+    if (json) text[0] = '{';
+    log_syslog_send(SEVERITIES[line->level], text, len + json);
+}
+
 void log_end(struct log_line *line)
 {
     if (!line->on) return;
@@ -277,14 +389,14 @@ void log_end(struct log_line *line)
     memcpy(line->text + line->len, tail, strlen(tail)); /* LOG_TAIL_BYTES were kept for it */
     line->len += strlen(tail);
     line->on = false;
-    if (atomic_load_explicit(&log_to_syslog, memory_order_relaxed)) {
-        static const int SEVERITIES[] = {LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERR};
-        log_syslog_send(SEVERITIES[line->level], line->text, line->len - 1);
-        return;
-    }
     pthread_rwlock_rdlock(&log_lock);
-    while (write(log_fd, line->text, line->len) < 0 && errno == EINTR)
-        ;
+    for (unsigned i = 0; i < LOG_SINKS; i++) {
+        if ((int)line->level < atomic_load_explicit(&sinks[i].level, memory_order_relaxed)) continue;
+        if (i == LOG_SINK_SYSLOG)
+            send_line(line);
+        else
+            write_line(sinks[i].fd, line);
+    }
     pthread_rwlock_unlock(&log_lock);
 }
 

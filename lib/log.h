@@ -1,6 +1,6 @@
-/* log - one line for each event, as logfmt or JSON, to stderr, a file, or the machine's log daemon.
+/* log - one line for each event, as logfmt or JSON, to stderr, files and the machine's log daemon.
  *
- * Never a secret, never a stanza's body.  Any thread may log; a line is written by one write(2). */
+ * Never a secret, never a stanza's body.  Any thread may log; a line is written by one write(2) to each. */
 #ifndef POSTERN_LIB_LOG_H
 #define POSTERN_LIB_LOG_H
 
@@ -14,30 +14,44 @@
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
 enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
 
+/* Where lines go; several at once. */
+enum log_sink { LOG_SINK_STDERR, LOG_SINK_FILE, LOG_SINK_ERROR_FILE, LOG_SINK_SYSLOG, LOG_SINKS };
+
 struct log_config {
-    enum log_level level;
+    enum log_level level; /* of every sink that has none of its own */
     enum log_format format;
     enum addr_mode addresses;
-    const char *path;        /* NULL: stderr */
-    const char *syslog_path; /* the log daemon's socket, instead of path; NULL: none */
-    int syslog_facility;     /* as for log_syslog_open; lines have no time of their own then */
+    bool to_stderr;          /* even though there is a file or a log daemon; without both it is used anyway */
+    const char *path;        /* a file; NULL: none */
+    const char *error_path;  /* a second one; NULL: none */
+    const char *syslog_path; /* the log daemon's socket; NULL: none.  Its lines have no time of their own */
+    int syslog_facility;     /* as for log_syslog_open */
+    unsigned char own_level[LOG_SINKS]; /* 1 + the level of that sink; 0: it has none of its own */
 };
 
-/* log_setup - set where and how to log.  Returns 0, or -1 and errno when the file cannot be opened (mode 0640); the
- * old setting then stays.  Before the first call: info, logfmt, full addresses, stderr. */
-MUSTCHECK int log_setup(const struct log_config *config);
+/* log_uses - whether config has lines go there. */
+bool log_uses(const struct log_config *config, enum log_sink sink);
 
-/* log_reopen - open the file of the last log_setup anew, after rotation.  Returns 0, or -1 and errno. */
-MUSTCHECK int log_reopen(void);
+/* log_setup - set where and how to log.  Returns 0, or -1 and errno when a file (mode 0640) cannot be opened, and in
+ * *path (NULL: not asked) which; the old setting then stays.  Before the first call: info, logfmt, full addresses,
+ * stderr. */
+MUSTCHECK int log_setup(const struct log_config *config, const char **path);
 
-/* log_descriptor - where lines are written now, to be passed to a process that cannot open the file; log_adopt - write
- * to fd (taken) from now on. */
-int log_descriptor(void);
-void log_adopt(int fd);
+/* log_reopen - open the files of the last log_setup anew, after rotation.  Returns 0, or -1 and errno, and in *path
+ * (NULL: not asked; borrowed until the next log_setup) which could not be opened: all stay as they were then. */
+MUSTCHECK int log_reopen(const char **path);
+
+/* log_descriptor - the descriptor of a sink that is a file, to be passed to a process that cannot open it; -1: it is
+ * not in use. */
+int log_descriptor(enum log_sink sink);
+
+/* log_adopt - in such a process: have that sink write to fd (taken) by config, whose paths only tell what is in use;
+ * what is not is written to no more.  The log daemon's socket is left as it is. */
+void log_adopt(const struct log_config *config, enum log_sink sink, int fd);
 
 bool log_enabled(enum log_level level);
 
-/* log_set_level - the least important level from now on, until the next log_setup. */
+/* log_set_level - the least important level from now on, until the next log_setup, of every sink but the error file. */
 void log_set_level(enum log_level level);
 
 /* A line being built.  Fields keep their order; values are quoted and escaped as the format asks; a line that grows
@@ -46,7 +60,7 @@ struct log_line {
     enum log_level level;
     enum log_format format; /* of the whole line, should the setting change meanwhile */
     bool on, truncated;
-    size_t len;
+    size_t len, time_end; /* time_end: where what the log daemon is spared ends */
     char text[3072];
 };
 

@@ -3,10 +3,12 @@
 import asyncio
 import json
 import re
+import signal
 import socket
 
 from harness.client import Client
-from harness.process import Process
+from harness.postern import Backend, Gateway
+from harness.process import Process, parse_logfmt
 from harness.rawxmpp import AuthenticationFailed, RawClient
 from harness.site import DOMAIN, PASSWORDS, XMPPS
 from harness.wait import wait_until
@@ -95,3 +97,55 @@ def test_syslog(own_site, place):
     assert int(re.search(r"lines=(\d+)", lost)[1]) >= 1
     assert site.gateway.log_text() == ""
     daemon.socket.close()
+
+
+def events(path):
+    return [parse_logfmt(line).get("event") for line in path.read_text().splitlines()]
+
+
+def rename(folder, stems):
+    for stem in stems:
+        (folder / f"{stem}.log").rename(folder / f"{stem}.old")
+
+
+def test_every_place_at_once_each_with_its_level(own_site, place):
+    """A file, an error file, the log daemon and standard error, of either program; both files are opened anew when they
+    were moved away."""
+    daemon = SyslogDaemon(place.path / "syslog")
+    folder = place.folder("logs")
+    log = ('log {{ file = "{folder}/{name}.log" file-level = debug error-file = "{folder}/{name}-errors.log" stderr = true '
+           f'stderr-level = warn syslog = daemon syslog-level = info syslog-socket = "{daemon.path}" }}}}\n')
+    site = own_site(backend_extra=log.format(folder=folder, name="backend"),
+                    gateway_extra=log.format(folder=folder, name="gateway"))
+    Process.start(site.backend)
+    Process.start(site.gateway)
+    while not {"postern-backend", "postern-gateway"} <= {name for line in daemon.lines if "event=ready" in line
+                                                         for name in re.findall(r"postern-\w+", line)}:
+        assert "level=debug" not in daemon.wait("event=")
+    site.backend.configure("nonsense")
+    for server in (site.backend, site.gateway):
+        server.signal(signal.SIGHUP)
+    assert "level=error" in daemon.wait("event=reload_failed")
+    assert events(folder / "backend-errors.log") == events(site.backend.log_path) == ["reload_failed"]
+    assert "ready" in events(folder / "backend.log") and "ready" in events(folder / "gateway.log")
+    stems = ("backend", "backend-errors", "gateway", "gateway-errors")
+    rename(folder, stems)
+    for server in (site.backend, site.gateway):
+        server.signal(signal.SIGUSR1)
+    wait_until(lambda: all((folder / f"{stem}.log").exists() for stem in stems), "the files are there again")
+    with RawClient("127.0.0.1", site.port) as raw:
+        raw.start_tls(sni=XMPPS)
+        raw.open(DOMAIN)
+    wait_until(lambda: "stream_end" in events(folder / "backend.log"), "the backend writes on")
+    wait_until(lambda: "handed_off" in (folder / "gateway.log").read_text(), "the gateway's workers write on")
+    assert "stream_state" in events(folder / "backend.log") and events(folder / "backend-errors.log") == []
+    daemon.stop()
+
+
+def test_one_file_cannot_be_two(place):
+    for make, name in ((Backend, "backend"), (Gateway, "gateway")):
+        server = make(place, 'log { file = "/a" error-file = "/a" }\nhost "a.test" { certificate = "c" key = "k" }\n'
+                      if make is Backend else 'log { file = "/a" error-file = "/a" }\n', name=name)
+        Process.start(server)
+        assert server.popen.wait(30) != 0
+        assert "error-file: expected another file" in server.log_text()

@@ -275,9 +275,9 @@ static char *log_of(const char *text)
     static char lines[4096];
     char *path = tls_fixture_path(&fixture, "log");
     (void)!unlink(path);
-    assert_int_equal(log_setup(&(struct log_config){.path = path}), 0);
+    assert_int_equal(log_setup(&(struct log_config){.path = path}, NULL), 0);
     struct tls_sources *sources = open_good(text);
-    assert_int_equal(log_setup(&(struct log_config){.level = LOG_LEVEL_ERROR}), 0);
+    assert_int_equal(log_setup(&(struct log_config){.level = LOG_LEVEL_ERROR}, NULL), 0);
     tls_sources_free(&sources);
     FILE *file_of_log = fopen(path, "r");
     assert_non_null(file_of_log);
@@ -306,7 +306,7 @@ static int set_up(void **state)
 {
     (void)state;
     tls_fixture_open(&fixture);
-    return log_setup(&(struct log_config){.level = LOG_LEVEL_ERROR});
+    return log_setup(&(struct log_config){.level = LOG_LEVEL_ERROR}, NULL);
 }
 
 static int tear_down(void **state)

@@ -36,7 +36,7 @@ static int teardown_group(void **state)
 {
     (void)state;
     struct log_config plain = {.level = LOG_LEVEL_INFO};
-    if (log_setup(&plain) != 0) return -1;
+    if (log_setup(&plain, NULL) != 0) return -1;
     unlink(path);
     unlink(moved);
     free(path);
@@ -48,7 +48,7 @@ static void use(enum log_level level, enum log_format format, enum addr_mode add
 {
     struct log_config config = {.level = level, .format = format, .addresses = addresses, .path = path};
     unlink(path);
-    assert_int_equal(log_setup(&config), 0);
+    assert_int_equal(log_setup(&config, NULL), 0);
 }
 
 static const char *read_all(const char *file)
@@ -262,7 +262,7 @@ static void test_file(void **state)
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0640);
     struct log_config bad = {.level = LOG_LEVEL_ERROR, .path = "/nonexistent/folder/log"};
-    assert_int_equal(log_setup(&bad), -1);
+    assert_int_equal(log_setup(&bad, NULL), -1);
     assert_int_equal(errno, ENOENT);
     log_msg(LOG_LEVEL_INFO, "still", "%s", "here"); /* the old setting stayed */
     assert_string_equal(line_after_time(), "level=info event=still msg=here\n");
@@ -276,11 +276,71 @@ static void test_reopen(void **state)
     log_msg(LOG_LEVEL_INFO, "first", "%d", 1);
     assert_int_equal(rename(path, moved), 0);
     log_msg(LOG_LEVEL_INFO, "second", "%d", 2);
-    assert_int_equal(log_reopen(), 0);
+    assert_int_equal(log_reopen(NULL), 0);
     log_msg(LOG_LEVEL_INFO, "third", "%d", 3);
     assert_string_equal(line_after_time(), "level=info event=third msg=3\n");
     assert_non_null(strstr(read_all(moved), "event=second"));
     assert_null(strstr(text, "event=third"));
+}
+
+/* Every place has its own level; what is not given is the common one. */
+static void test_several_sinks(void **state)
+{
+    (void)state;
+    struct log_config config = {
+        .level = LOG_LEVEL_INFO,
+        .path = path,
+        .error_path = moved,
+        .own_level = {[LOG_SINK_FILE] = 1 + LOG_LEVEL_DEBUG, [LOG_SINK_ERROR_FILE] = 1 + LOG_LEVEL_WARN},
+    };
+    unlink(path);
+    unlink(moved);
+    assert_false(log_uses(&config, LOG_SINK_STDERR));
+    assert_int_equal(log_setup(&config, NULL), 0);
+    log_msg(LOG_LEVEL_DEBUG, "debug", "1");
+    log_msg(LOG_LEVEL_WARN, "warn", "2");
+    log_set_level(LOG_LEVEL_ERROR); /* not of the error file */
+    log_msg(LOG_LEVEL_WARN, "quiet", "3");
+    assert_true(log_enabled(LOG_LEVEL_WARN));
+    assert_false(log_enabled(LOG_LEVEL_INFO));
+    assert_non_null(strstr(read_all(path), "event=debug"));
+    assert_non_null(strstr(text, "event=warn"));
+    assert_null(strstr(text, "event=quiet"));
+    assert_null(strstr(read_all(moved), "event=debug"));
+    assert_non_null(strstr(text, "event=warn"));
+    assert_non_null(strstr(text, "event=quiet"));
+
+    const char *which = NULL;
+    config.error_path = "/nonexistent/folder/log";
+    assert_int_equal(log_setup(&config, &which), -1);
+    assert_string_equal(which, config.error_path);
+    unlink(moved);
+    assert_int_equal(log_reopen(NULL), 0); /* the old ones stayed */
+    log_msg(LOG_LEVEL_ERROR, "again", "4");
+    assert_non_null(strstr(read_all(moved), "event=again"));
+
+    config.error_path = NULL;
+    assert_true(log_descriptor(LOG_SINK_ERROR_FILE) >= 0);
+    assert_int_equal(log_setup(&config, NULL), 0);
+    assert_int_equal(log_descriptor(LOG_SINK_ERROR_FILE), -1);
+    assert_true(log_enabled(LOG_LEVEL_DEBUG));
+}
+
+/* A process that cannot open files is given them. */
+static void test_adopt(void **state)
+{
+    (void)state;
+    use(LOG_LEVEL_INFO, LOG_FORMAT_LOGFMT, ADDR_FULL);
+    const int fd = open(moved, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    const struct log_config config = {.level = LOG_LEVEL_WARN, .error_path = "used", .to_stderr = false, .path = NULL};
+    log_adopt(&config, LOG_SINK_ERROR_FILE, fd);
+    assert_int_equal(log_descriptor(LOG_SINK_FILE), -1);
+    assert_int_equal(log_descriptor(LOG_SINK_ERROR_FILE), fd);
+    log_msg(LOG_LEVEL_WARN, "adopted", "%d", 1);
+    assert_non_null(strstr(read_all(moved), "event=adopted"));
+    assert_string_equal(read_all(path), "");
+    use(LOG_LEVEL_INFO, LOG_FORMAT_LOGFMT, ADDR_FULL);
 }
 
 enum { WRITERS = 3, LINES = 400 };
@@ -304,8 +364,8 @@ static void test_threads(void **state)
         assert_int_equal(pthread_create(&threads[i], NULL, write_lines, names[i]), 0);
     for (int i = 0; i < 100; i++) {
         struct log_config config = {.path = path, .level = LOG_LEVEL_INFO, .format = (enum log_format)(i % 2)};
-        assert_int_equal(log_setup(&config), 0);
-        assert_int_equal(log_reopen(), 0);
+        assert_int_equal(log_setup(&config, NULL), 0);
+        assert_int_equal(log_reopen(NULL), 0);
     }
     for (int i = 0; i < WRITERS; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
@@ -332,6 +392,8 @@ int main(void)
         cmocka_unit_test(test_cut_at_a_field),
         cmocka_unit_test(test_file),
         cmocka_unit_test(test_reopen),
+        cmocka_unit_test(test_several_sinks),
+        cmocka_unit_test(test_adopt),
         cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, setup_group, teardown_group);
