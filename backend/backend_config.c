@@ -94,6 +94,7 @@ static void fill(struct backend_config *config)
     config->user = option_str(top, "user");
     config->group = option_str(top, "group");
     config->gateway_user = option_str(top, "gateway-user");
+    config->pid_file = option_str(top, "pid-file");
     config->engine = option_str(top, "store");
     config->shards = (unsigned)option_int(top, "shards");
     config->hashing_threads = (unsigned)option_int(top, "hashing-threads");
@@ -118,6 +119,7 @@ static int check_restart(const struct option_section *top, const struct backend_
     static const char *const FIXED[] = {
         "state-dir", "run-dir", "user",  "group",           "gateway-user",
         "shards",    "sandbox", "store", "hashing-threads", "certificate-folders",
+        "pid-file",
     };
     for (size_t i = 0; i < ARRAY_LEN(FIXED); i++) {
         if (option_same(top, option_top(running->file), FIXED[i])) continue;

@@ -19,6 +19,7 @@ struct backend_config {
     const char *state_dir, *run_dir;
     const char *user, *group; /* NULL: stay who we are */
     const char *gateway_user; /* NULL: only our own and root */
+    const char *pid_file;     /* NULL: none */
     const char *engine;       /* of the store */
     unsigned shards, hashing_threads;
     bool sandbox;

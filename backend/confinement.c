@@ -72,6 +72,7 @@ struct confinement *confinement_new(const struct backend_config *config, bool on
     add_folder(c, config->run_dir, true);
     if (config->log.path) add_folder_of(c, config->log.path, true);
     if (config->log.error_path) add_folder_of(c, config->log.error_path, true);
+    if (config->pid_file) add_folder_of(c, config->pid_file, true);
     option_each_file(config->file, add_configuration, c);
     (void)certificate_files_each(config, add_certificate, c);
     for (size_t i = 0; i < option_count(top, "certificate-folders"); i++)

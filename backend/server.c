@@ -10,6 +10,7 @@
 #include "backend/server_state.h"
 #include "backend/shard.h"
 #include "backend/terminated_listen.h"
+#include "backend/watchdog.h"
 #include "lib/log.h"
 #include "lib/proc.h"
 
@@ -32,6 +33,8 @@ struct server {
     struct terminated_listen *terminated;
     struct control *control;
     struct confinement *confinement;
+    struct watchdog *watchdog;
+    bool has_pid_file;
     char why[512];
 };
 
@@ -142,6 +145,8 @@ static int start(struct server *server, struct hosts *hosts)
         return -1;
     }
     if (server_state_take(backend, server->why, sizeof(server->why)) != 0) return -1;
+    if (config->pid_file && proc_write_pid(config->pid_file, server->why, sizeof(server->why)) != 0) return -1;
+    server->has_pid_file = config->pid_file != NULL;
     shards_new(backend, hosts, config->shards);
     if (open_control(server) != 0) return -1;
     if (confine(server, false) != 0 || open_store(server) != 0) return -1;
@@ -152,6 +157,7 @@ static int start(struct server *server, struct hosts *hosts)
     loop_on_signal(loop, SIGINT, on_stop_signal, server);
     loop_on_signal(loop, SIGUSR1, on_rotation, NULL);
     loop_on_signal(loop, SIGHUP, on_reload, server);
+    server->watchdog = watchdog_new(backend);
     c2s_listen_start(server->listeners, backend);
     backend->reload = backend_reload_new(backend, server->confinement, server->listeners);
     inlet_start(server->inlet, backend);
@@ -176,10 +182,12 @@ static void tear_down(struct server *server)
         store_close(&backend->store);
         backend_reload_free(&backend->reload);
         key_shapes_free(&backend->key_shapes);
+        watchdog_free(&server->watchdog);
         shards_free(backend);
     }
     confinement_free(&server->confinement);
     lockout_free(&backend->lockout);
+    if (server->has_pid_file) proc_remove_pid(server->config->pid_file);
     counters_free(&backend->counter_set);
     backend_config_unref(&server->config);
 }

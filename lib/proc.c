@@ -241,3 +241,34 @@ void proc_notify_reloading(void)
              (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
     proc_notify(text);
 }
+
+int64_t proc_watchdog_us(void)
+{
+    const char *limit = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+    if (!limit || !getenv("NOTIFY_SOCKET")) return 0;
+    if (pid && strtoll(pid, NULL, 10) != getpid()) return 0; /* meant for who started us */
+    const long long us = strtoll(limit, NULL, 10);
+    return us > 0 ? us : 0;
+}
+
+int proc_write_pid(const char *path, char *why, size_t cap)
+{
+    char text[32];
+    const int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (fd < 0) return fail(why, cap, "cannot write", path);
+    const bool written = write(fd, text, (size_t)len) == len && fchmod(fd, 0644) == 0;
+    if (!written) fail(why, cap, "cannot write", path);
+    close(fd);
+    return written ? 0 : -1;
+}
+
+void proc_remove_pid(const char *path)
+{
+    char text[32] = "";
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0) return;
+    const ssize_t len = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (len > 0 && strtol(text, NULL, 10) == (long)getpid()) unlink(path);
+}

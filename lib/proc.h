@@ -5,6 +5,7 @@
 #include "lib/check.h"
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* proc_drop_privileges - become user (and its groups; group overrides the primary one when not NULL) for ever, keeping
@@ -39,5 +40,15 @@ void proc_notify(const char *state);
 
 /* proc_notify_reloading - tell it that a reload begins now; READY=1 ends it. */
 void proc_notify_reloading(void);
+
+/* proc_watchdog_us - how often the service manager wants to hear WATCHDOG=1 from this process, in microseconds; 0: not
+ * at all.  Source: sd_watchdog_enabled(3). */
+int64_t proc_watchdog_us(void);
+
+/* proc_write_pid - write our pid into a file (mode 0644).  Returns 0, or -1 and a message in why. */
+MUSTCHECK int proc_write_pid(const char *path, char *why, size_t cap);
+
+/* proc_remove_pid - remove that file, unless it holds another pid by now. */
+void proc_remove_pid(const char *path);
 
 #endif

@@ -1,12 +1,16 @@
 """As a service manager sees them: told when they are ready, stopped by SIGTERM, logs that can be rotated."""
 
+import ctypes
 import os
+import pathlib
 import signal
 import socket
 import time
 
 import pytest
 
+from harness.postern import run
+from harness.process import Process
 from harness.wait import PATIENCE_S, wait_until
 
 
@@ -66,3 +70,108 @@ def test_reloads_and_upgrades_are_told(own_site, notified):
         assert first == "RELOADING=1" and name == "MONOTONIC_USEC"
         assert before - 2000 <= int(value) <= time.monotonic_ns() // 1000  # the loop's clock counts milliseconds
         assert notified.recv(1000) == b"READY=1"
+
+
+@pytest.mark.release
+def test_a_reload_of_the_backend_is_told(own_site, notified):
+    backend = own_site().backend
+    backend.start()
+    assert notified.recv(1000) == b"READY=1"
+    for good in (True, False):
+        before = time.monotonic_ns() // 1000
+        backend.configure(backend.config.read_text().removeprefix(backend.common) if good else "nonsense")
+        backend.signal(signal.SIGHUP)
+        first, second = notified.recv(1000).decode().split("\n")
+        name, _, value = second.partition("=")
+        assert first == "RELOADING=1" and name == "MONOTONIC_USEC"
+        assert before - 1000 <= int(value) <= time.monotonic_ns() // 1000
+        assert notified.recv(1000) == b"READY=1"
+
+
+PTRACE_ATTACH, PTRACE_DETACH = 16, 17
+
+
+class Held:
+    """One thread of a process stands still."""
+
+    def __init__(self, pid, name):
+        tasks = pathlib.Path(f"/proc/{pid}/task").iterdir()
+        self.tid = next(int(task.name) for task in tasks if (task / "comm").read_text().strip() == name)
+        self.ptrace = ctypes.CDLL(None, use_errno=True).ptrace
+        self.ptrace.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+
+    def __enter__(self):
+        if self.ptrace(PTRACE_ATTACH, self.tid, None, None) != 0:
+            pytest.skip("this system allows no ptrace")
+        os.waitpid(self.tid, 0x40000000)  # __WALL
+        return self
+
+    def __exit__(self, *_error):
+        self.ptrace(PTRACE_DETACH, self.tid, None, None)
+
+
+@pytest.mark.release
+def test_the_watchdog_hears_of_a_stuck_thread(own_site, notified, monkeypatch):
+    monkeypatch.setenv("WATCHDOG_USEC", "200000")
+    backend = own_site(backend_extra="shards = 2").backend
+    backend.start()
+    assert notified.recv(1000) == b"READY=1"
+    for _ in range(3):
+        assert notified.recv(1000) == b"WATCHDOG=1"
+    with Held(backend.pid, "shard-1"):
+        backend.wait_log(count=3, event="watchdog", msg="1 of 2 shards do not answer")
+        notified.setblocking(False)
+        told = []
+        with pytest.raises(BlockingIOError):
+            while True:
+                told.append(notified.recv(1000))
+        assert len(told) <= 1  # it had answered the question before
+        notified.settimeout(PATIENCE_S)
+    assert notified.recv(1000) == b"WATCHDOG=1"
+
+
+@pytest.mark.release
+def test_no_watchdog_unless_it_is_ours(own_site, notified, monkeypatch):
+    """Meant for another process: nothing is told but what is always told."""
+    monkeypatch.setenv("WATCHDOG_USEC", "1000")
+    monkeypatch.setenv("WATCHDOG_PID", "1")
+    backend = own_site().backend
+    backend.start()
+    assert notified.recv(1000) == b"READY=1"
+    backend.ctl("status")
+    backend.stop()
+    assert notified.recv(1000) == b"STOPPING=1"
+
+
+@pytest.mark.release
+def test_the_pid_file(own_site):
+    site = own_site()
+    path = site.backend.run_dir / "backend.pid"
+    text = site.backend.config.read_text().removeprefix(site.backend.common)
+    site.backend.configure(f'pid-file = "{path}"\n' + text)
+    site.backend.start()
+    assert path.read_text() == f"{site.backend.pid}\n" and path.stat().st_mode & 0o777 == 0o644
+    site.backend.configure(text)
+    assert "pid-file: needs restart" in site.backend.ctl("reload", status=1)
+    site.backend.stop()
+    assert not path.exists()
+    site.backend.configure('pid-file = "/nowhere/backend.pid"\n' + text)
+    done = run("postern-backend", "-c", site.backend.config)
+    assert done.returncode == 1 and "/nowhere/backend.pid" in done.stderr
+
+
+def minds_hang_ups(pid):
+    status = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    masks = [int(line.split()[1], 16) for line in status if line.startswith(("SigIgn:", "SigCgt:"))]
+    return any(mask & 1 << signal.SIGHUP - 1 for mask in masks)
+
+
+@pytest.mark.release
+def test_a_hang_up_before_the_start_is_over(own_site):
+    """Whoever reloads while the server still starts does not end it."""
+    backend = own_site().backend
+    Process.start(backend)
+    wait_until(lambda: minds_hang_ups(backend.pid), "the program has begun")
+    backend.signal(signal.SIGHUP)
+    backend.signal(signal.SIGUSR1)
+    backend.wait_log(event="ready")
