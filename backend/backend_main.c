@@ -135,7 +135,7 @@ int main(int argc, char **argv)
     umask(077);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is a full disk to the store */
-    signal(SIGHUP, SIG_IGN); /* until the server is there to obey it */
+    signal(SIGHUP, SIG_IGN);  /* until the server is there to obey it */
     signal(SIGUSR1, SIG_IGN);
     return arguments.print ? print_option(&arguments) : run(&arguments);
 }
