@@ -1,8 +1,10 @@
 #include "backend/admission.h"
 
 #include "backend/backend_config.h"
+#include "backend/newcomers.h"
 #include "backend/shard.h"
 #include "backend/terminated.h"
+#include "lib/option.h"
 
 #include <inttypes.h>
 #include <netinet/in.h>
@@ -14,7 +16,6 @@
 
 enum {
     RESERVED_DESCRIPTORS = 64, /* loops, the store, sockets, logs, new messages at the inlet */
-    KEEPALIVE_IDLE_S = 300,
     KEEPALIVE_INTERVAL_S = 30,
     KEEPALIVE_COUNT = 4
 };
@@ -35,31 +36,46 @@ void admission_name(struct stream_origin *origin)
     snprintf(origin->id, sizeof(origin->id), "b%08" PRIx32 "-%" PRIu64, boot, ++count);
 }
 
-/* A client that vanished without a word is noticed after some minutes. */
-static void keep_alive(int fd)
+/* A client that vanished without a word is noticed after some minutes: it does not answer when TCP asks, or does not
+ * acknowledge what was sent to it. */
+static void keep_alive(int fd, int64_t idle_ms)
 {
-    static const struct {
+    const int idle_s = (int)(idle_ms / 1000);
+    const struct {
         int level, name, value;
     } options[] = {{SOL_SOCKET, SO_KEEPALIVE, 1},
-                   {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
+                   {IPPROTO_TCP, TCP_KEEPIDLE, idle_s},
                    {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
-                   {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT}};
+                   {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT},
+                   {IPPROTO_TCP, TCP_USER_TIMEOUT, (idle_s + KEEPALIVE_INTERVAL_S * KEEPALIVE_COUNT) * 1000}};
     for (size_t i = 0; i < ARRAY_LEN(options); i++)
         (void)setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int));
 }
 
-void admission_take(struct backend *backend, const struct stream_origin *origin)
+static void turn_away(struct backend *backend, const struct stream_origin *origin, enum backend_counter reason)
+{
+    struct terminated *terminated = origin->terminated;
+    counter_add(backend->counters, reason, 1);
+    terminated_free(&terminated);
+    close(origin->fd);
+}
+
+void admission_take(struct backend *backend, struct stream_origin *origin)
 {
     static unsigned turn;
-    if (backend_is_stopping(backend) ||
-        atomic_load(&backend->streams) >= (uint64_t)shard_config(backend->shards[0])->max_connections) {
-        counter_add(backend->counters, COUNTER_OVERLOAD, 1);
-        struct terminated *terminated = origin->terminated;
-        terminated_free(&terminated);
-        close(origin->fd);
+    const struct backend_config *config = shard_config(backend->shards[0]);
+    const struct option_section *top = option_top(config->file);
+    if (backend_is_stopping(backend) || atomic_load(&backend->streams) >= (uint64_t)config->max_connections) {
+        turn_away(backend, origin, COUNTER_OVERLOAD);
+        return;
+    }
+    origin->newcomer =
+        newcomers_enter(backend->newcomers, &origin->peer, (unsigned)option_int(top, "streams-per-source"));
+    if (!origin->newcomer) {
+        turn_away(backend, origin, COUNTER_CROWDED_SOURCE);
         return;
     }
     atomic_fetch_add(&backend->streams, 1);
-    keep_alive(origin->fd);
+    keep_alive(origin->fd, option_int(top, "tcp-keepalive"));
     stream_begin(backend->shards[turn++ % backend->shard_count], origin);
 }

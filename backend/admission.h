@@ -16,7 +16,8 @@ bool admission_has_room(const struct backend *backend);
 void admission_name(struct stream_origin *origin);
 
 /* admission_take - begin a stream on the next shard in turn; takes the descriptor, and what was told of TLS.  Closes it
- * and counts when the server is full or stopping.  Called on shard 0. */
-void admission_take(struct backend *backend, const struct stream_origin *origin);
+ * and counts when the server is full or stopping, or its source has too many streams that have not logged in.  Called
+ * on shard 0. */
+void admission_take(struct backend *backend, struct stream_origin *origin);
 
 #endif

@@ -15,6 +15,7 @@ struct backend_config;
 struct backend_reload;
 struct key_shapes;
 struct lockout;
+struct newcomers;
 struct shard;
 
 enum { BACKEND_SECRET_BYTES = 32 };
@@ -28,6 +29,7 @@ struct backend {
     struct backend_reload *reload; /* NULL when the server runs for one command only */
     struct lockout *lockout;
     struct key_shapes *key_shapes;
+    struct newcomers *newcomers;
     uint8_t secret[BACKEND_SECRET_BYTES]; /* of this server, for SASL's answers about unknown accounts */
     struct shard **shards;                /* shard 0 runs on the main thread */
     unsigned shard_count;

@@ -110,6 +110,7 @@ static void fill(struct backend_config *config)
     config->roster_groups = option_int(top, "roster-groups");
     config->roster_name_bytes = option_int(top, "roster-name-bytes");
     config->scram_iterations = (uint32_t)option_int(top, "scram-iterations");
+    config->client_ping_ms = option_int(top, "client-ping");
 }
 
 /* What is used up at the start: the system's part of it (users, folders, threads), and what the sandbox fixes. */

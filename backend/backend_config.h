@@ -30,6 +30,7 @@ struct backend_config {
     int64_t roster_items, roster_requests, roster_groups, roster_name_bytes; /* limits of each account */
     uint32_t scram_iterations;
     struct lockout_limits lockout;
+    int64_t client_ping_ms; /* 0: clients are not asked whether they are there */
     struct log_config log;
 };
 

@@ -1,5 +1,6 @@
 #include "backend/c2s.h"
 
+#include "backend/backend_config.h"
 #include "backend/caps.h"
 #include "backend/dispatch.h"
 #include "backend/ns.h"
@@ -13,9 +14,19 @@
 #include "backend/stream_header.h"
 #include "backend/stream_log.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 enum { REFUSALS_MAX = 3 };
+
+/* XEP-0478 section 3.1. */
+static void print_limits(const struct stream *stream, struct buf *out)
+{
+    const int64_t ping_ms = stream->shard->backend->config->client_ping_ms;
+    buf_printf(out, "<limits xmlns='" NS_LIMITS "'><max-bytes>%zu</max-bytes>", xml_max_bytes(stream->xml));
+    if (stream->bare && ping_ms > 0) buf_printf(out, "<idle-seconds>%" PRId64 "</idle-seconds>", ping_ms / 1000);
+    buf_append_str(out, "</limits>");
+}
 
 enum stream_state c2s_open(struct stream *stream, struct elem *header)
 {
@@ -27,11 +38,13 @@ enum stream_state c2s_open(struct stream *stream, struct elem *header)
         text = "a client certificate is required";
         reason = END_NO_CERTIFICATE;
     }
+    /* RFC 6120 section 4.9.3.19: only behind TLS can the client know that it is us who send it away */
+    const bool elsewhere = !condition && stream->secure && stream->host->see_other_host;
     struct buf out = {0};
     stream_header_print(stream, header, &out);
     elem_free(&header);
     enum stream_state next = STREAM_CLOSING;
-    if (!condition) {
+    if (!condition && !elsewhere) {
         buf_append_str(&out, "<stream:features>");
         if (stream->bare) {
             /* RFC 3921 clients want a session; the optional says that newer ones need not ask */
@@ -47,9 +60,11 @@ enum stream_state c2s_open(struct stream *stream, struct elem *header)
             buf_append_str(&out, "<starttls xmlns='" NS_TLS "'><required/></starttls>");
             next = STREAM_PLAIN;
         }
+        if (stream->secure) print_limits(stream, &out);
         buf_append_str(&out, "</stream:features>");
     }
     stream_write_buf(stream, &out);
+    if (elsewhere) return stream_redirect(stream, stream->host->see_other_host);
     return condition ? stream_fail(stream, reason, condition, text) : next;
 }
 
@@ -58,7 +73,7 @@ enum stream_state c2s_misplaced(struct stream *stream, struct elem *elem)
     const bool stanza = stanza_new(elem) != NULL;
     const bool server = strcmp(elem->ns, NS_SERVER) == 0;
     elem_free(&elem);
-    if (server) return stream_fail(stream, END_BAD_STANZA, "invalid-namespace", "servers are not served yet");
+    if (server) return stream_fail(stream, END_BAD_STANZA, "invalid-namespace", "this is no stream of a server");
     if (stanza) return stream_fail(stream, END_NOT_AUTHORIZED, "not-authorized", NULL);
     return stream_fail(stream, END_BAD_STANZA, "unsupported-stanza-type", NULL);
 }
@@ -131,6 +146,17 @@ enum stream_state c2s_stanza(struct stream *stream, struct elem *elem)
     if (!stream->session->ahead) return STREAM_BOUND;
     shard_count(stream->shard, COUNTER_PAUSES);
     return STREAM_PAUSED;
+}
+
+void c2s_last_words(struct stream *stream, struct elem *elem)
+{
+    const bool innocent = stream->end == END_SHUTDOWN || stream->end == END_CONFLICT;
+    if (stream->session && innocent && elem_is(elem, NS_CLIENT, "message")) {
+        const struct session_fault fault = session_receive(stream->session, elem);
+        (void)fault; /* the stream has ended already */
+    } else {
+        elem_free(&elem);
+    }
 }
 
 /* RFC 3921 section 3: nothing to do, for the session began with the resource. */

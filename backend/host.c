@@ -92,6 +92,34 @@ static int add_admins(struct host *host, char *error, size_t cap)
     return 0;
 }
 
+/* RFC 6120 section 4.9.3.19: a name or an address, in brackets if it is one of IPv6, with a port or without. */
+static bool is_place(const char *text)
+{
+    char host[SERVER_NAME_BYTES], prepared[JID_PART_MAX_BYTES + 1];
+    const char *bracket = strrchr(text, ']');
+    const char *colon = strchr(bracket ? bracket : text, ':');
+    const size_t len = colon ? (size_t)(colon - text) : strlen(text);
+    if (len >= sizeof(host)) return false;
+    memcpy(host, text, len);
+    host[len] = '\0';
+    if (jid_prepare_domain(host, prepared, NULL) != 0) return false;
+    if (!colon) return true;
+    const size_t digits = strspn(colon + 1, "0123456789");
+    if (digits == 0 || digits > 5 || colon[1 + digits] != '\0') return false;
+    const long port = strtol(colon + 1, NULL, 10);
+    return port > 0 && port <= UINT16_MAX;
+}
+
+static int read_settings(struct host *host, char *error, size_t cap)
+{
+    host->conflict = (enum host_conflict)option_enum(host->section, "resource-conflict");
+    limits_read(&host->limits, option_top(host->hosts->config->file), host->section);
+    host->see_other_host = option_str(host->section, "see-other-host");
+    if (!host->see_other_host || is_place(host->see_other_host)) return 0;
+    return option_error(host->section, "see-other-host", error, cap,
+                        "expected a name or an address, with a port or without, such as \"xmpp.example.net:5222\"");
+}
+
 static int add(struct hosts *hosts, struct host *host, char *error, size_t cap)
 {
     char domain[JID_PART_MAX_BYTES + 1], ascii[SERVER_NAME_BYTES];
@@ -102,13 +130,13 @@ static int add(struct hosts *hosts, struct host *host, char *error, size_t cap)
                             "expected a domain such as \"example.com\" as the title: %s", why);
     host->domain = mem_strdup(domain);
     if (sasl_policy_read(&host->sasl, host->section, error, cap) != 0) return -1;
-    host->conflict = (enum host_conflict)option_enum(host->section, "resource-conflict");
     if (map_get_str(hosts->by_domain, domain))
         return option_error(host->section, NULL, error, cap, "the domain \"%s\" has a section already", domain);
     map_set_str(hosts->by_domain, domain, host);
     if (claim(hosts, host, to_ascii(domain, ascii) ? ascii : domain, error, cap) != 0) return -1;
     for (size_t i = 0; i < option_count(host->section, "server-names"); i++)
         if (claim(hosts, host, option_item(host->section, "server-names", i), error, cap) != 0) return -1;
+    if (read_settings(host, error, cap) != 0) return -1;
     return add_admins(host, error, cap);
 }
 

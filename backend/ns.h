@@ -21,6 +21,7 @@
 #define NS_PING            "urn:xmpp:ping"
 #define NS_DISCO_INFO      "http://jabber.org/protocol/disco#info"
 #define NS_DISCO_ITEMS     "http://jabber.org/protocol/disco#items"
+#define NS_LIMITS          "urn:xmpp:stream-limits:0"
 #define NS_XML             "http://www.w3.org/XML/1998/namespace"
 #define NS_XMLNS           "http://www.w3.org/2000/xmlns/"
 #define NS_CAPS            "http://jabber.org/protocol/caps"

@@ -7,6 +7,7 @@
 #include "backend/inlet.h"
 #include "backend/key_shapes.h"
 #include "backend/lockout.h"
+#include "backend/newcomers.h"
 #include "backend/server_state.h"
 #include "backend/shard.h"
 #include "backend/terminated_listen.h"
@@ -56,6 +57,7 @@ static void set_up(struct server *server, struct hosts *hosts)
     backend->counter_set = counters_new(BACKEND_COUNTER_ROWS, BACKEND_COUNTERS, 1);
     backend->counters = counters_block(backend->counter_set, "");
     backend->descriptor_limit = proc_raise_nofile();
+    backend->newcomers = newcomers_new();
     backend->offload = offload_new(backend->config->hashing_threads);
     backend->lockout = lockout_new();
 }
@@ -188,6 +190,7 @@ static void tear_down(struct server *server)
     confinement_free(&server->confinement);
     lockout_free(&backend->lockout);
     if (server->has_pid_file) proc_remove_pid(server->config->pid_file);
+    newcomers_free(&backend->newcomers);
     counters_free(&backend->counter_set);
     backend_config_unref(&server->config);
 }

@@ -74,7 +74,7 @@ struct session *session_bind(struct user *user, struct stream *stream, const str
     unsigned count = 0;
     LIST_EACH (link, &user->sessions)
         count++;
-    if (count >= SESSION_MAX_RESOURCES) {
+    if (count >= stream->host->limits.sessions) {
         jid_free(&jid);
         *error = STANZA_ERROR_RESOURCE_CONSTRAINT;
         return NULL;

@@ -31,8 +31,6 @@ struct session {
     int priority;      /* of its presence: -128 to 127 */
 };
 
-enum { SESSION_MAX_RESOURCES = 50 }; /* of one user */
-
 /* session_bind - a new session with the resource asked for (NULL or "": one is made up).  When another session has it,
  * the host's resource-conflict decides.  NULL and *error (a stanza error) when the resource is not acceptable or there
  * are too many.

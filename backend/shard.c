@@ -4,6 +4,7 @@
 #include "backend/sasl.h"
 #include "backend/sm.h"
 #include "backend/stream.h"
+#include "backend/stream_pace.h"
 #include "backend/user.h"
 #include "backend/xml.h"
 
@@ -21,6 +22,18 @@ struct shard *shard_here(void)
     return here;
 }
 
+static void make_pace(struct shard *shard)
+{
+    const int64_t ping_ms = shard->backend->config->client_ping_ms;
+    shard->idle = deadline_queue_new(shard->loop, STREAM_IDLE_MS, stream_pace_on_idle, shard);
+    shard->pause = deadline_queue_new(shard->loop, STREAM_PAUSE_MS, stream_pace_on_pause_over, shard);
+    shard->rest = deadline_queue_new(shard->loop, STREAM_REST_MS, stream_pace_on_pause_over, shard);
+    shard->farewell = deadline_queue_new(shard->loop, STREAM_LINGER_MS, stream_on_farewell_over, shard);
+    if (ping_ms == 0) return;
+    shard->quiet = deadline_queue_new(shard->loop, ping_ms - STREAM_IDLE_MS, stream_pace_on_quiet, shard);
+    shard->answer = deadline_queue_new(shard->loop, STREAM_ANSWER_MS, stream_pace_on_no_answer, shard);
+}
+
 static struct shard *shard_new(struct backend *backend, struct hosts *hosts, unsigned index)
 {
     struct shard *shard = MEM_NEW(struct shard);
@@ -33,8 +46,7 @@ static struct shard *shard_new(struct backend *backend, struct hosts *hosts, uns
     list_init(&shard->streams);
     shard->users = map_new();
     shard->hurry = deadline_queue_new(shard->loop, backend->config->auth_timeout_ms, stream_on_hurry, shard);
-    shard->idle = deadline_queue_new(shard->loop, STREAM_IDLE_MS, stream_on_idle, shard);
-    shard->pause = deadline_queue_new(shard->loop, STREAM_PAUSE_MS, stream_on_pause_over, shard);
+    make_pace(shard);
     shard->promise = deadline_queue_new(shard->loop, SM_PROMISE_MS, sm_queue_on_promise, shard);
     shard->silence = deadline_queue_new(shard->loop, backend->config->ack_timeout_ms, sm_on_silence, shard);
     shard->detached = deadline_queue_new(shard->loop, backend->config->resume_timeout_ms, sm_on_detached, shard);
@@ -242,6 +254,10 @@ static void shard_free(struct shard **shard)
     deadline_queue_free(&s->silence);
     deadline_queue_free(&s->detached);
     deadline_queue_free(&s->sasl);
+    deadline_queue_free(&s->rest);
+    deadline_queue_free(&s->quiet);
+    deadline_queue_free(&s->answer);
+    deadline_queue_free(&s->farewell);
     deadline_queue_free(&s->forget);
     map_free(&s->managed);
     deadline_queue_free(&s->stop);

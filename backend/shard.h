@@ -33,13 +33,15 @@ struct shard {
     struct map *users;               /* by bare JID; struct user */
     struct deadline_queue *hurry;    /* streams that are not bound yet: auth-timeout */
     struct deadline_queue *idle;     /* bound streams from which something came lately */
-    struct deadline_queue *pause;    /* streams that are ahead of those they send to */
     struct deadline_queue *promise;  /* messages that a client should acknowledge, for a sender who waits */
     struct deadline_queue *silence;  /* clients that were asked to acknowledge */
     struct deadline_queue *detached; /* sessions that wait to be resumed */
     struct map *managed;             /* sessions with stream management, by serial; struct sm */
     uint64_t last_serial;
-    struct deadline_queue *sasl;   /* attempts at authentication that have to wait: sasl_on_tick */
+    struct deadline_queue *sasl; /* attempts at authentication that have to wait: sasl_on_tick */
+    /* streams that pause for a moment, and for longer; from which nothing came for client-ping (NULL: nobody asks);
+     * that owe the answer to a ping; that we have closed, and the client not yet */
+    struct deadline_queue *pause, *rest, *quiet, *answer, *farewell;
     struct deadline_queue *forget; /* users whose cut-off is over */
     struct deadline_queue *stop;   /* shard 0: how long an orderly stop may take */
     struct deadline stop_limit;

@@ -319,7 +319,8 @@ void sm_settle(struct shard *shard, uint64_t serial, uint32_t number)
 bool sm_detach(struct sm *sm, enum end_reason reason)
 {
     struct session *session = sm->session;
-    const bool may = reason == END_CLIENT_EOF || reason == END_CLIENT_RESET || reason == END_SILENT;
+    const bool may =
+        reason == END_CLIENT_EOF || reason == END_CLIENT_RESET || reason == END_SILENT || reason == END_PING_TIMEOUT;
     if (!may || !sm->id[0] || session->user->shard->stopping) return false;
     session->stream = NULL;
     loop_defer_cancel(&sm->later);

@@ -3,6 +3,7 @@
 #include "backend/backend_config.h"
 #include "backend/c2s.h"
 #include "backend/host.h"
+#include "backend/newcomers.h"
 #include "backend/ns.h"
 #include "backend/sasl_exchange.h"
 #include "backend/session.h"
@@ -10,6 +11,7 @@
 #include "backend/sm.h"
 #include "backend/stream_header.h"
 #include "backend/stream_log.h"
+#include "backend/stream_pace.h"
 #include "backend/terminated.h"
 #include "backend/user.h"
 
@@ -90,13 +92,19 @@ static void go_to(struct stream *stream, enum stream_state next)
     if (next == STREAM_CLOSING && stream->resumes) sm_stream_gone(stream->resumes->sm, stream);
     if (next == STREAM_CLOSING && stream->exchange) sasl_exchange_give_up(stream->exchange);
     if (next == STREAM_BOUND) deadline_arm(stream->shard->idle, &stream->deadline);
-    if (next == STREAM_PAUSED) deadline_arm(stream->shard->pause, &stream->deadline);
+    if (next == STREAM_PAUSED) stream_pace_begin_pause(stream);
     if (next == STREAM_ENDED) return;
     if (ROWS[next].input == HOLD) {
         io_pause(stream->io);
     } else {
         io_resume(stream->io);
     }
+}
+
+static void is_no_newcomer(struct stream *stream)
+{
+    if (stream->newcomer) newcomers_leave(stream->shard->backend->newcomers, &stream->peer);
+    stream->newcomer = false;
 }
 
 /* end - everything goes; the struct itself at the end of the turn, for callers up the stack still look at it. */
@@ -107,6 +115,7 @@ static void end(struct stream *stream)
     stream_log_end(stream);
     shard_count(shard, (enum backend_counter)stream->end);
     go_to(stream, STREAM_ENDED);
+    is_no_newcomer(stream);
     loop_defer_cancel(&stream->deferred);
     if (stream->session) session_stop(&stream->session, stream->end);
     session_end(&stream->session);
@@ -155,8 +164,11 @@ void stream_write_buf(struct stream *stream, struct buf *buf)
     if (stream->state != STREAM_CLOSING && stream->state != STREAM_ENDED) {
         io_write(stream->io, buf_data(buf), buf_len(buf));
         /* many may write to one in a turn of the loop: that alone does not make a slow reader */
-        const bool late = io_blocked(stream->io) && io_pending(stream->io) > STREAM_OUTPUT_MAX_BYTES;
-        if (late) stream_abort(stream, END_SLOW_READER);
+        const bool late = io_blocked(stream->io) && io_pending(stream->io) > stream->host->limits.output_bytes;
+        if (late && !stream->too_slow) {
+            stream->too_slow = true;
+            stream_fail(stream, END_SLOW_READER, "resource-constraint", "too much waits to be read");
+        }
     }
     buf_free(buf);
 }
@@ -175,18 +187,32 @@ void stream_send_elem(struct stream *stream, const struct elem *elem)
     stream_write_buf(stream, &buf);
 }
 
+/* RFC 6120 section 4.4: who has a session and can still be understood is waited for: what the client has on its way
+ * arrives, and then its own end. */
+static bool may_still_speak(const struct stream *stream, enum end_reason reason)
+{
+    const bool bound = stream->state == STREAM_BOUND || stream->state == STREAM_PAUSED;
+    return bound && reason != END_DONE && reason != END_SLOW_READER && !xml_fault(stream->xml, NULL);
+}
+
 /* The end of our direction. */
 static enum stream_state begin_to_close(struct stream *stream, enum end_reason reason)
 {
     if (stream->state == STREAM_CLOSING) return STREAM_CLOSING;
     stream->end = reason;
+    stream->listening = may_still_speak(stream, reason);
     go_to(stream, STREAM_CLOSING);
-    io_shutdown(stream->io, STREAM_LINGER_MS);
+    if (stream->listening) {
+        deadline_arm(stream->shard->farewell, &stream->deadline);
+    } else {
+        io_shutdown(stream->io, reason == END_SLOW_READER ? STREAM_SLOW_LINGER_MS : STREAM_LINGER_MS);
+    }
     return STREAM_CLOSING;
 }
 
-enum stream_state stream_fail_with(struct stream *stream, enum end_reason reason, const char *condition,
-                                   const char *xml)
+/* fail - content is that of the condition's element, NULL: none; xml is what follows it. */
+static enum stream_state fail(struct stream *stream, enum end_reason reason, const char *condition, const char *content,
+                              const char *xml)
 {
     if (stream->state == STREAM_CLOSING || stream->state == STREAM_ENDED) return stream->state;
     if (stream->state == STREAM_SECURING) {
@@ -195,7 +221,15 @@ enum stream_state stream_fail_with(struct stream *stream, enum end_reason reason
     }
     struct buf buf = {0};
     if (!stream->header_sent) stream_header_print(stream, NULL, &buf);
-    buf_printf(&buf, "<stream:error><%s xmlns='" NS_STREAMS "'/>%s</stream:error></stream:stream>", condition, xml);
+    buf_printf(&buf, "<stream:error><%s xmlns='" NS_STREAMS "'", condition);
+    if (content) {
+        buf_append_str(&buf, ">");
+        elem_escape(content, strlen(content), &buf);
+        buf_printf(&buf, "</%s>", condition);
+    } else {
+        buf_append_str(&buf, "/>");
+    }
+    buf_printf(&buf, "%s</stream:error></stream:stream>", xml);
     stream_write_buf(stream, &buf);
     return begin_to_close(stream, reason);
 }
@@ -209,9 +243,20 @@ enum stream_state stream_fail(struct stream *stream, enum end_reason reason, con
         buf_append_str(&xml, "</text>");
     }
     buf_append(&xml, "", 1); /* its NUL */
-    const enum stream_state next = stream_fail_with(stream, reason, condition, (const char *)buf_data(&xml));
+    const enum stream_state next = fail(stream, reason, condition, NULL, (const char *)buf_data(&xml));
     buf_free(&xml);
     return next;
+}
+
+enum stream_state stream_fail_with(struct stream *stream, enum end_reason reason, const char *condition,
+                                   const char *xml)
+{
+    return fail(stream, reason, condition, NULL, xml);
+}
+
+enum stream_state stream_redirect(struct stream *stream, const char *where)
+{
+    return fail(stream, END_REDIRECTED, "see-other-host", where, "");
 }
 
 enum stream_state stream_close(struct stream *stream, enum end_reason reason)
@@ -243,16 +288,44 @@ static enum stream_state take(struct stream *stream, enum xml_unit unit, struct 
     return stream->state;
 }
 
+/* The client's last words are over. */
+static void end_listening(struct stream *stream, int64_t linger_ms)
+{
+    stream->listening = false;
+    deadline_disarm(&stream->deadline);
+    io_shutdown(stream->io, linger_ms);
+}
+
+/* listen_on - our direction has ended: look for the end of the client's. */
+static void listen_on(struct stream *stream, const uint8_t *data, size_t len)
+{
+    while (stream->listening) {
+        struct elem *elem = NULL;
+        const enum xml_unit unit = xml_next(stream->xml, &data, &len, &elem);
+        if (unit == XML_MORE) return;
+        if (unit == XML_STANZA) {
+            c2s_last_words(stream, elem);
+        } else {
+            end_listening(stream, STREAM_LINGER_MS);
+        }
+    }
+}
+
 /* run - take input as long as the state does; the rest is held back or dropped. */
 static void run(struct stream *stream, const uint8_t *data, size_t len)
 {
     while (ROWS[stream->state].input == TAKE) {
         struct elem *elem = NULL;
+        const size_t before = len;
+        const bool bound = stream->state == STREAM_BOUND;
         const enum xml_unit unit = xml_next(stream->xml, &data, &len, &elem);
+        const bool too_fast = bound && stream_pace_charge(stream, before - len, unit == XML_STANZA);
+        if (unit != XML_MORE) go_to(stream, take(stream, unit, elem));
+        if (too_fast && stream->state == STREAM_BOUND) go_to(stream, STREAM_PAUSED);
         if (unit == XML_MORE) return;
-        go_to(stream, take(stream, unit, elem));
     }
     if (ROWS[stream->state].input == HOLD && len > 0) buf_append(&stream->held, data, len);
+    listen_on(stream, data, len);
 }
 
 static void run_held(struct stream *stream)
@@ -272,8 +345,9 @@ void stream_advance(struct stream *stream, enum stream_state next)
 static void on_data(void *arg, const uint8_t *data, size_t len)
 {
     struct stream *stream = stream_of(arg);
+    if (stream->listening && buf_len(&stream->held) > 0) run_held(stream); /* it was paused when it was closed */
     run(stream, data, len);
-    if (stream->state == STREAM_BOUND) deadline_arm(stream->shard->idle, &stream->deadline);
+    if (stream->state == STREAM_BOUND) stream_pace_heard(stream);
 }
 
 static void on_secure(void *arg)
@@ -308,16 +382,12 @@ void stream_on_hurry(struct deadline *deadline, void *shard)
     stream_fail(stream, END_AUTH_TIMEOUT, "connection-timeout", "no resource was bound in time");
 }
 
-void stream_on_pause_over(struct deadline *deadline, void *shard)
+void stream_on_farewell_over(struct deadline *deadline, void *shard)
 {
     (void)shard;
-    stream_advance(stream_of(CONTAINER_OF(deadline, struct stream, deadline)), STREAM_BOUND);
-}
-
-void stream_on_idle(struct deadline *deadline, void *shard)
-{
-    (void)shard;
-    xml_park(stream_of(CONTAINER_OF(deadline, struct stream, deadline))->xml);
+    struct stream *stream = stream_of(CONTAINER_OF(deadline, struct stream, deadline));
+    run_held(stream);
+    if (stream->listening) end_listening(stream, STREAM_LAST_LINGER_MS);
 }
 
 enum stream_state stream_secure(struct stream *stream)
@@ -333,7 +403,9 @@ void stream_restart(struct stream *stream)
 {
     xml_reset(stream->xml);
     stream->header_sent = false;
-    xml_set_limits(stream->xml, &XML_LIMITS_AUTHENTICATED);
+    struct xml_limits limits = XML_LIMITS_AUTHENTICATED;
+    limits.stanza_bytes = stream->host->limits.stanza_bytes;
+    xml_set_limits(stream->xml, &limits);
 }
 
 /* A handshake or an exchange that is under way ends with the host that it began with. */
@@ -354,6 +426,7 @@ void stream_follow_hosts(struct stream *stream)
 /* join - the stream is on its user's shard. */
 static enum stream_state join(struct stream *stream)
 {
+    stream->unlimited = host_is_admin(stream->host, stream->bare->bare);
     stream->user = user_get(stream->shard, stream->bare->bare);
     list_append(&stream->user->streams, &stream->user_link);
     if (stream->guest) stream->user->temporary = true;
@@ -397,6 +470,7 @@ static void on_departure(void *arg)
 
 enum stream_state stream_settle(struct stream *stream)
 {
+    is_no_newcomer(stream);
     if (stream->state == STREAM_CLOSING) return STREAM_CLOSING; /* by what was just written to a slow reader */
     if (shard_of(stream->shard->backend, stream->bare->bare) == stream->shard) return join(stream);
     defer(stream, on_departure); /* not now: the caller is inside one of io's */
@@ -410,7 +484,9 @@ static void on_begin(void *arg)
     list_append(&shard->streams, &stream->link);
     host_point(&stream->host, hosts_by_server_name(shard_hosts(shard), stream->terminated ? stream->sni : NULL));
     stream->io = io_new(shard->loop, stream->fd, &EVENTS, stream);
-    stream->xml = xml_new(&XML_LIMITS_UNAUTHENTICATED);
+    struct xml_limits limits = XML_LIMITS_UNAUTHENTICATED;
+    limits.stanza_bytes = (size_t)option_int(option_top(shard_config(shard)->file), "stanza-size-before-auth");
+    stream->xml = xml_new(&limits);
     stream->begun_ms = loop_now_ms(shard->loop);
     deadline_arm(shard->hurry, &stream->deadline);
     shard_count(shard, COUNTER_STREAMS);
@@ -428,6 +504,7 @@ void stream_begin(struct shard *shard, const struct stream_origin *origin)
     stream->terminated = origin->terminated;
     stream->secure = origin->terminated != NULL;
     stream->fd = origin->fd;
+    stream->newcomer = origin->newcomer;
     stream->peer = origin->peer;
     stream->sni = mem_strdup(origin->sni);
     memcpy(stream->id, origin->id, sizeof(stream->id));

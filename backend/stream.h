@@ -9,6 +9,7 @@
 #include "backend/elem.h"
 #include "backend/end_reason.h"
 #include "backend/jid.h"
+#include "backend/shaper.h"
 #include "backend/xml.h"
 #include "lib/addr.h"
 #include "lib/buf.h"
@@ -27,13 +28,12 @@ struct terminated;
 struct user;
 
 enum {
-    STREAM_ID_BYTES = 16,              /* random bytes; twice as many characters */
-    STREAM_LINGER_MS = 3000,           /* for the client's end after ours */
-    STREAM_IDLE_MS = 10000,            /* then an idle session gives back what can be made anew */
-    STREAM_PAUSE_MS = 10,              /* for those it sends to, to catch up */
-    STREAM_OUTPUT_MAX_BYTES = 2097152, /* queued for a client that does not read */
-    STREAM_CONNECTION_ID_BYTES = 64,   /* with its NUL */
-    STREAM_MECHANISM_BYTES = 24,       /* likewise */
+    STREAM_ID_BYTES = 16,            /* random bytes; twice as many characters */
+    STREAM_LINGER_MS = 3000,         /* for the client's end after ours */
+    STREAM_LAST_LINGER_MS = 500,     /* for its FIN, when that did not come */
+    STREAM_SLOW_LINGER_MS = 10000,   /* for a slow reader to read why it was closed */
+    STREAM_CONNECTION_ID_BYTES = 64, /* with its NUL */
+    STREAM_MECHANISM_BYTES = 24,     /* likewise */
 };
 
 enum stream_state {
@@ -47,8 +47,8 @@ enum stream_state {
     STREAM_BINDING,   /* authenticated; resource binding is expected */
     STREAM_RESUMING,  /* what the session to be resumed has sent is being made safe: likewise */
     STREAM_BOUND,     /* stanzas */
-    STREAM_PAUSED,    /* likewise, but those it sends to have too much to do: input is held back for a moment */
-    STREAM_CLOSING,   /* our direction has ended or is about to: input is dropped */
+    STREAM_PAUSED,    /* likewise, but it or those it sends to have too much to do: input is held back for some time */
+    STREAM_CLOSING,   /* our direction has ended or is about to: input is dropped, or searched for the client's end */
     STREAM_ENDED,
 };
 
@@ -60,6 +60,7 @@ struct stream_origin {
     char id[STREAM_CONNECTION_ID_BYTES]; /* names the connection in the logs of gateway and backend */
     const char *sni;                     /* what a gateway has seen (borrowed); NULL: nothing */
     struct terminated *terminated;       /* the gateway has terminated the client's TLS; NULL: it has not */
+    bool newcomer;                       /* counted in backend->newcomers */
 };
 
 /* Touched only on its shard; between io_detach and io_attach only by the move.  Invariants: user != NULL from arrival
@@ -76,7 +77,7 @@ struct stream {
     struct io *io;
     struct xml *xml;
     struct buf held;
-    struct deadline deadline; /* of auth-timeout; once bound, of idleness or a pause */
+    struct deadline deadline; /* of auth-timeout; once bound, of idleness or a pause; closing, of the client's end */
     struct loop_deferred deferred;
     bool header_sent, secure;       /* secure: the client is behind TLS, ours or the gateway's */
     struct terminated *terminated;  /* by the gateway; NULL: not by it */
@@ -93,6 +94,13 @@ struct stream {
     const char *why;     /* static text for the log: how the connection broke; NULL: nothing to say */
     bool guest;          /* authenticated without an account (SASL ANONYMOUS) */
     unsigned refusals;   /* attempts to authenticate without TLS */
+    bool newcomer;       /* counted in backend->newcomers: it has not logged in */
+    bool unlimited;      /* an admin's: no rates */
+    bool pinged;         /* and no answer yet */
+    bool too_slow;       /* more than output-limit waits for it */
+    bool listening;      /* CLOSING, and the client may still have something to say */
+    struct shaper stanza_shaper, byte_shaper;
+    int64_t resume_ms; /* PAUSED: not before */
     int64_t begun_ms, auth_begun_ms;
     struct addr peer;
     char id[STREAM_CONNECTION_ID_BYTES];
@@ -106,11 +114,15 @@ void stream_begin(struct shard *shard, const struct stream_origin *origin);
 /* stream_random_id - an unpredictable id into out (2 * STREAM_ID_BYTES + 1 bytes). */
 void stream_random_id(char out[2 * STREAM_ID_BYTES + 1]);
 
-/* stream_write - queue text; a client that lets too much of it lie is cut off. */
+/* stream_write - queue text; a client that lets more than output-limit of it lie is told so, and closed. */
 void stream_write(struct stream *stream, const char *text);
 void stream_write_buf(struct stream *stream, struct buf *buf); /* and empty buf */
 /* stream_send_elem - queue an element as it stands in a stream of jabber:client. */
 void stream_send_elem(struct stream *stream, const struct elem *elem);
+
+/* stream_redirect - tell the client where else to go (see-other-host, RFC 6120 section 4.9.3.19); else as stream_fail.
+ */
+enum stream_state stream_redirect(struct stream *stream, const char *where);
 
 /* stream_fail - tell the client a stream error (RFC 6120 section 4.9.3; text may be NULL), with our header first if it
  * has not been sent, and begin to close.  Returns STREAM_CLOSING, so that a step can end with it.  Does nothing to a
@@ -152,10 +164,9 @@ const char *stream_state_name(const struct stream *stream);
 /* stream_end_state_name - the state in which its end was decided. */
 const char *stream_end_state_name(const struct stream *stream);
 
-/* stream_on_hurry, stream_on_pause_over, stream_on_idle - auth-timeout is over; a pause is; nothing came for
- * STREAM_IDLE_MS: for the shard's deadline queues. */
+/* stream_on_hurry, stream_on_farewell_over - auth-timeout is over; the client has not answered our end: for the shard's
+ * deadline queues. */
 void stream_on_hurry(struct deadline *deadline, void *shard);
-void stream_on_pause_over(struct deadline *deadline, void *shard);
-void stream_on_idle(struct deadline *deadline, void *shard);
+void stream_on_farewell_over(struct deadline *deadline, void *shard);
 
 #endif

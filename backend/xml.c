@@ -454,6 +454,11 @@ void xml_set_limits(struct xml *xml, const struct xml_limits *limits)
     xml->limits = *limits;
 }
 
+size_t xml_max_bytes(const struct xml *xml)
+{
+    return xml->limits.stanza_bytes;
+}
+
 void xml_reset(struct xml *xml)
 {
     clear(xml);

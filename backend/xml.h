@@ -37,6 +37,9 @@ struct xml *xml_new(const struct xml_limits *limits);
 void xml_free(struct xml **xml);
 void xml_set_limits(struct xml *xml, const struct xml_limits *limits);
 
+/* xml_max_bytes - how large a first-level element may be. */
+size_t xml_max_bytes(const struct xml *xml);
+
 /* xml_reset - expect a new stream header, as after STARTTLS and authentication.  White space before it is forgiven: a
  * keepalive may have crossed our answer. */
 void xml_reset(struct xml *xml);

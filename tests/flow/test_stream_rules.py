@@ -7,7 +7,7 @@ import pytest
 from harness.place import Place
 from harness.ports import reserve_port
 from harness.postern import Backend
-from harness.rawxmpp import RawClient, mechanisms
+from harness.rawxmpp import Closed, RawClient, mechanisms
 from harness.site import DOMAIN
 from harness.talk import auth, bind, condition, direct, ending, header, logged_in, ping, pong, receive_until
 
@@ -176,3 +176,39 @@ def test_conflict_rename(hosts):
         assert new.jid.startswith(f"juliet@{RENAME}/") and new.jid != old.jid
         old.send(ping(RENAME))
         receive_until(old, b"id='ping'")
+
+
+# Section 4.4: the end of a stream
+
+def how_it_ends(raw):
+    try:
+        while True:
+            raw.receive()
+    except Closed as how:
+        return str(how)
+
+
+@conforms("RFC 6120", "4.4", "what a client sends before it answers our end is still taken; the connection is closed after its answer")
+def test_last_words(hosts):
+    with logged_in(hosts.direct, "romeo", "one") as old, logged_in(hosts.direct, "juliet") as juliet:
+        with logged_in(hosts.direct, "romeo", "one"):
+            receive_until(old, b"<conflict [^>]*/>.*</stream:stream>")
+            old.send(f"<message to='{juliet.jid}' id='last'><body>x</body></message>")
+            receive_until(juliet, b"id='last'")
+            old.send(f"</stream:stream><message to='{juliet.jid}' id='too-late'/>")
+            assert how_it_ends(old) == "close_notify"
+            assert "too-late" not in pong(juliet)
+
+
+@conforms("RFC 6120", "4.4", "the end of a client's stream is answered by ours, and TLS is closed in order")
+def test_the_client_ends(hosts):
+    with logged_in(hosts.direct, "romeo") as raw:
+        raw.send("</stream:stream>" + ping())
+        assert raw.receive_all() == (b"</stream:stream>", "close_notify")
+
+
+@conforms("RFC 6120", "4.4", "a client that does not answer our end is given up after a while")
+def test_no_answer_to_the_end(hosts):
+    with logged_in(hosts.direct, "romeo", "one") as old, logged_in(hosts.direct, "romeo", "one"):
+        receive_until(old, b"<conflict [^>]*/>.*</stream:stream>")
+        assert how_it_ends(old) == "close_notify"

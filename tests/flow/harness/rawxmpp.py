@@ -156,13 +156,19 @@ class RawClient:
         return data
 
     def receive_all(self):
-        """Everything up to the end: (bytes, how it ended)."""
-        start = len(self.received)
+        """Everything up to the end: (bytes, how it ended).  The end of the server's stream is answered by ours."""
+        start, answered = len(self.received), False
         while True:
             try:
                 self.receive()
             except Closed as how:
                 return self.received[start:], str(how)
+            if not answered and self.received.endswith(b"</stream:stream>"):
+                answered = True
+                try:
+                    self.send("</stream:stream>")
+                except (OSError, SSL.Error):
+                    pass  # the server is gone already
 
     # Streams
 

@@ -53,8 +53,8 @@ def receive_until(raw, pattern):
 def pong(raw, id="pong"):
     """Have the server answer a ping: all that came before it is what it had to say until now."""
     raw.send(ping(id=id))
-    found = receive_until(raw, f"(.*?)<iq [^>]*id='{id}'[^>]*>".encode())
-    return found.group(1).decode()
+    found = receive_until(raw, f"<iq [^>]*id='{id}'[^>]*>".encode())
+    return found.string[:found.start()].decode()
 
 
 def ending(raw):

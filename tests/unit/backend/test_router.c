@@ -10,6 +10,7 @@
 #include "backend/shard.h"
 #include "backend/stream.h"
 #include "backend/stream_log.h"
+#include "backend/stream_pace.h"
 #include "backend/xml.h"
 
 #include <setjmp.h>
@@ -82,13 +83,7 @@ void stream_on_hurry(struct deadline *deadline, void *shard)
     (void)shard;
 }
 
-void stream_on_idle(struct deadline *deadline, void *shard)
-{
-    (void)deadline;
-    (void)shard;
-}
-
-void stream_on_pause_over(struct deadline *deadline, void *shard)
+void stream_on_farewell_over(struct deadline *deadline, void *shard)
 {
     (void)deadline;
     (void)shard;
@@ -125,6 +120,30 @@ void stream_user_ready(struct stream *stream, bool ok)
 {
     (void)stream;
     (void)ok;
+}
+
+void stream_pace_on_pause_over(struct deadline *deadline, void *shard)
+{
+    (void)deadline;
+    (void)shard;
+}
+
+void stream_pace_on_idle(struct deadline *deadline, void *shard)
+{
+    (void)deadline;
+    (void)shard;
+}
+
+void stream_pace_on_quiet(struct deadline *deadline, void *shard)
+{
+    (void)deadline;
+    (void)shard;
+}
+
+void stream_pace_on_no_answer(struct deadline *deadline, void *shard)
+{
+    (void)deadline;
+    (void)shard;
 }
 
 /* The handlers of streams in the namespace table are not what is tested here. */
@@ -165,6 +184,8 @@ static void settle(void)
         }
     }
 }
+
+enum { SESSIONS_PER_USER = 50 }; /* the default */
 
 static struct session *bind_as(struct client *client, const char *bare, const char *resource)
 {
@@ -515,13 +536,13 @@ static void newer_session_takes_the_resource(void **state)
 
 static void resources_are_made_up_and_counted(void **state)
 {
-    static struct client clients[SESSION_MAX_RESOURCES + 1];
+    static struct client clients[SESSIONS_PER_USER + 1];
     (void)state;
-    for (unsigned i = 0; i < SESSION_MAX_RESOURCES; i++)
+    for (unsigned i = 0; i < SESSIONS_PER_USER; i++)
         assert_non_null(bind_as(&clients[i], "romeo@example.test", i % 2 ? NULL : ""));
     assert_string_not_equal(clients[0].stream.session->jid->resource, clients[1].stream.session->jid->resource);
-    assert_null(bind_as(&clients[SESSION_MAX_RESOURCES], "romeo@example.test", NULL));
-    for (unsigned i = 0; i <= SESSION_MAX_RESOURCES; i++)
+    assert_null(bind_as(&clients[SESSIONS_PER_USER], "romeo@example.test", NULL));
+    for (unsigned i = 0; i <= SESSIONS_PER_USER; i++)
         leave(&clients[i]);
     assert_null(user_find(shard_of(&backend, "romeo@example.test"), "romeo@example.test"));
 }
