@@ -113,7 +113,7 @@ static bool is_place(const char *text)
 static int read_settings(struct host *host, char *error, size_t cap)
 {
     host->conflict = (enum host_conflict)option_enum(host->section, "resource-conflict");
-    limits_read(&host->limits, option_top(host->hosts->config->file), host->section);
+    client_limits_read(&host->limits, option_top(host->hosts->config->file), host->section);
     host->see_other_host = option_str(host->section, "see-other-host");
     if (!host->see_other_host || is_place(host->see_other_host)) return 0;
     return option_error(host->section, "see-other-host", error, cap,

@@ -5,7 +5,7 @@
 #ifndef POSTERN_BACKEND_HOST_H
 #define POSTERN_BACKEND_HOST_H
 
-#include "backend/limits.h"
+#include "backend/client_limits.h"
 #include "backend/sasl_policy.h"
 #include "lib/check.h"
 
@@ -32,7 +32,7 @@ struct host {
     bool asks_certificate, requires_certificate; /* of clients */
     enum host_conflict conflict;                 /* when two clients of a user want one resource */
     const char *see_other_host;                  /* where its clients are sent; NULL: they are served here */
-    struct limits limits;
+    struct client_limits limits;
 };
 
 /* hosts_new - the host sections of the configuration, to which the snapshot keeps a reference.  NULL and a message with

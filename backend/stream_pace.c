@@ -13,7 +13,7 @@ static struct stream *stream_of(struct deadline *deadline)
 
 bool stream_pace_charge(struct stream *stream, size_t bytes, unsigned stanzas)
 {
-    const struct limits *limits = &stream->host->limits;
+    const struct client_limits *limits = &stream->host->limits;
     if (stream->unlimited) return false;
     const int64_t now = loop_now_ms(stream->shard->loop);
     const int64_t for_stanzas = shaper_charge(&stream->stanza_shaper, limits->stanza_rate, stanzas, now);

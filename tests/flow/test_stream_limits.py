@@ -195,7 +195,7 @@ def test_a_silent_client_is_asked(site, silent):
 
 
 @pytest.mark.slow
-@conforms("RFC 6120", "4.6.4", "a client that does not answer is closed by connection-timeout")
+@conforms("RFC 6120", "4.9.3.4", "a client that does not answer is closed by connection-timeout")
 def test_a_client_that_has_gone_is_closed(site):
     with logged_in(site.c2s_direct, "juliet", "gone") as raw:
         end = time.monotonic() + 100

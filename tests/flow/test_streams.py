@@ -171,8 +171,8 @@ def test_who_does_not_read_is_cut_off(site):
     for _ in range(200):
         sender.send(f"<message to='user4@{DOMAIN}/r'><body>{body}</body></message>")
     assert "<resource-constraint " in ending(slow)
-    site.backend.wait_log(count=len(ended) + 1, event="stream_end", reason="slow_reader")
     slow.tcp.close()
+    site.backend.wait_log(count=len(ended) + 1, event="stream_end", reason="slow_reader")
     sender.tcp.close()
 
 

@@ -1,8 +1,9 @@
-#include "backend/limits.h"
+#include "backend/client_limits.h"
 
 #include "lib/option.h"
 
-void limits_read(struct limits *limits, const struct option_section *top, const struct option_section *host)
+void client_limits_read(struct client_limits *limits, const struct option_section *top,
+                        const struct option_section *host)
 {
 #define LIMIT(option) option_int(option_is_set(host, option) ? host : top, option)
     limits->stanza_bytes = (size_t)LIMIT("stanza-size");
