@@ -3,6 +3,7 @@
 #include "backend/control_accounts.h"
 #include "backend/control_server.h"
 #include "backend/control_sessions.h"
+#include "backend/control_store.h"
 
 const struct control_command BACKEND_COMMANDS[] = {
     {"adduser", "Make an account: jid, password.", control_accounts_add},
@@ -11,6 +12,8 @@ const struct control_command BACKEND_COMMANDS[] = {
     {"users", "List the accounts, of one host if it is given: host.", control_accounts_list},
     {"status", "Tell version, uptime and counters.", control_server_status},
     {"reload", "Put the changed configuration in force.", control_server_reload},
+    {"backup", "Write a copy of the store into the empty file whose descriptor goes along.", control_store_backup},
+    {"check-store", "Read the whole store, and tell what is not as it should be.", control_store_check},
     {"sessions", "List who is logged in, from where.", control_sessions_list},
 };
 const size_t BACKEND_COMMAND_COUNT = ARRAY_LEN(BACKEND_COMMANDS);

@@ -3,6 +3,7 @@
 #include "backend/end_reason.h"
 #include "backend/host.h"
 #include "backend/server.h"
+#include "backend/server_restore.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -17,12 +18,13 @@
 enum { EXIT_CONFIGURATION = 2 };
 
 static const char USAGE[] =
-    "usage: postern-backend [-c FILE] [-t | --once | --print OPTION]\n"
+    "usage: postern-backend [-c FILE] [-t | --once | --restore | --print OPTION]\n"
     "       postern-backend -V | -h | --options | --counters\n"
     "\n"
     "  -c FILE         the configuration (" DEFAULT_CONFIG ")\n"
     "  -t              check the configuration and the certificates, and exit\n"
     "  --once          serve control commands on standard input, a socket, while no server runs; listen nowhere\n"
+    "  --restore       make the backup on standard input the store, while no server runs; the old one is kept\n"
     "  --print OPTION  print the value of an option outside of all sections, and exit\n"
     "  -V              print the version\n"
     "  -h              print this\n"
@@ -32,7 +34,7 @@ static const char USAGE[] =
 struct arguments {
     const char *file;
     const char *print;
-    bool test, once;
+    bool test, once, restore;
 };
 
 static int usage_error(void)
@@ -64,6 +66,11 @@ static int run(const struct arguments *arguments)
     char error[1024];
     struct backend_config *config = backend_config_load(arguments->file, NULL, error, sizeof(error));
     if (!config) return configuration_error(error);
+    if (arguments->restore) {
+        const int restored = server_restore(config, STDIN_FILENO);
+        backend_config_unref(&config);
+        return restored;
+    }
     struct hosts *hosts = hosts_new(config, error, sizeof(error));
     int status = EXIT_SUCCESS;
     if (!hosts || (!arguments->once && hosts_load_certificates(hosts, error, sizeof(error)) != 0)) {
@@ -83,14 +90,12 @@ static int run(const struct arguments *arguments)
 /* -1: go on; else the exit status. */
 static int read_arguments(int argc, char **argv, struct arguments *arguments)
 {
-    enum { ONCE = 256, PRINT, OPTIONS, COUNTERS };
-    static const struct option LONG[] = {{"once", no_argument, NULL, ONCE},
-                                         {"print", required_argument, NULL, PRINT},
-                                         {"options", no_argument, NULL, OPTIONS},
-                                         {"counters", no_argument, NULL, COUNTERS},
-                                         {"help", no_argument, NULL, 'h'},
-                                         {"version", no_argument, NULL, 'V'},
-                                         {NULL, 0, NULL, 0}};
+    enum { ONCE = 256, RESTORE, PRINT, OPTIONS, COUNTERS };
+    static const struct option LONG[] = {
+        {"once", no_argument, NULL, ONCE},         {"restore", no_argument, NULL, RESTORE},
+        {"print", required_argument, NULL, PRINT}, {"options", no_argument, NULL, OPTIONS},
+        {"counters", no_argument, NULL, COUNTERS}, {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},       {NULL, 0, NULL, 0}};
     int c;
     while ((c = getopt_long(argc, argv, "c:tVh", LONG, NULL)) != -1) {
         switch (c) {
@@ -102,6 +107,9 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
             break;
         case ONCE:
             arguments->once = true;
+            break;
+        case RESTORE:
+            arguments->restore = true;
             break;
         case PRINT:
             arguments->print = optarg;

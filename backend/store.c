@@ -132,17 +132,29 @@ static void *store_thread(void *arg)
     return NULL;
 }
 
+static const struct store_engine *find_engine(const char *name, char *why, size_t cap)
+{
+    for (size_t i = 0; i < ARRAY_LEN(ENGINES); i++)
+        if (strcmp(ENGINES[i]->name, name) == 0) return ENGINES[i];
+    snprintf(why, cap, "no storage engine is called \"%s\"", name);
+    return NULL;
+}
+
+int store_restore(const char *engine_name, const char *folder, int fd, char *kept, char *why, size_t cap)
+{
+    const struct store_engine *engine = find_engine(engine_name, why, cap);
+
+    if (!engine) return -1;
+    if (engine->restore) return engine->restore(folder, fd, kept, why, cap);
+    snprintf(why, cap, "the storage engine \"%s\" takes no copies", engine_name);
+    return -1;
+}
+
 struct store *store_open(const char *engine_name, const char *folder, char *why, size_t cap)
 {
-    const struct store_engine *engine = NULL;
+    const struct store_engine *engine = find_engine(engine_name, why, cap);
 
-    for (size_t i = 0; i < ARRAY_LEN(ENGINES); i++) {
-        if (strcmp(ENGINES[i]->name, engine_name) == 0) engine = ENGINES[i];
-    }
-    if (!engine) {
-        snprintf(why, cap, "no storage engine is called \"%s\"", engine_name);
-        return NULL;
-    }
+    if (!engine) return NULL;
     void *state = engine->open(folder, why, cap);
     if (!state) return NULL;
     struct store *store = MEM_NEW(struct store);

@@ -168,4 +168,12 @@ typedef void store_check_fn(enum store_status status, const struct store_finding
  * way already. */
 void store_check(struct store *store, struct mailbox *reply_to, store_check_fn *fn, void *arg);
 
+enum { STORE_PATH_MAX_BYTES = 4096 };
+
+/* store_restore - put the copy that fd reads (kept by the caller) in the place of the store in folder, which nobody has
+ * open; the caller holds the folder's lock.  The copy is checked first; the old store is kept under the name that is
+ * put into kept (STORE_PATH_MAX_BYTES), "" when there was none.  Returns 0, or -1 and a message in why: then nothing
+ * has changed. */
+MUSTCHECK int store_restore(const char *engine, const char *folder, int fd, char *kept, char *why, size_t cap);
+
 #endif

@@ -70,17 +70,22 @@ static void read_line(int fd, char *out, size_t cap)
     out[strcspn(out, "\n")] = '\0';
 }
 
-int child_ask_option(const char *program, const char *config, const char *option, char *out, size_t cap)
+int child_ask(const char *program, const char *const *arguments, int in, char *out, size_t cap)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0) {
         perror("posternctl: pipe");
         return -1;
     }
-    const char *const arguments[] = {"-c", config, "--print", option, NULL};
-    pid_t pid = child_start(program, arguments, -1, ends[1]);
+    pid_t pid = child_start(program, arguments, in, ends[1]);
     close(ends[1]);
     if (pid > 0) read_line(ends[0], out, cap);
     close(ends[0]);
     return pid > 0 ? child_wait(pid) : -1;
+}
+
+int child_ask_option(const char *program, const char *config, const char *option, char *out, size_t cap)
+{
+    const char *const arguments[] = {"-c", config, "--print", option, NULL};
+    return child_ask(program, arguments, -1, out, cap);
 }

@@ -15,6 +15,10 @@ MUSTCHECK pid_t child_start(const char *program, const char *const *arguments, i
 /* child_wait - wait for its end; its exit status, or -1 when a signal ended it. */
 int child_wait(pid_t pid);
 
+/* child_ask - run it to its end, with standard input in (-1: kept), and put the line that it prints into out.  Returns
+ * its exit status, -1 when there was none; it prints errors itself. */
+MUSTCHECK int child_ask(const char *program, const char *const *arguments, int in, char *out, size_t cap);
+
 /* child_ask_option - the value of a top-level option of a configuration file, as the server reads it, into out.
  * Returns the server's exit status (0: out is filled, "" when unset), -1 when there was none; the server prints errors.
  */

@@ -4,6 +4,7 @@
 #include "ctl/ctl_explain.h"
 #include "ctl/ctl_gateway.h"
 #include "ctl/ctl_server.h"
+#include "ctl/ctl_store.h"
 #include "ctl/report.h"
 #include "lib/check.h"
 
@@ -24,6 +25,12 @@ const struct command COMMANDS[] = {
     {"sessions", "", "Who is connected to the running backend.", 0, 0, NULL, ctl_server_sessions},
     {"reload", "", "Put the backend's changed configuration in force; no session is lost.", 0, 0, NULL,
      ctl_server_reload},
+    {"backup", "FILE", "Save a consistent copy of the backend's store, running or not, in a new file.", 1, 1, NULL,
+     ctl_store_backup},
+    {"restore", "FILE", "Put such a copy in the place of the store of a stopped backend, and keep the old one.", 1, 1,
+     NULL, ctl_store_restore},
+    {"check store", "", "Read the backend's whole store, running or not, and tell what is wrong in it.", 0, 0, NULL,
+     ctl_store_check},
     {"gateway status", "", "What the running gateway is doing.", 0, 0, NULL, ctl_gateway_status},
     {"gateway stats", "", "The gateway's counters, in all and for each route.", 0, 0, NULL, ctl_gateway_stats},
     {"gateway explain", "--sni NAME ...",

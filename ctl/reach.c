@@ -36,8 +36,23 @@ static enum command_status ask_path(const char *program, const char *config, con
     return status == CHILD_CONFIG_FAULT ? COMMAND_USAGE : COMMAND_UNREACHABLE;
 }
 
+/* What is asked of the backend. */
+struct question {
+    const char *command;
+    json_t *args;
+    bool offline;  /* one may be started for it */
+    bool patient;  /* it may take hours */
+    int passed_fd; /* goes along; -1: none */
+};
+
+static json_t *ask(int fd, const struct question *q, char *why, size_t cap)
+{
+    return q->patient ? control_call_long(fd, q->command, q->args, q->passed_fd, why, cap)
+                      : control_call_fd(fd, q->command, q->args, why, cap);
+}
+
 /* No backend runs: start one for this command.  It takes the lock of its files, so that two can never write. */
-static enum command_status call_once(const char *config, const char *command, json_t *args, json_t **answer)
+static enum command_status call_once(const char *config, const struct question *q, json_t **answer)
 {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
@@ -52,7 +67,7 @@ static enum command_status call_once(const char *config, const char *command, js
         return COMMAND_UNREACHABLE;
     }
     char why[256];
-    *answer = control_call_fd(ends[0], command, args, why, sizeof why);
+    *answer = ask(ends[0], q, why, sizeof why);
     close(ends[0]);
     int status = child_wait(pid);
     if (*answer) return COMMAND_OK;
@@ -60,25 +75,40 @@ static enum command_status call_once(const char *config, const char *command, js
     return unreachable("the backend started for this command", why, 0);
 }
 
-static enum command_status call_backend(const struct command_line *line, const char *command, json_t *args,
-                                        bool offline, json_t **answer)
+static enum command_status call_backend(const struct command_line *line, const struct question *q, json_t **answer)
 {
     char folder[PATH_MAX - 16], path[PATH_MAX], why[256];
     enum command_status status = ask_path("postern-backend", line->backend_config, "run-dir", folder, sizeof folder);
     if (status != COMMAND_OK) return status;
     snprintf(path, sizeof path, "%s/control.sock", folder);
-    errno = 0;
-    *answer = control_call(path, command, args, why, sizeof why);
-    if (*answer) return COMMAND_OK;
-    if (offline && (errno == ENOENT || errno == ECONNREFUSED))
-        return call_once(line->backend_config, command, args, answer);
-    return unreachable("the backend", why, errno);
+    int fd = control_connect(path, why, sizeof why);
+    if (fd < 0 && q->offline && (errno == ENOENT || errno == ECONNREFUSED))
+        return call_once(line->backend_config, q, answer);
+    int error = errno;
+    if (fd >= 0) {
+        *answer = ask(fd, q, why, sizeof why);
+        error = errno;
+        close(fd);
+        if (*answer) return COMMAND_OK;
+    }
+    return unreachable("the backend", why, error);
 }
 
 enum command_status reach_backend(const struct command_line *line, const char *command, json_t *args, bool offline,
                                   json_t **answer)
 {
-    enum command_status status = call_backend(line, command, args, offline, answer);
+    const struct question q = {.command = command, .args = args, .offline = offline, .passed_fd = -1};
+    enum command_status status = call_backend(line, &q, answer);
+    json_decref(args);
+    return status;
+}
+
+enum command_status reach_backend_passing(const struct command_line *line, const char *command, json_t *args,
+                                          int passed_fd, json_t **answer)
+{
+    const struct question q = {
+        .command = command, .args = args, .offline = true, .patient = true, .passed_fd = passed_fd};
+    enum command_status status = call_backend(line, &q, answer);
     json_decref(args);
     return status;
 }

@@ -14,6 +14,11 @@
 MUSTCHECK enum command_status reach_backend(const struct command_line *line, const char *command, json_t *args,
                                             bool offline, json_t **answer);
 
+/* reach_backend_passing - the same, with a running backend or without, for a command that may take hours; a copy of
+ * passed_fd goes along (-1: none). */
+MUSTCHECK enum command_status reach_backend_passing(const struct command_line *line, const char *command, json_t *args,
+                                                    int passed_fd, json_t **answer);
+
 /* reach_gateway - send a command with args (takes the reference; NULL: none) to the running gateway; the same results.
  */
 MUSTCHECK enum command_status reach_gateway(const struct command_line *line, const char *command, json_t *args,

@@ -61,19 +61,28 @@ static int64_t pragma_number(sqlite3 *db, const char *sql)
     return value;
 }
 
+/* read_version - of the database; -1 and a message: unreadable, or newer than this program. */
+static int64_t read_version(sqlite3 *db, const char *path, char *why, size_t cap)
+{
+    const int64_t version = pragma_number(db, "PRAGMA user_version");
+
+    if (version < 0) snprintf(why, cap, "%s: %s", path, sqlite3_errmsg(db));
+    if (version <= SCHEMA_VERSION) return version;
+    snprintf(why, cap, "%s: its schema version %lld is newer than this program's (%d): use the newer program", path,
+             (long long)version, SCHEMA_VERSION);
+    return -1;
+}
+
+int sqlite_schema_check(sqlite3 *db, const char *path, char *why, size_t cap)
+{
+    return read_version(db, path, why, cap) < 0 ? -1 : 0;
+}
+
 static int migrate(sqlite3 *db, const char *path, char *why, size_t cap)
 {
-    int64_t version = pragma_number(db, "PRAGMA user_version");
+    int64_t version = read_version(db, path, why, cap);
 
-    if (version < 0) {
-        snprintf(why, cap, "%s: %s", path, sqlite3_errmsg(db));
-        return -1;
-    }
-    if (version > SCHEMA_VERSION) {
-        snprintf(why, cap, "%s: its schema version %lld is newer than this program's (%d): use the newer program", path,
-                 (long long)version, SCHEMA_VERSION);
-        return -1;
-    }
+    if (version < 0) return -1;
     for (; version < SCHEMA_VERSION; version++) {
         char *sql = mem_asprintf("BEGIN IMMEDIATE;%sPRAGMA user_version=%lld;COMMIT", MIGRATIONS[version],
                                  (long long)version + 1);

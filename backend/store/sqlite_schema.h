@@ -11,4 +11,8 @@
  * in why. */
 MUSTCHECK int sqlite_schema_set_up(sqlite3 *db, const char *path, char *why, size_t cap);
 
+/* sqlite_schema_check - whether this program can work with a database of that version, after migrations.  The same
+ * results. */
+MUSTCHECK int sqlite_schema_check(sqlite3 *db, const char *path, char *why, size_t cap);
+
 #endif

@@ -104,6 +104,9 @@ struct store_engine {
     bool (*copy_step)(void *copy, char *why, size_t cap);
     void (*copy_end)(void *copy);
 
+    /* As store_restore; NULL where the engine has none. */
+    int (*restore)(const char *folder, int fd, char *kept, char *why, size_t cap);
+
     /* On a thread of its own, while batches go on. */
     enum store_status (*check)(const char *folder, struct store_check *check);
 };

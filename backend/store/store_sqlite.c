@@ -7,6 +7,7 @@
 #include "backend/store/sqlite_fault.h"
 #include "backend/store/sqlite_queue.h"
 #include "backend/store/sqlite_records.h"
+#include "backend/store/sqlite_restore.h"
 #include "backend/store/sqlite_schema.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -92,5 +93,6 @@ const struct store_engine STORE_SQLITE = {
     .copy_begin = sqlite_copy_begin,
     .copy_step = sqlite_copy_step,
     .copy_end = sqlite_copy_end,
+    .restore = sqlite_restore,
     .check = sqlite_check,
 };
