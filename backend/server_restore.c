@@ -21,7 +21,7 @@ static int restore(const struct backend_config *config, int fd, char *kept, char
 {
     struct backend backend = {.config = config};
     const struct log_config quiet = {.level = LOG_LEVEL_WARN, .format = config->log.format};
-    if (log_setup(&quiet) != 0) return -1;
+    if (log_setup(&quiet, NULL) != 0) return -1;
     if (server_state_make_folders(config, false, why, cap) != 0) return -1;
     if (proc_drop_privileges(config->user, config->group, why, cap) != 0) return -1;
     if (server_state_take(&backend, why, cap) != 0) return -1;
