@@ -33,6 +33,9 @@ struct host {
     enum host_conflict conflict;                 /* when two clients of a user want one resource */
     const char *see_other_host;                  /* where its clients are sent; NULL: they are served here */
     struct client_limits limits;
+    bool messages_to_all;      /* to a bare address: to all resources that are not negative */
+    size_t offline_messages;   /* of one user; 0: none is kept */
+    int64_t offline_expire_ms; /* 0: never */
 };
 
 /* hosts_new - the host sections of the configuration, to which the snapshot keeps a reference.  NULL and a message with

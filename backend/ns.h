@@ -14,6 +14,7 @@
 #define NS_SESSION         "urn:ietf:params:xml:ns:xmpp-session"
 #define NS_SM              "urn:xmpp:sm:3"
 #define NS_HINTS           "urn:xmpp:hints"
+#define NS_DELAY           "urn:xmpp:delay"
 #define NS_CHAT_STATES     "http://jabber.org/protocol/chatstates"
 #define NS_ROSTER          "jabber:iq:roster"
 #define NS_ROSTER_VER      "urn:xmpp:features:rosterver"

@@ -1,7 +1,7 @@
 #include "backend/router.h"
 
 #include "backend/backend.h"
-#include "backend/dispatch.h"
+#include "backend/delivery.h"
 #include "backend/host.h"
 #include "backend/shard.h"
 #include "backend/stanza_error.h"
@@ -25,13 +25,13 @@ bool router_deliver(struct shard *here, struct stanza *stanza)
         return true;
     }
     if (!stanza->to->local) {
-        dispatch_stanza(here, stanza, DISPATCH_HOST);
+        delivery_to_host(here, stanza);
         return true;
     }
     struct shard *owner = shard_of(here->backend, stanza->to->bare);
     if (owner == here) {
         user_deliver(here, stanza);
-        return true;
+        return atomic_load(&here->backlog_bytes) <= BACKLOG_MAX_BYTES;
     }
     const size_t bytes = arena_bytes(stanza->elem->arena);
     const size_t waiting = atomic_fetch_add(&owner->backlog_bytes, bytes);

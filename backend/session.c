@@ -3,6 +3,8 @@
 #include "backend/host.h"
 #include "backend/ns.h"
 #include "backend/offline.h"
+#include "backend/offline_run.h"
+#include "backend/presence.h"
 #include "backend/shard.h"
 #include "backend/sm.h"
 #include "backend/stanza_error.h"
@@ -13,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MADE_UP_CHARACTERS = 16 };
+enum { MADE_UP_CHARACTERS = 16, BEHIND_STANZAS = 32, BEHIND_BYTES = 65536 };
 
 struct session *session_find(const struct user *user, const char *resource)
 {
@@ -92,10 +94,14 @@ struct session *session_bind(struct user *user, struct stream *stream, const str
 
 void session_leave(struct session *session)
 {
-    if (!list_linked(&session->link)) return;
+    if (session->left) return;
+    session->left = true;
     list_remove(&session->link);
+    list_append(&session->user->departed, &session->link);
     atomic_fetch_sub(&session->user->shard->backend->sessions, 1);
+    offline_run_end(session);
     sm_end(&session->sm);
+    presence_farewell(session);
 }
 
 static void log_event(const struct session *session, const char *event)
@@ -109,12 +115,27 @@ static void log_event(const struct session *session, const char *event)
 
 void session_stop(struct session **session, enum end_reason reason)
 {
-    if ((*session)->sm && list_linked(&(*session)->link) && sm_detach((*session)->sm, reason)) {
+    if ((*session)->sm && !(*session)->left && sm_detach((*session)->sm, reason)) {
         log_event(*session, "session_detached");
         *session = NULL;
     } else {
         session_leave(*session);
     }
+}
+
+static void session_free(struct session *session)
+{
+    presence_clear(session);
+    free(session->active_list);
+    jid_free(&session->jid);
+    jid_free(&session->bare);
+    free(session);
+}
+
+void session_departed(struct session *session)
+{
+    list_remove(&session->link);
+    if (session->ended) session_free(session);
 }
 
 void session_end(struct session **session)
@@ -123,10 +144,9 @@ void session_end(struct session **session)
     if (!s) return;
     *session = NULL;
     session_leave(s);
-    jid_free(&s->jid);
-    jid_free(&s->bare);
-    free(s->active_list);
-    free(s);
+    s->ended = true;
+    s->stream = NULL;
+    if (!list_linked(&s->link)) session_free(s);
 }
 
 void session_log_expired(const struct session *session)
@@ -220,4 +240,12 @@ void session_send(struct session *session, struct stanza *stanza)
     if (stanza->stored_id == 0) return;
     offline_delete(session->user, &stanza->stored_id, 1); /* written: such a client can say no more */
     stanza->stored_id = 0;
+}
+
+bool session_is_behind(const struct session *session)
+{
+    if (!session->stream) return true;
+    if (session->sm && (session->sm->queue.count >= BEHIND_STANZAS || session->sm->queue.bytes >= BEHIND_BYTES))
+        return true;
+    return stream_pending(session->stream) >= BEHIND_BYTES;
 }

@@ -15,7 +15,7 @@ struct stream;
 
 /* Lives on the user's shard. */
 struct session {
-    struct list link; /* user->sessions; in none after session_leave */
+    struct list link; /* user->sessions; user->departed from session_leave to the end */
     struct user *user;
     struct stream
         *stream;     /* borrowed; the stream ends the session, or leaves it, before it goes; NULL: it has left it */
@@ -24,11 +24,16 @@ struct session {
     struct jid *bare;
     char *active_list; /* of privacy; NULL: the default list is in force */
     int64_t since_ms;
-    bool available;    /* has sent initial presence */
-    bool interested;   /* has asked for the roster, and so is told of its changes */
-    bool ahead;        /* the last stanza went to somebody who has too many waiting */
-    bool wants_blocks; /* has asked for the block list, and hears of its changes */
-    int priority;      /* of its presence: -128 to 127 */
+    struct offline_run *offline; /* is being given what has waited for its user; NULL: not so */
+    struct presence *presence;   /* what it has broadcast last; NULL: it is not available */
+    struct directed *directed;   /* to whom it has sent presence besides; NULL: nobody */
+    bool available;              /* has sent initial presence */
+    int8_t priority;             /* of its presence: -128 to 127 */
+    bool interested;             /* has asked for the roster, and so is told of its changes */
+    bool wants_blocks;           /* has asked for the block list, and hears of its changes */
+    bool ahead;                  /* the last stanza went to somebody who has too many waiting */
+    bool left;                   /* after session_leave */
+    bool ended;                  /* after session_end: the stream is gone */
 };
 
 /* session_bind - a new session with the resource asked for (NULL or "": one is made up).  When another session has it,
@@ -38,12 +43,15 @@ struct session {
 MUSTCHECK struct session *session_bind(struct user *user, struct stream *stream, const struct jid *bare,
                                        const char *resource, int *error);
 
-/* session_leave - the resource is free again, and nothing more is delivered to it; the session is still there for the
- * log.  Harmless when done twice. */
+/* session_leave - the resource is free again, nothing more is delivered to it, and its contacts are told; the session
+ * is still there for the log.  Harmless when done twice. */
 void session_leave(struct session *session);
 
-/* session_end - leave, and free it. */
+/* session_end - leave; it is freed when all that it has sent before is handled. */
 void session_end(struct session **session);
+
+/* session_departed - its farewell (see presence.h) is over: free it, unless its stream has not ended yet. */
+void session_departed(struct session *session);
 
 /* session_find - by prepared resource; NULL when it is not bound. */
 struct session *session_find(const struct user *user, const char *resource);
@@ -67,5 +75,9 @@ void session_log_expired(const struct session *session);
 /* session_send - write a stanza to the client; it is borrowed, but its receipt and stored_id are taken over when the
  * client acknowledges what it gets. */
 void session_send(struct session *session, struct stanza *stanza);
+
+/* session_is_behind - whether the client has a good deal to read or to acknowledge yet, or is not there: who has more
+ * for it that can wait, waits for offline_run_continue. */
+bool session_is_behind(const struct session *session);
 
 #endif

@@ -165,14 +165,35 @@ void shard_stream_gone(struct shard *shard)
         mailbox_post(backend->shards[0]->mailbox, on_all_gone, backend);
 }
 
-static bool end_detached(const void *key, size_t key_len, void *value, void *arg)
+/* Users that are pinned, since what becomes of one may make or free others. */
+struct pinned {
+    struct user **users;
+    size_t count, cap;
+};
+
+static bool pin_user(const void *key, size_t key_len, void *value, void *arg)
 {
+    struct pinned *pinned = arg;
     (void)key;
     (void)key_len;
-    (void)arg;
-    user_pin(value); /* to the end of the process: the map may not change here */
-    user_end_detached(value);
+    if (pinned->count == pinned->cap) {
+        pinned->cap = pinned->cap ? pinned->cap * 2 : 64;
+        pinned->users = mem_realloc(pinned->users, pinned->cap * sizeof(struct user *));
+    }
+    pinned->users[pinned->count++] = value;
+    user_pin(value);
     return true;
+}
+
+static void end_detached(struct shard *shard)
+{
+    struct pinned pinned = {0};
+    map_each(shard->users, pin_user, &pinned);
+    for (size_t i = 0; i < pinned.count; i++) {
+        user_end_detached(pinned.users[i]);
+        user_unpin(pinned.users[i]);
+    }
+    free(pinned.users);
 }
 
 static void on_stop(void *arg)
@@ -182,7 +203,7 @@ static void on_stop(void *arg)
     LIST_EACH (link, &shard->streams) {
         stream_fail(LIST_ENTRY(link, struct stream, link), END_SHUTDOWN, "system-shutdown", NULL);
     }
-    map_each(shard->users, end_detached, NULL);
+    end_detached(shard);
 }
 
 static void on_stop_limit(struct deadline *deadline, void *arg)

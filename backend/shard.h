@@ -23,7 +23,7 @@ struct shard {
     struct loop *loop;
     struct mailbox *mailbox;
     struct hosts *hosts;          /* the snapshot that a reload swaps */
-    _Atomic size_t backlog_bytes; /* of the stanzas in the mailbox */
+    _Atomic size_t backlog_bytes; /* of the stanzas in the mailbox, and those being stored */
     pthread_t thread;
     bool has_thread;
     bool stopping;

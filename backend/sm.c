@@ -2,6 +2,7 @@
 
 #include "backend/backend_config.h"
 #include "backend/ns.h"
+#include "backend/offline_run.h"
 #include "backend/session.h"
 #include "backend/shard.h"
 #include "backend/stream_log.h"
@@ -94,6 +95,7 @@ static void give_up(struct sm *sm)
 {
     struct session *session = sm->session;
     struct user *user = session->user;
+    user_pin(user);
     session_log_expired(session);
     user_pin(user);
     session_end(&session);
@@ -157,6 +159,7 @@ static enum stream_state take_ack(struct stream *stream, struct sm *sm, const st
     if (!sm_queue_ack(&sm->queue, h)) return count_too_high(stream, sm, h);
     sm->asked = false;
     deadline_disarm(&sm->deadline);
+    offline_run_continue(stream->session);
     if (wants_answer(sm)) do_later(sm);
     return stream->state;
 }
@@ -227,6 +230,7 @@ static void finish_resumption(struct sm *sm)
     shard_count(stream->shard, COUNTER_SM_RESUMED);
     stream_log_resumed(stream);
     if (sm->queue.count > 0) ask(sm);
+    offline_run_continue(session);
 }
 
 static void on_settled_all(void *arg)

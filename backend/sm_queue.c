@@ -1,5 +1,6 @@
 #include "backend/sm_queue.h"
 
+#include "backend/delay.h"
 #include "backend/elem_parse.h"
 #include "backend/ns.h"
 #include "backend/offline.h"
@@ -9,7 +10,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { ENTRY_MAGIC = 0x736d656e };
 
@@ -100,6 +100,7 @@ static struct stanza *again(struct sm_entry *entry)
     CHECK(stanza); /* it is what we have printed */
     stanza->receipt = entry->receipt;
     stanza->stored_id = entry->stored_id;
+    stanza->returned = true;
     entry->receipt.session = 0;
     return stanza;
 }
@@ -144,13 +145,6 @@ static void on_stored(enum store_status status, uint64_t id, void *arg)
     user_unpin(user);
 }
 
-static int64_t wall_clock_ms(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 void sm_queue_on_promise(struct deadline *deadline, void *shard)
 {
     struct sm_entry *entry = CONTAINER_OF(deadline, struct sm_entry, promise);
@@ -159,7 +153,7 @@ void sm_queue_on_promise(struct deadline *deadline, void *shard)
     const struct shard *here = shard;
     entry->storing = true;
     user_pin(user);
-    store_queue_add(here->backend->store, here->mailbox, user->bare, STORE_OFFLINE, wall_clock_ms(), entry->text,
+    store_queue_add(here->backend->store, here->mailbox, user->bare, STORE_OFFLINE, delay_now(), entry->text,
                     entry->len, 0, on_stored, entry);
 }
 

@@ -43,10 +43,12 @@ struct stanza {
     struct jid *from, *to;
     uint64_t stored_id;      /* of its entry in the recipient's offline queue, which session_send takes over; 0: none */
     struct receipt receipt;  /* settled when the stanza is freed */
+    bool returned;           /* by a session that has ended without acknowledging it */
     bool shared;             /* it went to several sessions */
     struct list link;        /* while it waits: on its shard, or for its user */
     struct shard *bound_for; /* while it lies in a mailbox */
     bool outbound;           /* while its sender's shard has it: not routed yet */
+    bool farewell;           /* the last stanza of a session that has left: see presence_farewell */
     bool undirected; /* presence to nobody in particular: to is the sender's own bare JID, the attribute is not there */
 };
 

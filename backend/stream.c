@@ -5,6 +5,7 @@
 #include "backend/host.h"
 #include "backend/newcomers.h"
 #include "backend/ns.h"
+#include "backend/offline_run.h"
 #include "backend/sasl_exchange.h"
 #include "backend/session.h"
 #include "backend/shard.h"
@@ -56,6 +57,11 @@ const char *stream_state_name(const struct stream *stream)
 const char *stream_end_state_name(const struct stream *stream)
 {
     return ROWS[stream->state == STREAM_CLOSING ? stream->ended_in : stream->state].name;
+}
+
+size_t stream_pending(const struct stream *stream)
+{
+    return io_pending(stream->io);
 }
 
 const char *stream_lang(const struct stream *stream)
@@ -373,7 +379,14 @@ static void on_end(void *arg, bool clean, const char *why)
     end(stream);
 }
 
-static const struct io_events EVENTS = {.on_data = on_data, .on_secure = on_secure, .on_end = on_end};
+static void on_drained(void *arg)
+{
+    struct stream *stream = stream_of(arg);
+    if (stream->session) offline_run_continue(stream->session);
+}
+
+static const struct io_events EVENTS = {
+    .on_data = on_data, .on_secure = on_secure, .on_drained = on_drained, .on_end = on_end};
 
 void stream_on_hurry(struct deadline *deadline, void *shard)
 {

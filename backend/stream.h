@@ -159,6 +159,9 @@ enum stream_state stream_settle(struct stream *stream);
  * mind. */
 void stream_user_ready(struct stream *stream, bool ok);
 
+/* stream_pending - bytes that are queued and not yet taken by the kernel. */
+size_t stream_pending(const struct stream *stream);
+
 const char *stream_lang(const struct stream *stream);
 const char *stream_state_name(const struct stream *stream);
 /* stream_end_state_name - the state in which its end was decided. */

@@ -2,6 +2,7 @@
 
 #include "backend/backend_config.h"
 #include "backend/ns.h"
+#include "backend/presence.h"
 #include "backend/roster_change.h"
 #include "backend/roster_push.h"
 #include "backend/router.h"
@@ -47,14 +48,6 @@ static void send_presence(const struct user *user, const char *type, struct jid 
     CHECK(stanza);
     stanza_address(stanza, from, jid_dup(to));
     router_deliver(user->shard, stanza);
-}
-
-static void send_unavailable(const struct user *user, const struct jid *contact)
-{
-    LIST_EACH (link, &user->sessions) {
-        const struct session *session = LIST_ENTRY(link, struct session, link);
-        if (session->available) send_presence(user, "unavailable", jid_dup(session->jid), contact);
-    }
 }
 
 /* Section 3 throughout: both addresses bare, whatever stood there. */
@@ -108,10 +101,11 @@ static void act(struct user *user, struct work *w)
     const uint8_t changed = w->old ^ w->step.flags;
     const bool ends = w->old & ~w->step.flags & ROSTER_FROM;
     /* section 3.2.2: while the contact is still subscribed, as far as its server knows */
-    if (ends && w->way == SUBSCRIPTION_OUTBOUND) send_unavailable(user, contact);
+    if (ends && w->way == SUBSCRIPTION_OUTBOUND) presence_tell_gone(user, contact);
     pass(user, w);
     if ((changed & (uint8_t)~ROSTER_PENDING_IN) != 0) roster_push(user, contact->bare);
-    if (ends && w->way == SUBSCRIPTION_INBOUND) send_unavailable(user, contact); /* section 3.3.3 */
+    if (~w->old & w->step.flags & ROSTER_FROM) presence_tell(user, contact);       /* section 3.1.5 */
+    if (ends && w->way == SUBSCRIPTION_INBOUND) presence_tell_gone(user, contact); /* section 3.3.3 */
     jid_free(&contact);
 }
 
@@ -208,7 +202,7 @@ void subscription_inbound(struct user *user, struct stanza *stanza)
 void subscription_end(const struct user *user, const struct jid *bare, const struct jid *contact, uint8_t flags)
 {
     if (flags & (ROSTER_TO | ROSTER_PENDING_OUT)) send_presence(user, "unsubscribe", jid_dup(bare), contact);
-    if (flags & ROSTER_FROM) send_unavailable(user, contact);
+    if (flags & ROSTER_FROM) presence_tell_gone(user, contact);
     if (flags & (ROSTER_FROM | ROSTER_PENDING_IN)) send_presence(user, "unsubscribed", jid_dup(bare), contact);
 }
 

@@ -1,6 +1,7 @@
 #include "backend/subscription_request.h"
 
 #include "backend/elem_parse.h"
+#include "backend/presence.h"
 #include "backend/roster.h"
 #include "backend/session.h"
 #include "backend/shard.h"
@@ -41,8 +42,9 @@ static void on_read(enum store_status status, const struct store_record *records
     user_resume(user);
 }
 
-void subscription_request_deliver(struct user *user, struct session *session)
+void subscription_request_on_presence(struct user *user, struct session *session, const struct presence_change *change)
 {
+    if (change->was_available || !session->available) return;
     if (roster_count(user, ROSTER_PENDING_IN) == 0) return;
     struct delivery_to *to = MEM_NEW(struct delivery_to);
     to->user = user;

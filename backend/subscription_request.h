@@ -5,10 +5,6 @@
 #ifndef POSTERN_BACKEND_SUBSCRIPTION_REQUEST_H
 #define POSTERN_BACKEND_SUBSCRIPTION_REQUEST_H
 
-struct session;
-struct user;
-
-/* subscription_request_deliver - the client has become available; the user may be held until it has them all. */
-void subscription_request_deliver(struct user *user, struct session *session);
+/* The hook is in presence_hooks.def: the user may be held until the client has them all. */
 
 #endif

@@ -35,13 +35,21 @@ struct user *user_get(struct shard *shard, const char *bare)
     user->bare = mem_strdup(bare);
     list_init(&user->streams);
     list_init(&user->sessions);
+    list_init(&user->departed);
     list_init(&user->held);
     map_set_str(shard->users, bare, user);
     return user;
 }
 
+static void let_go(struct user *user)
+{
+    LIST_EACH (link, &user->departed)
+        session_departed(LIST_ENTRY(link, struct session, link));
+}
+
 void user_free(struct user *user)
 {
+    let_go(user);
     LIST_EACH (link, &user->held) {
         struct stanza *stanza = LIST_ENTRY(link, struct stanza, link);
         list_remove(link);
@@ -56,7 +64,8 @@ void user_free(struct user *user)
 static bool is_kept(const struct user *user)
 {
     return !list_empty(&user->streams) || !list_empty(&user->sessions) || !list_empty(&user->held) ||
-           user->cut_off_ms != 0 || user->holds > 0 || user->pins > 0 || user->draining || user->state == USER_LOADING;
+           user->cut_off_ms != 0 || !list_empty(&user->departed) || user->holds > 0 || user->pins > 0 ||
+           user->draining || user->state == USER_LOADING;
 }
 
 void user_release(struct user *user)
@@ -128,7 +137,12 @@ static void take(struct user *user, struct stanza *stanza)
 
 void user_deliver(struct shard *shard, struct stanza *stanza)
 {
-    take(user_get(shard, stanza->to->bare), stanza);
+    if (delivery_is_moot(user_find(shard, stanza->to->bare), stanza)) {
+        shard_count(shard, COUNTER_STANZAS_DROPPED);
+        stanza_free(&stanza);
+    } else {
+        take(user_get(shard, stanza->to->bare), stanza);
+    }
 }
 
 bool user_send(struct user *user, struct stanza *stanza)
@@ -184,6 +198,7 @@ static void give_up(struct user *user)
     while (!list_empty(&user->held))
         stanza_error_bounce(user->shard, next_held(user), STANZA_ERROR_INTERNAL_SERVER_ERROR);
     user->draining = false;
+    let_go(user);
     LIST_EACH (link, &user->streams)
         stream_user_ready(LIST_ENTRY(link, struct stream, user_link), false);
     user_release(user);
@@ -238,12 +253,12 @@ static void on_cut_off(void *arg)
     struct cut_off *c = arg;
     struct user *user = user_get(c->shard, c->bare);
     user->cut_off_ms = now_ms();
-    user->stale = user->state != USER_UNKNOWN;
     deadline_arm(c->shard->forget, &user->forget);
     LIST_EACH (link, &user->streams) {
         stream_fail(LIST_ENTRY(link, struct stream, user_link), END_ACCOUNT_CHANGED, c->condition, NULL);
     }
     user_end_detached(user);
+    user->stale = user->state != USER_UNKNOWN; /* from here on: who goes takes leave of those it knew */
     drain(user);
     free(c->bare);
     free(c);

@@ -31,6 +31,7 @@ struct user {
     char *bare;
     struct list streams;  /* authenticated as this user; struct stream, user_link */
     struct list sessions; /* bound; struct session, link */
+    struct list departed; /* have left, and their last presence waits to be handled; likewise */
     struct list held;     /* struct stanza, link */
     size_t held_bytes;    /* of their arenas */
     int64_t cut_off_ms;   /* who began to authenticate before this may have used an old password; 0: nobody */

@@ -54,7 +54,7 @@ def test_a_message_to_the_bare_address_and_one_to_nobody(site):
             await romeo.connect_to("127.0.0.1", site.port, sni=XMPPS)
             juliet.send_message(mto=ROMEO, mbody="to the bare address", mtype="chat")
             assert (await romeo.receive())["body"] == "to the bare address"
-            juliet.send_message(mto=f"nobody@{DOMAIN}", mbody="anyone?", mtype="chat")
+            juliet.send_message(mto=f"nobody@{DOMAIN}/phone", mbody="anyone?", mtype="normal")
             bounced = await juliet.receive_bounced()
             assert bounced["error"]["condition"] == "service-unavailable"
 
@@ -77,6 +77,8 @@ def test_an_iq_goes_to_the_other_user_and_back(site):
         for raw, user in ((juliet, "juliet"), (romeo, "romeo")):
             raw.start_tls(sni=XMPPS)
             raw.login(user, PASSWORDS[user], DOMAIN)
+        romeo.send(f"<presence to='{JULIET}'/>")  # or a stranger's iq would not get to him
+        romeo.command(f"<iq type='get' id='sent' to='{DOMAIN}'><ping xmlns='urn:xmpp:ping'/></iq>")
         juliet.send(f"<iq type='get' id='q' to='{romeo.jid}'><query xmlns='urn:example:q'/></iq>")
         asked = romeo.next()
         assert (asked.get("from"), asked.get("id")) == (juliet.jid, "q")

@@ -34,6 +34,8 @@ def cast(stage, shared):
 @pytest.mark.parametrize("kind", ["message", "iq"])
 def test_an_own_from(stage, cast, kind):
     romeo, juliet = cast
+    juliet.send_presence(to=romeo.bare)  # or a stranger's iq would not get to her
+    romeo.expect("presence", "available", juliet.jid)
     for given in (None, romeo.jid, romeo.bare, romeo.jid.upper().split("/")[0] + "/orchard"):
         if kind == "message":
             romeo.send_message(juliet.jid.replace(DOMAIN, DOMAIN.upper()), "x", **({"from": given} if given else {}))
@@ -43,6 +45,8 @@ def test_an_own_from(stage, cast, kind):
             juliet.expect("iq", "get", romeo.jid, juliet.jid, id=id)
             juliet.send_iq("result", "", romeo.jid, id)
             romeo.expect("iq", "result", juliet.jid, id=id)
+    juliet.send_presence("unavailable", romeo.bare)
+    romeo.expect("presence", "unavailable", juliet.jid)
     assert stage.settle() == {}
 
 

@@ -1,0 +1,29 @@
+#include "backend/delay.h"
+
+#include "backend/ns.h"
+
+#include <time.h>
+
+const char *delay_stamp(int64_t ms, char out[DELAY_STAMP_BYTES])
+{
+    const time_t seconds = (time_t)(ms / 1000);
+    struct tm tm = {0};
+    gmtime_r(&seconds, &tm);
+    strftime(out, DELAY_STAMP_BYTES, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    return out;
+}
+
+void delay_add(struct elem *stanza, const char *from, int64_t ms)
+{
+    char stamp[DELAY_STAMP_BYTES];
+    struct elem *delay = elem_add(stanza, NS_DELAY, "delay");
+    elem_set(delay, "from", from);
+    elem_set(delay, "stamp", delay_stamp(ms, stamp));
+}
+
+int64_t delay_now(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}

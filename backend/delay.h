@@ -1,0 +1,22 @@
+/* delay - when a stanza was sent that is delivered later.
+ *
+ * Source: XEP-0203, and XEP-0082 for the form of a time. */
+#ifndef POSTERN_BACKEND_DELAY_H
+#define POSTERN_BACKEND_DELAY_H
+
+#include "backend/elem.h"
+
+#include <stdint.h>
+
+enum { DELAY_STAMP_BYTES = 32 }; /* with its NUL */
+
+/* delay_stamp - milliseconds since 1970 as 2002-09-10T23:08:25Z.  Returns out. */
+const char *delay_stamp(int64_t ms, char out[DELAY_STAMP_BYTES]);
+
+/* delay_add - say in the stanza that from (a host of ours) has had it since then. */
+void delay_add(struct elem *stanza, const char *from, int64_t ms);
+
+/* delay_now - milliseconds since 1970. */
+int64_t delay_now(void);
+
+#endif

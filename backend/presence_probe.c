@@ -1,0 +1,58 @@
+#include "backend/presence_probe.h"
+
+#include "backend/blocking.h"
+#include "backend/directed.h"
+#include "backend/presence.h"
+#include "backend/privacy.h"
+#include "backend/roster.h"
+#include "backend/router.h"
+#include "backend/session.h"
+#include "backend/shard.h"
+#include "backend/user.h"
+
+#include <string.h>
+
+static bool is_asked_for(const struct session *session, const struct stanza *probe)
+{
+    return !probe->to->resource || strcmp(probe->to->resource, session->jid->resource) == 0;
+}
+
+/* Whoever has been sent directed presence may know that the session is still there, and no more (section 4.6.5). */
+static struct stanza *still_there(const struct session *session, const struct stanza *probe)
+{
+    struct stanza *answer = stanza_reply(probe, NULL);
+    stanza_address(answer, jid_dup(session->jid), jid_dup(probe->from));
+    return answer;
+}
+
+static unsigned answer_for_sessions(struct user *user, const struct stanza *probe, bool subscribed)
+{
+    unsigned answers = 0;
+    LIST_EACH (link, &user->sessions) {
+        const struct session *session = LIST_ENTRY(link, struct session, link);
+        if (!is_asked_for(session, probe)) continue;
+        struct stanza *answer = NULL;
+        if (!blocking_allows_kind(user, session, probe->from, PRIVACY_PRESENCE_OUT)) continue;
+        if (subscribed && session->available) {
+            answer = presence_recall(session, probe->from);
+        } else if (directed_has_bare(session->directed, probe->from->bare)) {
+            answer = still_there(session, probe);
+        }
+        if (!answer) continue;
+        router_deliver(user->shard, answer);
+        answers++;
+    }
+    return answers;
+}
+
+void presence_probe_take(struct user *user, struct stanza *probe)
+{
+    const struct roster_item *item = roster_find(user, probe->from->bare);
+    const bool subscribed = jid_bare_equal(probe->from, probe->to) || (item && (item->flags & ROSTER_FROM));
+    if (answer_for_sessions(user, probe, subscribed) == 0) {
+        /* of a resource nothing is said that would be an answer about the account */
+        const char *type = subscribed || probe->to->resource ? "unavailable" : "unsubscribed";
+        router_deliver(user->shard, stanza_reply(probe, type));
+    }
+    stanza_free(&probe);
+}
