@@ -1,6 +1,7 @@
 #include "backend/backend_control.h"
 
 #include "backend/control_accounts.h"
+#include "backend/control_roster.h"
 #include "backend/control_server.h"
 #include "backend/control_sessions.h"
 #include "backend/control_store.h"
@@ -10,6 +11,11 @@ const struct control_command BACKEND_COMMANDS[] = {
     {"passwd", "Give an account another password, and end its sessions: jid, password.", control_accounts_passwd},
     {"deluser", "Delete an account, and end its sessions: jid.", control_accounts_delete},
     {"users", "List the accounts, of one host if it is given: host.", control_accounts_list},
+    {"roster-get", "List the contacts of an account, and who waits for its answer: jid.", control_roster_get},
+    {"roster-add", "Put a contact into a roster, or change it: jid, contact, name, groups, subscription.",
+     control_roster_add},
+    {"roster-remove", "Take a contact out of a roster, and end what is between them: jid, contact.",
+     control_roster_remove},
     {"status", "Tell version, uptime and counters.", control_server_status},
     {"reload", "Put the changed configuration in force.", control_server_reload},
     {"backup", "Write a copy of the store into the empty file whose descriptor goes along.", control_store_backup},

@@ -93,19 +93,23 @@ static void pass(struct user *user, struct work *w)
     }
 }
 
-/* The effect is durable, or there was none to store. */
+/* The effect is durable, or there was none to store.  Section 3.2.2: who loses the subscription by this user's will is
+ * told that the user is gone before the news as such; in all other cases the presence comes behind. */
 static void act(struct user *user, struct work *w)
 {
     make_bare(w->stanza);
     struct jid *contact = jid_dup(contact_of(w->stanza, w->way));
     const uint8_t changed = w->old ^ w->step.flags;
-    const bool ends = w->old & ~w->step.flags & ROSTER_FROM;
-    /* section 3.2.2: while the contact is still subscribed, as far as its server knows */
-    if (ends && w->way == SUBSCRIPTION_OUTBOUND) presence_tell_gone(user, contact);
+    const bool cancels = w->way == SUBSCRIPTION_OUTBOUND && (w->old & ~w->step.flags & ROSTER_FROM);
+    const bool again = w->step.does & SUBSCRIPTION_AUTO; /* it has forgotten what it was granted, and what it saw */
+    if (cancels) presence_tell_gone(user, contact);
     pass(user, w);
     if ((changed & (uint8_t)~ROSTER_PENDING_IN) != 0) roster_push(user, contact->bare);
-    if (~w->old & w->step.flags & ROSTER_FROM) presence_tell(user, contact);       /* section 3.1.5 */
-    if (ends && w->way == SUBSCRIPTION_INBOUND) presence_tell_gone(user, contact); /* section 3.3.3 */
+    if (again) {
+        presence_tell(user, contact);
+    } else if (!cancels) {
+        subscription_follow(user, contact, w->old, w->step.flags);
+    }
     jid_free(&contact);
 }
 
@@ -199,22 +203,29 @@ void subscription_inbound(struct user *user, struct stanza *stanza)
     }
 }
 
-void subscription_end(const struct user *user, const struct jid *bare, const struct jid *contact, uint8_t flags)
+void subscription_follow(struct user *user, const struct jid *contact, uint8_t old, uint8_t now)
 {
+    if (now & ~old & ROSTER_FROM) presence_tell(user, contact);
+    if (old & ~now & ROSTER_FROM) presence_tell_gone(user, contact);
+}
+
+void subscription_end(struct user *user, const struct jid *contact, uint8_t flags)
+{
+    struct jid *bare = jid_parse(user->bare, strlen(user->bare), NULL);
+    if (!bare) return; /* of a store that somebody has changed */
     if (flags & (ROSTER_TO | ROSTER_PENDING_OUT)) send_presence(user, "unsubscribe", jid_dup(bare), contact);
     if (flags & ROSTER_FROM) presence_tell_gone(user, contact);
     if (flags & (ROSTER_FROM | ROSTER_PENDING_IN)) send_presence(user, "unsubscribed", jid_dup(bare), contact);
+    jid_free(&bare);
 }
 
-void subscription_end_all(const struct user *user)
+void subscription_end_all(struct user *user)
 {
     const struct roster *roster = roster_of(user);
-    struct jid *bare = jid_parse(user->bare, strlen(user->bare), NULL);
-    for (size_t i = 0; bare && roster && i < roster->count; i++) {
+    for (size_t i = 0; roster && i < roster->count; i++) {
         const char *text = roster_jid(roster->items[i]);
         struct jid *contact = jid_parse(text, strlen(text), NULL);
-        if (contact) subscription_end(user, bare, contact, roster->items[i]->flags);
+        if (contact) subscription_end(user, contact, roster->items[i]->flags);
         jid_free(&contact);
     }
-    jid_free(&bare);
 }

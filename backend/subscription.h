@@ -18,11 +18,16 @@ void subscription_outbound(struct user *user, struct stanza *stanza);
 /* subscription_inbound - such a stanza (taken) from somebody to the user, who is ready and not held. */
 void subscription_inbound(struct user *user, struct stanza *stanza);
 
-/* subscription_end - the contact, which had the flags, is no more in the user's roster: tell it what ends by that. bare
- * is the user's address.  Source: section 2.5.2. */
-void subscription_end(const struct user *user, const struct jid *bare, const struct jid *contact, uint8_t flags);
+/* subscription_end - the contact, which had the flags, is no more in the user's roster: tell it what ends by that.
+ * Source: section 2.5.2. */
+void subscription_end(struct user *user, const struct jid *contact, uint8_t flags);
 
-/* subscription_end_all - the account is gone from the store: the same for every contact in memory. */
-void subscription_end_all(const struct user *user);
+/* subscription_follow - the contact's flags have changed without a stanza between the two: show it the user's presence
+ * if it sees that now, and that it is gone if it does not any more. */
+void subscription_follow(struct user *user, const struct jid *contact, uint8_t old, uint8_t now);
+
+/* subscription_end_all - the account is gone from the store, though not yet from memory: subscription_end for every
+ * contact and everybody who waits for an answer. */
+void subscription_end_all(struct user *user);
 
 #endif

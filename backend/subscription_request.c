@@ -1,5 +1,7 @@
-#include "backend/subscription_request.h"
-
+/* subscription_request - requests that wait for the user's answer, given to each client that becomes available.
+ *
+ * They are kept as they came, so that whoever answers sees the words and the name that came with them.  The user is
+ * held until the client has them all.  Source: RFC 6121 section 3.1.3. */
 #include "backend/elem_parse.h"
 #include "backend/presence.h"
 #include "backend/roster.h"

@@ -12,6 +12,15 @@
 
 enum { USER_MAGIC = 0x75736572, HELD_MAX_BYTES = 256 * 1024 };
 
+/* A call of user_call: on its way to the owner, then in user->calls. */
+struct user_call {
+    struct list link;
+    struct shard *owner;
+    char *bare;
+    user_call_fn *fn;
+    void *arg;
+};
+
 static struct user *user_of(void *arg)
 {
     struct user *user = arg;
@@ -37,6 +46,7 @@ struct user *user_get(struct shard *shard, const char *bare)
     list_init(&user->sessions);
     list_init(&user->departed);
     list_init(&user->held);
+    list_init(&user->calls);
     map_set_str(shard->users, bare, user);
     return user;
 }
@@ -47,9 +57,18 @@ static void let_go(struct user *user)
         session_departed(LIST_ENTRY(link, struct session, link));
 }
 
+static void call_free(struct user_call *call)
+{
+    list_remove(&call->link);
+    free(call->bare);
+    free(call);
+}
+
 void user_free(struct user *user)
 {
     let_go(user);
+    LIST_EACH (link, &user->calls)
+        call_free(LIST_ENTRY(link, struct user_call, link));
     LIST_EACH (link, &user->held) {
         struct stanza *stanza = LIST_ENTRY(link, struct stanza, link);
         list_remove(link);
@@ -64,8 +83,8 @@ void user_free(struct user *user)
 static bool is_kept(const struct user *user)
 {
     return !list_empty(&user->streams) || !list_empty(&user->sessions) || !list_empty(&user->held) ||
-           user->cut_off_ms != 0 || !list_empty(&user->departed) || user->holds > 0 || user->pins > 0 ||
-           user->draining || user->state == USER_LOADING;
+           !list_empty(&user->calls) || !list_empty(&user->departed) || user->cut_off_ms != 0 || user->holds > 0 ||
+           user->pins > 0 || user->draining || user->state == USER_LOADING;
 }
 
 void user_release(struct user *user)
@@ -99,19 +118,40 @@ static bool is_free(const struct user *user)
     return user->state == USER_READY && user->holds == 0;
 }
 
+static bool has_waiting(const struct user *user)
+{
+    return !list_empty(&user->held) || !list_empty(&user->calls);
+}
+
+static void make_call(struct user *user, struct user *answer)
+{
+    struct user_call *call = LIST_ENTRY(list_first(&user->calls), struct user_call, link);
+    call->fn(answer, call->arg);
+    call_free(call);
+}
+
+static void do_next(struct user *user)
+{
+    if (!list_empty(&user->calls)) {
+        make_call(user, user);
+    } else {
+        handle(user, next_held(user));
+    }
+}
+
 /* drain - handle what was held, as far as nothing holds the user again; it may be gone afterwards. */
 static void drain(struct user *user)
 {
     if (user->draining) return;
     user->draining = true;
-    while (is_free(user) && !user->stale && !list_empty(&user->held))
-        handle(user, next_held(user));
+    while (is_free(user) && !user->stale && has_waiting(user))
+        do_next(user);
     user->draining = false;
     if (user->stale && user->holds == 0 && user->state == USER_READY) {
         user->stale = false;
         user->state = USER_UNKNOWN;
         user_parts_free(user);
-        if (!list_empty(&user->held)) user_load(user);
+        if (has_waiting(user)) user_load(user);
     }
     user_release(user);
 }
@@ -167,6 +207,22 @@ void user_resume(struct user *user)
     drain(user);
 }
 
+static void on_call(void *arg)
+{
+    struct user_call *call = arg;
+    struct user *user = user_get(call->owner, call->bare);
+    list_append(&user->calls, &call->link);
+    user_load(user);
+    drain(user);
+}
+
+void user_call(struct shard *owner, const char *bare, user_call_fn *fn, void *arg)
+{
+    struct user_call *call = MEM_NEW(struct user_call);
+    *call = (struct user_call){.owner = owner, .bare = mem_strdup(bare), .fn = fn, .arg = arg};
+    mailbox_post(owner->mailbox, on_call, call);
+}
+
 void user_pin(struct user *user)
 {
     user->pins++;
@@ -197,6 +253,8 @@ static void give_up(struct user *user)
     user->draining = true;
     while (!list_empty(&user->held))
         stanza_error_bounce(user->shard, next_held(user), STANZA_ERROR_INTERNAL_SERVER_ERROR);
+    while (!list_empty(&user->calls))
+        make_call(user, NULL);
     user->draining = false;
     let_go(user);
     LIST_EACH (link, &user->streams)
