@@ -157,6 +157,10 @@ static void take_presence(struct user *user, struct stanza *stanza, struct sessi
         presence_probe_take(user, stanza);
         return;
     case STANZA_ERROR:
+        if (!session && !stanza->to->resource) {
+            subscription_failed(user, stanza);
+            return;
+        }
         if (!session) break;
         session_send(session, stanza);
         stanza_free(&stanza);

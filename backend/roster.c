@@ -10,7 +10,7 @@
 
 enum { ROOM_MORE = 8 }; /* items that a roster grows by, at least */
 
-static void note_version(struct roster *roster, uint32_t version)
+static void note_version(struct roster *roster, uint64_t version)
 {
     if (version > roster->version) roster->version = version;
 }
@@ -25,7 +25,7 @@ static bool take_record(struct roster *roster, const char *key, const struct ele
     }
     const char *version = elem_get(elem, ROSTER_REMOVED_ATTRIBUTE);
     if (!version || *key != '\0') return false;
-    roster->removed = (uint32_t)strtoul(version, NULL, 10);
+    roster->removed = strtoull(version, NULL, 10) & ROSTER_VERSION_MAX;
     note_version(roster, roster->removed);
     return true;
 }
@@ -133,7 +133,7 @@ void roster_put(struct user *user, struct roster_item *item)
     note_version(roster, item->version);
 }
 
-void roster_drop(struct user *user, const char *bare, uint32_t version)
+void roster_drop(struct user *user, const char *bare, uint64_t version)
 {
     struct roster *roster = own(user);
     bool found = false;
@@ -146,4 +146,10 @@ void roster_drop(struct user *user, const char *bare, uint32_t version)
     if (version == 0) return;
     roster->removed = version;
     note_version(roster, version);
+}
+
+void roster_forget(struct user *user)
+{
+    if (user->parts[USER_PART_ROSTER]) roster_free(user->parts[USER_PART_ROSTER]);
+    user->parts[USER_PART_ROSTER] = NULL;
 }

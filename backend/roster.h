@@ -12,14 +12,14 @@
 
 /* Sorted by bare JID.
  *
- * Versions (section 2.6) are seconds since 2020, or one more than the last where that would not be more.  So every
+ * Versions (section 2.6) are milliseconds since 1970, or one more than the last where that would not be more.  So every
  * change has one, no two changes have the same one, and after an account has been made anew, or an old backup
  * restored, none comes again.  Each listed item has that of its last change, and the roster that of the last removal;
  * a client whose version is none of these may have missed something that cannot be told from here. */
 struct roster {
     size_t count, cap;
-    uint32_t version; /* of the last change; 0: there was none */
-    uint32_t removed; /* of the last change that took an item out of the list; 0: there was none */
+    uint64_t version; /* of the last change; 0: there was none */
+    uint64_t removed; /* of the last change that took an item out of the list; 0: there was none */
     struct roster_item *items[];
 };
 
@@ -41,7 +41,10 @@ size_t roster_count(const struct user *user, uint8_t flags);
 void roster_put(struct user *user, struct roster_item *item);
 
 /* roster_drop - have no item with that address; version is the roster's from now on, 0: the item was not listed. */
-void roster_drop(struct user *user, const char *bare, uint32_t version);
+void roster_drop(struct user *user, const char *bare, uint64_t version);
+
+/* roster_forget - have nothing in memory, as the store has not. */
+void roster_forget(struct user *user);
 
 /* The record that says which version had the last removal. */
 #define ROSTER_REMOVED_KEY       ""

@@ -5,23 +5,25 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { EPOCH_S = 1577836800, RECORDS = 3 }; /* 2020-01-01 */
+enum { RECORDS = 3 };
 
 struct change {
     struct user *user;
     struct roster_item *item;
-    uint32_t version; /* 0: what clients see does not change */
+    uint64_t version; /* 0: what clients see does not change */
     roster_change_fn *fn;
     void *arg;
 };
 
 /* See struct roster. */
-static uint32_t next_version(const struct user *user)
+static uint64_t next_version(const struct user *user)
 {
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
     const struct roster *roster = roster_of(user);
-    const time_t now = time(NULL) - EPOCH_S;
-    const uint32_t last = roster ? roster->version : 0;
-    return now > (time_t)last ? (uint32_t)now : last + 1;
+    const uint64_t now = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+    const uint64_t last = roster ? roster->version : 0;
+    return now > last ? now : last + 1;
 }
 
 static void on_stored(enum store_status status, void *arg)
@@ -59,7 +61,8 @@ static void store_item(struct change *c, uint8_t old, const char *request)
     if (request || (old & ~item->flags & ROSTER_PENDING_IN))
         records[count++] = (struct store_record){STORE_REQUEST, roster_jid(item), request};
     if (old & ~item->flags & ROSTER_LISTED) {
-        buf_printf(&removed, "<" ROSTER_REMOVED_ELEMENT " " ROSTER_REMOVED_ATTRIBUTE "='%u'/>", (unsigned)c->version);
+        buf_printf(&removed, "<" ROSTER_REMOVED_ELEMENT " " ROSTER_REMOVED_ATTRIBUTE "='%llu'/>",
+                   (unsigned long long)c->version);
         records[count++] = (struct store_record){STORE_ROSTER, ROSTER_REMOVED_KEY, text_of(&removed)};
     }
     store_records_change(c->user->shard->backend->store, c->user->shard->mailbox, c->user->bare, records, count,
@@ -74,7 +77,7 @@ void roster_change(struct user *user, struct roster_item *item, const char *requ
     const uint8_t old = roster_flags(user, roster_jid(item));
     *c = (struct change){.user = user, .item = item, .fn = fn, .arg = arg};
     if ((old | item->flags) & ROSTER_LISTED) c->version = next_version(user);
-    item->version = c->version;
+    item->version = c->version & ROSTER_VERSION_MAX;
     user_hold(user);
     store_item(c, old, request);
 }

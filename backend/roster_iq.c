@@ -12,19 +12,19 @@
 #include <string.h>
 
 /* The version of a client, when it is one that we have given out and know all changes since; 0: it is not. */
-static uint32_t known_version(const struct roster *roster, const char *text)
+static uint64_t known_version(const struct roster *roster, const char *text)
 {
     char *end = NULL;
-    const unsigned long version = strtoul(text, &end, 10);
-    if (*text < '1' || *text > '9' || *end != '\0' || version > UINT32_MAX || version < roster->removed) return 0;
+    const uint64_t version = strtoull(text, &end, 10);
+    if (*text < '1' || *text > '9' || *end != '\0' || version < roster->removed) return 0;
     bool known = version == roster->removed;
     for (size_t i = 0; i < roster->count && !known; i++)
         known = roster->items[i]->version == version;
-    return known ? (uint32_t)version : 0;
+    return known ? version : 0;
 }
 
 /* A few pushes are better than the whole. */
-static bool is_near(const struct roster *roster, uint32_t version)
+static bool is_near(const struct roster *roster, uint64_t version)
 {
     size_t listed = 0, newer = 0;
     for (size_t i = 0; i < roster->count; i++) {
@@ -35,7 +35,7 @@ static bool is_near(const struct roster *roster, uint32_t version)
 }
 
 /* Section 2.6: whether the client, whose version that is, needs no more than pushes, or nothing. */
-static bool is_up_to_date(const struct roster *roster, const char *text, uint32_t *version)
+static bool is_up_to_date(const struct roster *roster, const char *text, uint64_t *version)
 {
     const size_t count = roster ? roster->count : 0;
     if (!text) return false;
@@ -59,7 +59,7 @@ static void get(struct user *user, const struct stanza *request, const struct el
 {
     const struct roster *roster = roster_of(user);
     struct session *session = session_find(user, request->from->resource);
-    uint32_t version = 0;
+    uint64_t version = 0;
     if (!session) return;
     session->interested = true;
     const bool near = is_up_to_date(roster, elem_get(query, "ver"), &version);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NUMBER_BYTES = 11 }; /* of 32 bits, with the NUL */
+enum { NUMBER_BYTES = 16 }; /* of 48 bits, with the NUL */
 
 /* Attributes of a record.  That there is a subscription says that the item is listed. */
 static const struct {
@@ -29,13 +29,13 @@ static size_t put(char *to, size_t at, const char *text)
     return at + len;
 }
 
-static size_t put_all(char *to, const char *jid, const struct elem *elem, uint16_t *groups)
+static size_t put_all(char *to, const char *jid, const struct elem *elem, unsigned *groups)
 {
     const char *name = elem ? elem_get(elem, "name") : NULL;
     const struct elem *group = elem ? elem_child(elem, NULL, NULL) : NULL;
     size_t at = put(to, put(to, 0, jid), name ? name : "");
     *groups = 0;
-    for (; group && *groups < UINT16_MAX; group = elem_next_element(group)) {
+    for (; group && *groups < ROSTER_GROUPS_MAX; group = elem_next_element(group)) {
         if (!elem_is(group, elem->ns, "group")) continue;
         at = put(to, at, elem_text(group, NULL));
         ++*groups;
@@ -45,9 +45,10 @@ static size_t put_all(char *to, const char *jid, const struct elem *elem, uint16
 
 struct roster_item *roster_item_new(const char *jid, const struct elem *elem)
 {
-    uint16_t groups = 0;
+    unsigned groups = 0;
     struct roster_item *item = mem_alloc(sizeof(*item) + put_all(NULL, jid, elem, &groups));
-    put_all(item->text, jid, elem, &item->groups);
+    put_all(item->text, jid, elem, &groups);
+    item->groups = (uint8_t)groups;
     return item;
 }
 
@@ -81,7 +82,7 @@ struct roster_item *roster_item_read(const char *jid, const struct elem *elem)
         const char *value = elem_get(elem, WORDS[i].attribute);
         if (value && strcmp(value, WORDS[i].value) == 0) item->flags |= WORDS[i].flags;
     }
-    if (version) item->version = (uint32_t)strtoul(version, NULL, 10);
+    if (version) item->version = strtoull(version, NULL, 10) & ROSTER_VERSION_MAX;
     return item;
 }
 
@@ -119,7 +120,7 @@ void roster_item_print(const struct roster_item *item, struct buf *out)
     if (item->flags & ROSTER_PENDING_IN) elem_set(elem, "pending", "in");
     if (item->version != 0) {
         char version[NUMBER_BYTES];
-        snprintf(version, sizeof(version), "%u", (unsigned)item->version);
+        snprintf(version, sizeof(version), "%llu", (unsigned long long)item->version);
         elem_set(elem, "v", version);
     }
     elem_print(elem, NS_CLIENT, out);

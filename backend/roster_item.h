@@ -19,11 +19,14 @@ enum {
     ROSTER_LISTED = 32,     /* is in the roster that clients see; one that is only pending in is not */
 };
 
+enum { ROSTER_GROUPS_MAX = 255 };
+#define ROSTER_VERSION_MAX ((UINT64_C(1) << 48) - 1)
+
 /* One allocation; free with free().  text: bare JID, name, and the groups, each with its NUL. */
 struct roster_item {
-    uint32_t version; /* of the roster when the item last changed, see roster.h; 0 unless it is listed */
-    uint16_t groups;
-    uint8_t flags;
+    uint64_t version : 48; /* of the roster when the item last changed, see roster.h; 0 unless it is listed */
+    uint64_t groups : 8;
+    uint64_t flags : 8;
     char text[];
 };
 

@@ -6,17 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ID_BYTES = 24, VERSION_BYTES = 11 };
+enum { ID_BYTES = 24, VERSION_BYTES = 21 };
 
-void roster_push_version(struct elem *query, uint32_t version)
+void roster_push_version(struct elem *query, uint64_t version)
 {
     char text[VERSION_BYTES];
-    snprintf(text, sizeof(text), "%u", (unsigned)version);
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)version);
     elem_set(query, "ver", text);
 }
 
 /* A push of one contact, or of one that is not there any more, to nobody yet. */
-static struct stanza *push_new(const char *bare, const struct roster_item *item, uint32_t version)
+static struct stanza *push_new(const char *bare, const struct roster_item *item, uint64_t version)
 {
     static _Atomic unsigned long number;
     char id[ID_BYTES];
@@ -59,7 +59,7 @@ static int by_version(const void *a, const void *b)
     return ((*x)->version > (*y)->version) - ((*x)->version < (*y)->version);
 }
 
-void roster_push_missed(struct session *session, uint32_t version)
+void roster_push_missed(struct session *session, uint64_t version)
 {
     const struct roster *roster = roster_of(session->user);
     const struct roster_item **missed = mem_alloc((roster->count + 1) * sizeof(struct roster_item *));

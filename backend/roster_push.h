@@ -12,9 +12,9 @@
 void roster_push(const struct user *user, const char *bare);
 
 /* roster_push_missed - push to one client what has changed since that version, in order. */
-void roster_push_missed(struct session *session, uint32_t version);
+void roster_push_missed(struct session *session, uint64_t version);
 
 /* roster_push_version - say in an element what version the roster has. */
-void roster_push_version(struct elem *query, uint32_t version);
+void roster_push_version(struct elem *query, uint64_t version);
 
 #endif

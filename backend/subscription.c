@@ -17,6 +17,9 @@
 /* What is kept of a request that waits for an answer. */
 enum { REQUEST_MAX_BYTES = 16 * 1024 };
 
+/* The id of a request that the user's client did not send, so that errors do not bother it. */
+static const char AGAIN[] = "postern-again";
+
 /* A stanza whose effect is being stored. */
 struct work {
     struct stanza *stanza;
@@ -39,11 +42,14 @@ static struct jid *bare_of(const struct jid *jid)
     return bare;
 }
 
-/* Takes from. */
-static void send_presence(const struct user *user, const char *type, struct jid *from, const struct jid *to)
+/* From the user's bare address; id may be NULL. */
+static void send_presence(const struct user *user, const char *type, const char *id, const struct jid *to)
 {
+    struct jid *from = jid_parse(user->bare, strlen(user->bare), NULL);
+    if (!from) return; /* prepared it may be, and still be none that can be prepared */
     struct elem *elem = elem_new(arena_new(), NS_CLIENT, "presence");
     elem_set(elem, "type", type);
+    elem_set(elem, "id", id);
     struct stanza *stanza = stanza_new(elem);
     CHECK(stanza);
     stanza_address(stanza, from, jid_dup(to));
@@ -62,12 +68,20 @@ static void drop(struct user *user, struct stanza *stanza)
     stanza_free(&stanza);
 }
 
-/* Section 3.1.3: requests go to available resources, all else to interested ones. */
-static void deliver(const struct user *user, struct stanza *stanza)
+static void to_available(const struct user *user, struct stanza *stanza)
 {
     LIST_EACH (link, &user->sessions) {
         struct session *session = LIST_ENTRY(link, struct session, link);
-        if (stanza->type == STANZA_SUBSCRIBE ? session->available : session->interested) session_send(session, stanza);
+        if (session->available) session_send(session, stanza);
+    }
+    stanza_free(&stanza);
+}
+
+static void to_interested(const struct user *user, struct stanza *stanza)
+{
+    LIST_EACH (link, &user->sessions) {
+        struct session *session = LIST_ENTRY(link, struct session, link);
+        if (session->interested) session_send(session, stanza);
     }
     stanza_free(&stanza);
 }
@@ -82,14 +96,16 @@ static void pass(struct user *user, struct work *w)
     struct stanza *stanza = w->stanza;
     w->stanza = NULL;
     if (w->step.does & SUBSCRIPTION_AUTO) {
-        send_presence(user, "subscribed", jid_dup(stanza->to), stanza->from);
+        send_presence(user, "subscribed", NULL, stanza->from);
         stanza_free(&stanza);
     } else if (!(w->step.does & SUBSCRIPTION_PASS)) {
         drop(user, stanza);
-    } else if (w->way == SUBSCRIPTION_INBOUND) {
-        deliver(user, stanza);
-    } else {
+    } else if (w->way == SUBSCRIPTION_OUTBOUND) {
         router_deliver(user->shard, stanza);
+    } else if (stanza->type == STANZA_SUBSCRIBE) {
+        to_available(user, stanza); /* section 3.1.3 */
+    } else {
+        to_interested(user, stanza); /* sections 3.1.6, 3.2.3, 3.3.3 */
     }
 }
 
@@ -203,6 +219,35 @@ void subscription_inbound(struct user *user, struct stanza *stanza)
     }
 }
 
+/* A contact's address, of a store that somebody may have changed. */
+static struct jid *address_of(const struct roster_item *item)
+{
+    return jid_parse(roster_jid(item), strlen(roster_jid(item)), NULL);
+}
+
+void subscription_failed(struct user *user, struct stanza *stanza)
+{
+    const char *id = elem_get(stanza->elem, "id");
+    const bool again = id && strncmp(id, AGAIN, strlen(AGAIN)) == 0;
+    if (again || !(roster_flags(user, stanza->from->bare) & ROSTER_PENDING_OUT)) {
+        drop(user, stanza);
+    } else {
+        to_available(user, stanza);
+    }
+}
+
+void subscription_again(struct user *user)
+{
+    const struct roster *roster = roster_of(user);
+    for (size_t i = 0; roster && i < roster->count; i++) {
+        if (!(roster->items[i]->flags & ROSTER_PENDING_OUT)) continue;
+        struct jid *contact = address_of(roster->items[i]);
+        if (contact && !hosts_find(shard_hosts(user->shard), contact->domain))
+            send_presence(user, "subscribe", AGAIN, contact);
+        jid_free(&contact);
+    }
+}
+
 void subscription_follow(struct user *user, const struct jid *contact, uint8_t old, uint8_t now)
 {
     if (now & ~old & ROSTER_FROM) presence_tell(user, contact);
@@ -211,21 +256,18 @@ void subscription_follow(struct user *user, const struct jid *contact, uint8_t o
 
 void subscription_end(struct user *user, const struct jid *contact, uint8_t flags)
 {
-    struct jid *bare = jid_parse(user->bare, strlen(user->bare), NULL);
-    if (!bare) return; /* of a store that somebody has changed */
-    if (flags & (ROSTER_TO | ROSTER_PENDING_OUT)) send_presence(user, "unsubscribe", jid_dup(bare), contact);
+    if (flags & (ROSTER_TO | ROSTER_PENDING_OUT)) send_presence(user, "unsubscribe", NULL, contact);
     if (flags & ROSTER_FROM) presence_tell_gone(user, contact);
-    if (flags & (ROSTER_FROM | ROSTER_PENDING_IN)) send_presence(user, "unsubscribed", jid_dup(bare), contact);
-    jid_free(&bare);
+    if (flags & (ROSTER_FROM | ROSTER_PENDING_IN)) send_presence(user, "unsubscribed", NULL, contact);
 }
 
 void subscription_end_all(struct user *user)
 {
     const struct roster *roster = roster_of(user);
     for (size_t i = 0; roster && i < roster->count; i++) {
-        const char *text = roster_jid(roster->items[i]);
-        struct jid *contact = jid_parse(text, strlen(text), NULL);
+        struct jid *contact = address_of(roster->items[i]);
         if (contact) subscription_end(user, contact, roster->items[i]->flags);
         jid_free(&contact);
     }
+    roster_forget(user);
 }

@@ -18,6 +18,14 @@ void subscription_outbound(struct user *user, struct stanza *stanza);
 /* subscription_inbound - such a stanza (taken) from somebody to the user, who is ready and not held. */
 void subscription_inbound(struct user *user, struct stanza *stanza);
 
+/* subscription_failed - an error (taken) has come back to the user's bare address: to a request, which bears that
+ * address, or to nothing that a client would know of. */
+void subscription_failed(struct user *user, struct stanza *stanza);
+
+/* subscription_again - the user is back: ask those again who are not here and have not answered, as a request or its
+ * answer may have got lost between servers.  Source: section 3.1.2. */
+void subscription_again(struct user *user);
+
 /* subscription_end - the contact, which had the flags, is no more in the user's roster: tell it what ends by that.
  * Source: section 2.5.2. */
 void subscription_end(struct user *user, const struct jid *contact, uint8_t flags);
@@ -26,8 +34,8 @@ void subscription_end(struct user *user, const struct jid *contact, uint8_t flag
  * if it sees that now, and that it is gone if it does not any more. */
 void subscription_follow(struct user *user, const struct jid *contact, uint8_t old, uint8_t now);
 
-/* subscription_end_all - the account is gone from the store, though not yet from memory: subscription_end for every
- * contact and everybody who waits for an answer. */
+/* subscription_end_all - the account is gone from the store: subscription_end for every contact and everybody who waits
+ * for an answer, and no roster any more. */
 void subscription_end_all(struct user *user);
 
 #endif

@@ -7,6 +7,7 @@
 #include "backend/roster.h"
 #include "backend/session.h"
 #include "backend/shard.h"
+#include "backend/subscription.h"
 #include "lib/log.h"
 
 #include <stdlib.h>
@@ -44,9 +45,19 @@ static void on_read(enum store_status status, const struct store_record *records
     user_resume(user);
 }
 
+static bool is_only_one(const struct user *user, const struct session *session)
+{
+    LIST_EACH (link, &user->sessions) {
+        const struct session *other = LIST_ENTRY(link, struct session, link);
+        if (other != session && other->available) return false;
+    }
+    return true;
+}
+
 void subscription_request_on_presence(struct user *user, struct session *session, const struct presence_change *change)
 {
     if (change->was_available || !session->available) return;
+    if (is_only_one(user, session)) subscription_again(user);
     if (roster_count(user, ROSTER_PENDING_IN) == 0) return;
     struct delivery_to *to = MEM_NEW(struct delivery_to);
     to->user = user;
