@@ -326,3 +326,26 @@ def test_closed_with_an_error_when_too_much_is_unacknowledged(stage):
             got = juliet.next()
             if local_name(got) == "error":
                 assert got[0].tag.endswith("resource-constraint")
+
+
+def test_an_orderly_stop_keeps_what_was_not_acknowledged(own_site):
+    """One session is connected, one is detached; both have messages in memory only when the server is told to stop."""
+    site = own_site(backend_extra="shards = 4\n")
+    site.backend.start()
+    with Stage(site) as stage:
+        juliet, nurse, romeo = stage.enter("juliet"), stage.enter("nurse"), stage.enter("romeo")
+        enable(juliet), enable(nurse)
+        cut(nurse)
+        stage.parties.remove(nurse)
+        detached(site, nurse.jid)
+        for to in (juliet, nurse):
+            for text in ("one", "two"):
+                romeo.send_message(to.jid, text)
+        romeo.sync()
+        assert site.backend.stop() == 0
+        stage.parties.clear()
+    site.backend.start()
+    with Stage(site) as stage:
+        for name in ("juliet", "nurse"):
+            actor = stage.enter(name)
+            assert bodies(actor.own_presence + actor.sync()) == ["one", "two"]

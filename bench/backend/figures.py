@@ -1,0 +1,166 @@
+"""What the backend costs, on its own: CPU time for a message and a login, memory for a session, an idle process.
+
+Run by `scripts/bench backend`.  The figures are of the server alone: CPU time from the kernel's accounting of its
+threads, memory as its proportional share (PSS).  The clients are those of the flow tests."""
+
+import argparse
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "flow"))
+
+from harness.crowd import raise_descriptor_limit  # noqa: E402
+from harness.process import Process  # noqa: E402
+from harness.pp2 import ALPN, AUTHORITY, build, ssl, tlv  # noqa: E402
+from harness.rawxmpp import TerminatedClient  # noqa: E402
+from harness.site import DOMAIN, Site  # noqa: E402
+from harness.stage import PASSWORD, Stage, local_name  # noqa: E402
+
+CONTACTS = 10
+
+
+def cpu_ns(pid):
+    """CPU time of all threads so far, those that have ended left out."""
+    tasks = pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks)
+
+
+def pss(pid):
+    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("no Pss")
+
+
+def wakeups(pid):
+    total = 0
+    for status in pathlib.Path(f"/proc/{pid}/task").glob("*/status"):
+        for line in status.read_text().splitlines():
+            if "ctxt_switches" in line:
+                total += int(line.split()[1])
+    return total
+
+
+class Run:
+    def __init__(self, shards):
+        self.site = Site(backend_extra=f"shards = {shards}\nmax-connections = 6000\nlog {{ level = warn }}\n")
+        self.certificate()
+        began = time.monotonic()
+        Process.start(self.site.backend)
+        self.wait_port()
+        self.ready_ms = (time.monotonic() - began) * 1000
+        self.pid = self.site.backend.popen.pid
+
+    def certificate(self):
+        """RSA with 2048 bits, which costs most and is still what many have."""
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", self.site.key, "-out",
+                        self.site.cert, "-days", "30", "-subj", f"/CN={DOMAIN}", "-addext",
+                        f"subjectAltName=DNS:{DOMAIN}"], check=True, capture_output=True)
+
+    def wait_port(self):
+        path = self.site.backend.terminated
+        while not path.exists():
+            time.sleep(0.0005)
+
+    def idle(self):
+        time.sleep(1)
+        before = wakeups(self.pid)
+        time.sleep(5)
+        return {"ready_ms": round(self.ready_ms, 1), "idle_pss_mib": round(pss(self.pid) / 2**20, 2),
+                "idle_wakeups_in_5_s": wakeups(self.pid) - before}
+
+    def logins(self, count):
+        with Stage(self.site) as stage:
+            stage.account("user1")
+            before = 0
+            for i in range(count + 3):
+                if i == 3:  # the first ones pay for what all share
+                    before = cpu_ns(self.pid)
+                client = stage.connect()
+                client.login("user1", PASSWORD, DOMAIN, mechanism="SCRAM-SHA-256")
+                client.leave()
+            return {"login_ms": round((cpu_ns(self.pid) - before) / count / 1e6, 3)}
+
+    def messages(self, count, window, sm):
+        with Stage(self.site) as stage:
+            romeo, juliet = stage.enter("user1"), stage.enter("user2")
+            if sm:
+                for actor in romeo, juliet:
+                    assert local_name(actor.command("<enable xmlns='urn:xmpp:sm:3'/>")) == "enabled"
+            one = f"<message to='{juliet.jid}' type='chat' id='m'><body>Two households, both alike in dignity</body></message>"
+            self.exchange(romeo, juliet, one, window, 200, sm, 0)
+            before = cpu_ns(self.pid)
+            self.exchange(romeo, juliet, one, window, count, sm, 200)
+            return {f"message_us_window_{window}{'_sm' if sm else ''}": round((cpu_ns(self.pid) - before) / count / 1e3, 2)}
+
+    @staticmethod
+    def exchange(romeo, juliet, one, window, count, sm, already):
+        """window messages are sent, and awaited, and so on."""
+        got = 0
+        for _ in range(0, count, window):
+            romeo.send(one * window)
+            wanted = got + window
+            while got < wanted:
+                if local_name(juliet.next()) == "message":
+                    got += 1
+            if sm:
+                juliet.send(f"<a xmlns='urn:xmpp:sm:3' h='{already + got}'/>")
+
+    def sessions(self, count):
+        """Sessions without TLS of ours, as a gateway hands them over: what is left is the session."""
+        for i in range(count):
+            self.site.add_account(f"idle{i}", PASSWORD)
+        header = build(ssl() + tlv(AUTHORITY, DOMAIN.encode()) + tlv(ALPN, b"xmpp-client"))
+        clients = []
+        time.sleep(1)
+        before = pss(self.pid)
+        for i in range(count):
+            client = TerminatedClient(self.site.backend.terminated, header)
+            client.login(f"idle{i}", PASSWORD, DOMAIN, mechanism="SCRAM-SHA-1", resource="a")
+            items = (f"<iq type='set' id='{n}'><query xmlns='jabber:iq:roster'><item jid='contact{n}@example.org' name='Contact {n}'>"
+                     "<group>Friends</group></item></query></iq>" for n in range(CONTACTS))
+            for item in items:
+                assert client.command(item).get("type") == "result"
+            client.send("<presence><show>away</show><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' "
+                        "node='https://example.org' ver='QgayPKawpkPSDYmwT/WM94uAlu0='/></presence>")
+            clients.append(client)
+        time.sleep(12)  # until what idle sessions can give back is given back
+        used = pss(self.pid) - before
+        for client in clients:
+            client.tcp.close()
+        return {"idle_session_bytes": round(used / count)}
+
+    def stop(self):
+        self.site.stop()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--shards", type=int, default=1)
+    arguments = parser.parse_args()
+    raise_descriptor_limit(4000)
+    scale = 1 if arguments.quick else 4
+    rounds = []
+    for _ in range(1 if arguments.quick else 3):
+        run = Run(arguments.shards)
+        try:
+            figures = run.idle()
+            figures.update(run.logins(50 * scale))
+            for window in 1, 16:
+                figures.update(run.messages(4000 * scale, window, sm=False))
+            figures.update(run.messages(4000 * scale, 16, sm=True))
+            figures.update(run.sessions(100 * scale))
+        finally:
+            run.stop()
+        rounds.append(figures)
+        print(json.dumps(figures), flush=True)
+    print(json.dumps({"median": {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}}))
+
+
+main()
