@@ -7,6 +7,7 @@
 #include "backend/stream_pace.h"
 #include "backend/user.h"
 #include "backend/xml.h"
+#include "backend/xml_pool.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -25,12 +26,11 @@ struct shard *shard_here(void)
 static void make_pace(struct shard *shard)
 {
     const int64_t ping_ms = shard->backend->config->client_ping_ms;
-    shard->idle = deadline_queue_new(shard->loop, STREAM_IDLE_MS, stream_pace_on_idle, shard);
     shard->pause = deadline_queue_new(shard->loop, STREAM_PAUSE_MS, stream_pace_on_pause_over, shard);
     shard->rest = deadline_queue_new(shard->loop, STREAM_REST_MS, stream_pace_on_pause_over, shard);
     shard->farewell = deadline_queue_new(shard->loop, STREAM_LINGER_MS, stream_on_farewell_over, shard);
     if (ping_ms == 0) return;
-    shard->quiet = deadline_queue_new(shard->loop, ping_ms - STREAM_IDLE_MS, stream_pace_on_quiet, shard);
+    shard->quiet = deadline_queue_new(shard->loop, ping_ms, stream_pace_on_quiet, shard);
     shard->answer = deadline_queue_new(shard->loop, STREAM_ANSWER_MS, stream_pace_on_no_answer, shard);
 }
 
@@ -46,6 +46,7 @@ static struct shard *shard_new(struct backend *backend, struct hosts *hosts, uns
     list_init(&shard->streams);
     shard->users = map_new();
     shard->hurry = deadline_queue_new(shard->loop, backend->config->auth_timeout_ms, stream_on_hurry, shard);
+    shard->parsers = xml_pool_new();
     make_pace(shard);
     shard->promise = deadline_queue_new(shard->loop, SM_PROMISE_MS, sm_queue_on_promise, shard);
     shard->silence = deadline_queue_new(shard->loop, backend->config->ack_timeout_ms, sm_on_silence, shard);
@@ -269,7 +270,6 @@ static void shard_free(struct shard **shard)
     struct shard *s = *shard;
     *shard = NULL;
     deadline_queue_free(&s->hurry);
-    deadline_queue_free(&s->idle);
     deadline_queue_free(&s->pause);
     deadline_queue_free(&s->promise);
     deadline_queue_free(&s->silence);
@@ -285,6 +285,7 @@ static void shard_free(struct shard **shard)
     map_each(s->users, forget_user, NULL);
     map_free(&s->users);
     xml_free(&s->parser);
+    xml_pool_free(&s->parsers);
     mailbox_free(&s->mailbox);
     loop_free(&s->loop);
     hosts_unref(&s->hosts);

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 struct xml;
+struct xml_pool;
 
 /* All members but backend, index, loop, mailbox and backlog_bytes are touched by the shard's own thread only. */
 struct shard {
@@ -28,11 +29,11 @@ struct shard {
     bool has_thread;
     bool stopping;
     bool ahead;                      /* see user_send */
+    struct xml_pool *parsers;        /* of the streams */
     struct xml *parser;              /* for texts of the store: see elem_parse */
     struct list streams;             /* struct stream, link */
     struct map *users;               /* by bare JID; struct user */
     struct deadline_queue *hurry;    /* streams that are not bound yet: auth-timeout */
-    struct deadline_queue *idle;     /* bound streams from which something came lately */
     struct deadline_queue *promise;  /* messages that a client should acknowledge, for a sender who waits */
     struct deadline_queue *silence;  /* clients that were asked to acknowledge */
     struct deadline_queue *detached; /* sessions that wait to be resumed */

@@ -97,7 +97,7 @@ static void go_to(struct stream *stream, enum stream_state next)
     if (next == STREAM_CLOSING && stream->session) session_stop(&stream->session, stream->end);
     if (next == STREAM_CLOSING && stream->resumes) sm_stream_gone(stream->resumes->sm, stream);
     if (next == STREAM_CLOSING && stream->exchange) sasl_exchange_give_up(stream->exchange);
-    if (next == STREAM_BOUND) deadline_arm(stream->shard->idle, &stream->deadline);
+    if (next == STREAM_BOUND) stream_pace_heard(stream);
     if (next == STREAM_PAUSED) stream_pace_begin_pause(stream);
     if (next == STREAM_ENDED) return;
     if (ROWS[next].input == HOLD) {
@@ -478,6 +478,7 @@ static void on_departure(void *arg)
     deadline_disarm(&stream->deadline);
     io_detach(stream->io);
     stream->shard = shard_of(stream->shard->backend, stream->bare->bare);
+    xml_move(stream->xml, stream->shard->parsers);
     mailbox_post(stream->shard->mailbox, on_arrival, stream);
 }
 
@@ -499,7 +500,7 @@ static void on_begin(void *arg)
     stream->io = io_new(shard->loop, stream->fd, &EVENTS, stream);
     struct xml_limits limits = XML_LIMITS_UNAUTHENTICATED;
     limits.stanza_bytes = (size_t)option_int(option_top(shard_config(shard)->file), "stanza-size-before-auth");
-    stream->xml = xml_new(&limits);
+    stream->xml = xml_new(&limits, shard->parsers);
     stream->begun_ms = loop_now_ms(shard->loop);
     deadline_arm(shard->hurry, &stream->deadline);
     shard_count(shard, COUNTER_STREAMS);

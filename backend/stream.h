@@ -77,7 +77,7 @@ struct stream {
     struct io *io;
     struct xml *xml;
     struct buf held;
-    struct deadline deadline; /* of auth-timeout; once bound, of idleness or a pause; closing, of the client's end */
+    struct deadline deadline; /* of auth-timeout; once bound, of a ping or a pause; closing, of the client's end */
     struct loop_deferred deferred;
     bool header_sent, secure;       /* secure: the client is behind TLS, ours or the gateway's */
     struct terminated *terminated;  /* by the gateway; NULL: not by it */

@@ -45,14 +45,6 @@ void stream_pace_on_pause_over(struct deadline *deadline, void *shard)
 void stream_pace_heard(struct stream *stream)
 {
     stream->pinged = false;
-    deadline_arm(stream->shard->idle, &stream->deadline);
-}
-
-void stream_pace_on_idle(struct deadline *deadline, void *shard)
-{
-    (void)shard;
-    struct stream *stream = stream_of(deadline);
-    xml_park(stream->xml);
     if (stream->shard->quiet) deadline_arm(stream->shard->quiet, &stream->deadline);
 }
 

@@ -16,7 +16,6 @@ struct stream;
 enum {
     STREAM_PAUSE_MS = 10,     /* for those it sends to, to catch up */
     STREAM_REST_MS = 200,     /* the longest time between two looks at a client that is over its rate */
-    STREAM_IDLE_MS = 10000,   /* then an idle session gives back what can be made anew */
     STREAM_ANSWER_MS = 60000, /* for the answer to a ping */
 };
 
@@ -29,10 +28,8 @@ void stream_pace_begin_pause(struct stream *stream);
 /* stream_pace_heard - something came on a bound stream: its client is there. */
 void stream_pace_heard(struct stream *stream);
 
-/* For the shard's deadline queues: a pause is over; nothing came for STREAM_IDLE_MS; nothing for client-ping after
- * that; no answer to a ping. */
+/* For the shard's deadline queues: a pause is over; nothing came for client-ping; no answer to a ping. */
 void stream_pace_on_pause_over(struct deadline *deadline, void *shard);
-void stream_pace_on_idle(struct deadline *deadline, void *shard);
 void stream_pace_on_quiet(struct deadline *deadline, void *shard);
 void stream_pace_on_no_answer(struct deadline *deadline, void *shard);
 

@@ -1,6 +1,7 @@
 #include "backend/xml.h"
 
 #include "backend/ns.h"
+#include "backend/xml_pool.h"
 #include "backend/xml_scan.h"
 #include "lib/mem.h"
 
@@ -39,17 +40,19 @@ const struct xml_limits XML_LIMITS_AUTHENTICATED = {
 };
 
 /* A tag is fed to Expat whole, with the text before it, so Expat never holds an unfinished token.  The parser exists
- * from the first tag that is complete until xml_park, and is made again from the header; also after PARSER_MAX_BYTES,
+ * from the first tag that is complete until xml_park, and is had again from the header; also after PARSER_MAX_BYTES,
  * since Expat keeps every name that it has ever met, which a peer may make up for ever. */
 struct xml {
     unsigned magic;
     struct xml_limits limits;
     struct xml_scan scan;
-    XML_Parser parser;   /* NULL: none at the moment */
-    size_t parsed_bytes; /* by this parser */
-    struct buf pending;  /* bytes of the unit that no tag has ended yet */
-    struct buf text;     /* of the open element, not yet a node */
-    char *header;        /* the root's start tag as it came; NULL before it */
+    struct xml_pool *pool; /* whose the parser is */
+    struct xml_user user;  /* of the pool */
+    XML_Parser parser;     /* NULL: none at the moment */
+    size_t parsed_bytes;   /* by this parser */
+    struct buf pending;    /* bytes of the unit that no tag has ended yet */
+    struct buf text;       /* of the open element, not yet a node */
+    char *header;          /* the root's start tag as it came; NULL before it */
     size_t header_len;
     const char *content_ns;                /* declared by it as the default; static */
     size_t unit_bytes;                     /* of the unit being read, so far */
@@ -263,15 +266,22 @@ static void fault_from_expat(struct xml *xml)
 
 static void parser_free(struct xml *xml)
 {
-    XML_ParserFree(xml->parser);
+    if (!xml->parser) return;
+    xml_pool_give(xml->pool, &xml->user, xml->parser, xml->condition || xml->parsed_bytes > PARSER_MAX_BYTES);
     xml->parser = NULL;
+}
+
+static bool give_back(struct xml_user *user)
+{
+    struct xml *xml = CONTAINER_OF(user, struct xml, user);
+    CHECK_MAGIC(xml, XML_MAGIC);
+    xml_park(xml);
+    return !xml->parser;
 }
 
 static void parser_new(struct xml *xml)
 {
-    static const XML_Memory_Handling_Suite memory = {mem_alloc, mem_realloc, free};
-    xml->parser = XML_ParserCreate_MM("UTF-8", &memory, SEPARATOR);
-    CHECK(xml->parser != NULL);
+    xml->parser = xml_pool_take(xml->pool, &xml->user, SEPARATOR);
     xml->parsed_bytes = 0;
 #if XML_MAJOR_VERSION > 2 || XML_MINOR_VERSION >= 6
     XML_SetReparseDeferralEnabled(xml->parser, XML_FALSE);
@@ -290,7 +300,11 @@ static void parser_new(struct xml *xml)
 /* feed - give Expat what ends with a tag. */
 static void feed(struct xml *xml, const uint8_t *data, size_t len)
 {
-    if (!xml->parser) parser_new(xml);
+    if (!xml->parser) {
+        parser_new(xml);
+    } else {
+        xml_pool_touch(xml->pool, &xml->user);
+    }
     if (xml->condition) return;
     xml->events = 0;
     xml->declarations = 0;
@@ -422,9 +436,11 @@ enum xml_unit xml_next(struct xml *xml, const uint8_t **data, size_t *len, struc
     return unit;
 }
 
-struct xml *xml_new(const struct xml_limits *limits)
+struct xml *xml_new(const struct xml_limits *limits, struct xml_pool *pool)
 {
     struct xml *xml = MEM_NEW(struct xml);
+    xml->pool = pool;
+    xml->user.give_back = give_back;
     xml->magic = XML_MAGIC;
     xml->limits = *limits;
     xml_scan_enter(&xml->scan, XML_SCAN_START);
@@ -462,8 +478,18 @@ size_t xml_max_bytes(const struct xml *xml)
 void xml_reset(struct xml *xml)
 {
     clear(xml);
-    *xml = (struct xml){.magic = XML_MAGIC, .limits = xml->limits, .restarted = true};
+    *xml = (struct xml){.magic = XML_MAGIC,
+                        .limits = xml->limits,
+                        .pool = xml->pool,
+                        .user = {.give_back = give_back},
+                        .restarted = true};
     xml_scan_enter(&xml->scan, XML_SCAN_START);
+}
+
+void xml_move(struct xml *xml, struct xml_pool *pool)
+{
+    CHECK(!xml->parser);
+    xml->pool = pool;
 }
 
 void xml_park(struct xml *xml)

@@ -32,8 +32,10 @@ enum xml_unit {
 };
 
 struct xml;
+struct xml_pool;
 
-struct xml *xml_new(const struct xml_limits *limits);
+/* xml_new - pool (borrowed) is that of the thread; NULL: it shares none. */
+struct xml *xml_new(const struct xml_limits *limits, struct xml_pool *pool);
 void xml_free(struct xml **xml);
 void xml_set_limits(struct xml *xml, const struct xml_limits *limits);
 
@@ -43,6 +45,9 @@ size_t xml_max_bytes(const struct xml *xml);
 /* xml_reset - expect a new stream header, as after STARTTLS and authentication.  White space before it is forgiven: a
  * keepalive may have crossed our answer. */
 void xml_reset(struct xml *xml);
+
+/* xml_move - it belongs to another thread, and so to its pool, from now on; right after xml_reset. */
+void xml_move(struct xml *xml, struct xml_pool *pool);
 
 /* xml_next - read from *data (moving *data and *len past what is consumed) up to the end of the next unit.  White space
  * between stanzas is consumed silently (a keepalive).  After XML_MORE everything given is consumed.  Units and faults

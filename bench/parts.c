@@ -90,7 +90,7 @@ static enum xml_unit next_unit(const char *text, size_t len, struct elem **out)
 static void load_stream(void)
 {
     struct elem *root = NULL;
-    xml = xml_new(&XML_LIMITS_AUTHENTICATED);
+    xml = xml_new(&XML_LIMITS_AUTHENTICATED, NULL);
     CHECK(next_unit(HEADER, sizeof(HEADER) - 1, &root) == XML_STREAM_START);
     elem_free(&root);
     CHECK(next_unit(MESSAGE, sizeof(MESSAGE) - 1, &stanza) == XML_STANZA);

@@ -24,7 +24,7 @@ static void check_print(const struct elem *stanza)
     struct buf once = {0}, twice = {0};
     /* a printed stanza has more declarations than the one that came */
     const struct xml_limits none = {1 << 30, 1 << 20, 1 << 20, 1 << 30, 1 << 20};
-    struct xml *xml = xml_new(&none);
+    struct xml *xml = xml_new(&none, NULL);
     struct elem *elem = NULL;
     const uint8_t *data = (const uint8_t *)header;
     size_t len = sizeof(header) - 1;
@@ -76,7 +76,7 @@ static bool read_piece(struct xml *xml, const uint8_t *data, size_t len, bool pa
 
 static void read_all(const uint8_t *data, size_t size, size_t piece, struct buf *out)
 {
-    struct xml *xml = xml_new(size % 2 ? &XML_LIMITS_UNAUTHENTICATED : &roomy);
+    struct xml *xml = xml_new(size % 2 ? &XML_LIMITS_UNAUTHENTICATED : &roomy, NULL);
     while (size > 0) {
         size_t n = piece && piece < size ? piece : size;
         uint8_t *copy = malloc(n);

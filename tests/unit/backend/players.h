@@ -137,12 +137,6 @@ void stream_pace_on_pause_over(struct deadline *deadline, void *shard)
     (void)shard;
 }
 
-void stream_pace_on_idle(struct deadline *deadline, void *shard)
-{
-    (void)deadline;
-    (void)shard;
-}
-
 void stream_pace_on_quiet(struct deadline *deadline, void *shard)
 {
     (void)deadline;
@@ -251,7 +245,7 @@ static inline void leave(struct client *client)
 static inline struct elem *parse(const char *text)
 {
     static const char HEADER[] = "<stream:stream xmlns='jabber:client' xmlns:stream='" NS_STREAM "'>";
-    struct xml *xml = xml_new(&XML_LIMITS_AUTHENTICATED);
+    struct xml *xml = xml_new(&XML_LIMITS_AUTHENTICATED, NULL);
     struct elem *elem = NULL;
     const uint8_t *data = (const uint8_t *)HEADER;
     size_t len = strlen(HEADER);
