@@ -49,13 +49,15 @@ class Process:
         self.name, self.arguments, self.log_path, self.cwd = name, [str(a) for a in arguments], log_path, cwd
         self.output_path = log_path  # standard output and error; the log itself may go elsewhere
         self.popen = None
+        self.environment = {}  # beside our own
         self.last_log = ""  # what the log said when its folder was removed
         STARTED.append(self)
 
     def start(self):
         with open(self.output_path, "ab") as log:
             self.popen = subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                          cwd=self.cwd, start_new_session=self.with_children)
+                                          env=os.environ | self.environment, cwd=self.cwd,
+                                          start_new_session=self.with_children)
         return self
 
     @property
