@@ -64,7 +64,7 @@ static void refuse(struct roster_job *job, int error)
                "roster-groups");
         return;
     case STANZA_ERROR_NOT_ALLOWED:
-        finish(job, "usage", "nobody is in the own roster");
+        finish(job, "usage", "an account is no contact of its own");
         return;
     default:
         finish(job, "usage", "expected the contact's address without a resource, and every group once");

@@ -3,6 +3,7 @@
 #include "ctl/ctl_accounts.h"
 #include "ctl/ctl_explain.h"
 #include "ctl/ctl_gateway.h"
+#include "ctl/ctl_roster.h"
 #include "ctl/ctl_server.h"
 #include "ctl/ctl_store.h"
 #include "ctl/report.h"
@@ -21,6 +22,13 @@ const struct command COMMANDS[] = {
      ctl_accounts_passwd},
     {"deluser", "JID", "Remove an account.", 1, 1, NULL, ctl_accounts_del},
     {"users", "[HOST]", "List the accounts, of one host or of all.", 0, 1, NULL, ctl_accounts_list},
+    {"roster get", "JID", "The contacts of an account, and who waits for its answer (asks).", 1, 1, NULL,
+     ctl_roster_get},
+    {"roster add", "JID CONTACT [name=NAME] [group=GROUP ...] [subscription=none|to|from|both]",
+     "Put a contact into the roster of an account, or change it there; only this side's record.", 2, 260, NULL,
+     ctl_roster_add},
+    {"roster remove", "JID CONTACT", "Take a contact out of the roster; the contact's subscriptions end.", 2, 2, NULL,
+     ctl_roster_remove},
     {"status", "", "What the running backend is doing.", 0, 0, NULL, ctl_server_status},
     {"sessions", "", "Who is connected to the running backend.", 0, 0, NULL, ctl_server_sessions},
     {"reload", "", "Put the backend's changed configuration in force; no session is lost.", 0, 0, NULL,

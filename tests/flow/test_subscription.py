@@ -2,7 +2,6 @@
 goes with them."""
 
 import json
-import socket
 
 import pytest
 
@@ -191,7 +190,7 @@ def test_asked_for_what_is_granted(friends):
 def test_the_other_side_has_forgotten(stage, friends):
     """As it is after a roster was lost on one side; posternctl can do the same."""
     juliet, romeo = friends
-    control(stage, "roster-add", jid=romeo.bare, contact=juliet.bare, subscription="none")
+    stage.site.backend.ctl("roster", "add", romeo.bare, juliet.bare, "subscription=none")
     stage.settle()
     romeo.send_presence("subscribe", juliet.bare)
     came = stage.settled()
@@ -343,49 +342,43 @@ def test_names_stay_when_the_subscription_changes(stage, pair):
     assert (item["name"], item["groups"], item["subscription"]) == ("Capulet", ["Verona"], "to")
 
 
-def control(stage, command, code=None, **args):
-    """The result of a command, or its failure with the code."""
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(60)
-        sock.connect(str(stage.site.backend.run_dir / "control.sock"))
-        sock.sendall(json.dumps({"command": command, "args": args}).encode() + b"\n")
-        answer = json.loads(sock.makefile().readline())
-    assert answer.get("code") == code, answer
-    return answer.get("result")
-
-
 def test_the_administrator_s_hand(stage, pair):
     juliet, romeo = pair
+    ctl = stage.site.backend.ctl
     for one, other in (juliet, romeo), (romeo, juliet):
-        control(stage, "roster-add", jid=one.bare, contact=other.bare, name="Friend", groups=["A", "B"],
-                subscription="both")
+        told = ctl("roster", "add", one.bare, other.bare, "name=A Friend", "group=A", "group=B=C", "subscription=both")
+        assert told == f"added {other.bare}\n"
     came = stage.settled()
     for one, other in (juliet, romeo), (romeo, juliet):
         assert came[one.jid] == [f"presence available from={other.jid}", f"push {other.bare} both"]
-        assert one.roster()[other.bare] == {"jid": other.bare, "name": "Friend", "subscription": "both",
-                                            "groups": ["A", "B"]}
-    assert control(stage, "roster-get", jid=juliet.bare) == [
-        {"jid": romeo.bare, "name": "Friend", "subscription": "both", "asked": False, "asks": False,
-         "approved": False, "groups": ["A", "B"]}]
-    control(stage, "roster-remove", jid=juliet.bare, contact=romeo.bare)
+        assert one.roster()[other.bare] == {"jid": other.bare, "name": "A Friend", "subscription": "both",
+                                            "groups": ["A", "B=C"]}
+    assert json.loads(ctl("--json", "roster", "get", juliet.bare)) == [
+        {"jid": romeo.bare, "name": "A Friend", "subscription": "both", "asked": False, "asks": False,
+         "approved": False, "groups": ["A", "B=C"]}]
+    assert ctl("roster", "remove", juliet.bare, romeo.bare) == f"removed {romeo.bare}\n"
     came = stage.settled()
     assert f"push {romeo.bare} remove" in came[juliet.jid]
     assert f"push {juliet.bare} none" in came[romeo.jid]
-    assert control(stage, "roster-get", jid=juliet.bare) == []
+    assert ctl("roster", "get", juliet.bare) == ""
 
 
-@pytest.mark.parametrize("command,args,code", [
-    ("roster-get", {"jid": f"nobody@{DOMAIN}"}, "not-found"),
-    ("roster-get", {"jid": "juliet@elsewhere.test"}, "not-found"),
-    ("roster-get", {"jid": DOMAIN}, "usage"),
-    ("roster-get", {}, "usage"),
-    ("roster-add", {"contact": "a@b/c"}, "usage"),
-    ("roster-add", {}, "usage"),
-    ("roster-add", {"contact": "a@b", "subscription": "maybe"}, "usage"),
-    ("roster-add", {"contact": "a@b", "groups": ["A", "A"]}, "usage"),
-    ("roster-add", {"contact": "a@b", "groups": [7]}, "usage"),
-    ("roster-add", {"contact": "a@b", "name": "n" * 2000}, "usage"),
-    ("roster-remove", {"contact": "a@b"}, "not-found"),
+@pytest.mark.parametrize("arguments,status", [
+    (["get", f"nobody@{DOMAIN}"], 1),
+    (["get", "juliet@elsewhere.test"], 1),
+    (["get", DOMAIN], 1),
+    (["get"], 2),
+    (["add", "SOMEBODY", "a@b/c"], 1),
+    (["add", "SOMEBODY", "SOMEBODY"], 1),
+    (["add", "SOMEBODY"], 2),
+    (["add", "SOMEBODY", "a@b", "nickname=A"], 2),
+    (["add", "SOMEBODY", "a@b", "subscription=maybe"], 1),
+    (["add", "SOMEBODY", "a@b", "group=A", "group=A"], 1),
+    (["add", "SOMEBODY", "a@b", "name=" + "n" * 2000], 1),
+    (["remove", "SOMEBODY", "a@b"], 1),
 ])
-def test_the_administrator_s_mistakes(stage, command, args, code):
-    control(stage, command, code, **{**({} if command == "roster-get" else {"jid": stage.account()}), **args})
+def test_the_administrator_s_mistakes(stage, arguments, status):
+    somebody = stage.account()
+    arguments = [somebody if argument == "SOMEBODY" else argument for argument in arguments]
+    assert stage.site.backend.ctl("roster", *arguments, status=status)
+    assert stage.site.backend.ctl("roster", "get", somebody) == ""
