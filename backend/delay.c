@@ -2,6 +2,7 @@
 
 #include "backend/ns.h"
 
+#include <string.h>
 #include <time.h>
 
 const char *delay_stamp(int64_t ms, char out[DELAY_STAMP_BYTES])
@@ -16,6 +17,10 @@ const char *delay_stamp(int64_t ms, char out[DELAY_STAMP_BYTES])
 void delay_add(struct elem *stanza, const char *from, int64_t ms)
 {
     char stamp[DELAY_STAMP_BYTES];
+    for (const struct elem *child = elem_child(stanza, NS_DELAY, "delay"); child; child = elem_next_element(child)) {
+        const char *by = elem_is(child, NS_DELAY, "delay") ? elem_get(child, "from") : NULL;
+        if (by && strcmp(by, from) == 0) return;
+    }
     struct elem *delay = elem_add(stanza, NS_DELAY, "delay");
     elem_set(delay, "from", from);
     elem_set(delay, "stamp", delay_stamp(ms, stamp));

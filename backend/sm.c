@@ -1,6 +1,7 @@
 #include "backend/sm.h"
 
 #include "backend/backend_config.h"
+#include "backend/delay.h"
 #include "backend/ns.h"
 #include "backend/offline_run.h"
 #include "backend/session.h"
@@ -110,12 +111,25 @@ static void on_give_up(void *arg)
 
 /* Sending and acknowledging */
 
+/* A message that comes while nobody is connected says when. */
+static void print(const struct sm *sm, const struct stanza *stanza, struct buf *out)
+{
+    if (sm->session->stream || stanza->kind != STANZA_MESSAGE) {
+        elem_print(stanza->elem, NS_CLIENT, out);
+        return;
+    }
+    struct elem *copy = elem_copy(stanza->elem);
+    delay_add(copy, sm->session->jid->domain, delay_now());
+    elem_print(copy, NS_CLIENT, out);
+    elem_free(&copy);
+}
+
 void sm_send(struct sm *sm, struct stanza *stanza)
 {
     const struct backend_config *config = shard_config(sm->session->user->shard);
     struct stream *stream = sm->session->stream;
     struct buf text = {0};
-    elem_print(stanza->elem, NS_CLIENT, &text);
+    print(sm, stanza, &text);
     sm_queue_add(&sm->queue, stanza, &text);
     const bool full = sm->queue.count > config->sm_unacked || sm->queue.bytes > config->sm_unacked_bytes;
     if (stream) stream_write_buf(stream, &text);

@@ -23,6 +23,7 @@ struct sm_entry {
     struct user *user;
     struct sm_return *orphaned; /* the session has ended; NULL: it has not */
     uint64_t stored_id;         /* 0: not stored */
+    int64_t stamp_ms;           /* since 1970 */
     bool message, shared, storing, acked;
     size_t len;
     char text[];
@@ -57,6 +58,7 @@ void sm_queue_add(struct sm_queue *queue, struct stanza *stanza, const struct bu
     entry->shared = stanza->shared;
     entry->message = stanza->kind == STANZA_MESSAGE;
     entry->stored_id = stanza->stored_id;
+    entry->stamp_ms = delay_now();
     stanza->stored_id = 0;
     entry->len = buf_len(text);
     memcpy(entry->text, buf_data(text), entry->len);
@@ -101,6 +103,7 @@ static struct stanza *again(struct sm_entry *entry)
     stanza->receipt = entry->receipt;
     stanza->stored_id = entry->stored_id;
     stanza->returned = true;
+    if (entry->message) delay_add(stanza->elem, stanza->to->domain, entry->stamp_ms);
     entry->receipt.session = 0;
     return stanza;
 }

@@ -198,6 +198,7 @@ def test_resume(stage, site):
     assert answer.tag == f"{{{SM}}}resumed" and answer.get("previd") == previd and answer.get("h") == "1"
     _, came = next_sm(again, "r")
     assert bodies(came) == ["c", "d"]
+    assert all(one.find("{urn:xmpp:delay}delay").get("from") == DOMAIN for one in came if body(one))
     again.send(sm("a", h=5))
     again.nothing()
     romeo.send_message(again.jid, "e")
