@@ -163,6 +163,17 @@ class Actor(Party, RawClient):
         self.elements[:0] = self.sync()
         return self
 
+    def kept(self):
+        """The messages with a body that have waited for this resource: it writes one more to itself, which comes
+        behind them."""
+        mark, came, self.own_presence = f"{MARK}{number()}", self.own_presence, []
+        self.send_message(self.jid, mark)
+        while True:
+            got = self.next()
+            if body(got) == mark:
+                return [stanza for stanza in came if body(stanza)]
+            came.append(got)
+
     def roster(self, version=None):
         """{bare JID: {attribute: value, "groups": […]}}; from here on this resource gets pushes."""
         query = "<query xmlns='jabber:iq:roster'" + ("/>" if version is None else f" ver='{version}'/>")
@@ -216,11 +227,12 @@ class Stage:
         local, domain = jid.split("@")
         actor = self.connect()
         actor.login(local, self.password(jid), domain, mechanism="PLAIN", resource=resource)
+        actor.own_presence = []
         if interested:
             actor.roster()
         if priority is not None:
             actor.available(priority)
-            actor.own_presence = actor.elements[:]  # its own, and what waited for it
+            actor.own_presence = actor.elements[:]  # that of all resources, and what has waited until now
             actor.elements.clear()
         self.parties.append(actor)
         return actor
