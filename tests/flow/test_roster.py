@@ -61,6 +61,7 @@ def test_features(stage):
     client.tcp.close()
 
 
+@pytest.mark.tsan
 @conforms("2.2", "pushes go to resources that have asked for the roster, available or not")
 @conforms("2.3.2", "an item is added and pushed, and the request answered")
 @conforms("2.1.6", "a push has one item, and is addressed to the resource")
@@ -174,6 +175,7 @@ def test_an_item_is_removed(stage, user):
     assert error(user.roster_set(jid, subscription="remove")) == ("cancel", "item-not-found")
 
 
+@pytest.mark.tsan
 @conforms("2.5.2", "what was between the two ends with the item")
 def test_a_removal_ends_subscriptions(stage):
     romeo, juliet = stage.enter(interested=True), stage.enter(interested=True)
@@ -207,6 +209,7 @@ def test_a_removal_ends_a_request(stage, who, told):
     assert [got.get("type") for got in later.own_presence if got.get("from") == romeo.bare] == []
 
 
+@pytest.mark.tsan
 @conforms("2.1.1", "every result and push says the version of the roster")
 @conforms("2.6.2", "an empty version asks for the whole")
 @conforms("2.6.3", "who has the last version is told so; who is behind gets the pushes that it has missed, or the whole")

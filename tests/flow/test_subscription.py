@@ -2,11 +2,14 @@
 goes with them."""
 
 import json
+import pwd
+import subprocess
 
 import pytest
 
+from harness.place import USER
 from harness.site import DOMAIN
-from harness.stage import bare, brief, error, local_name, number, push_item
+from harness.stage import Stage, bare, brief, error, local_name, number, push_item
 
 BACKEND_EXTRA = "roster-requests = 3\n"
 TYPES = "subscribe", "subscribed", "unsubscribe", "unsubscribed"
@@ -42,6 +45,7 @@ def subscriptions(elements):
             if local_name(got) == "presence" and got.get("type") in TYPES]
 
 
+@pytest.mark.tsan
 @conforms("3.1.2", "a request is noted, pushed, stamped with bare addresses, and routed as it is")
 @conforms("3.1.3", "a request is delivered, and no item made of it")
 @conforms("3.1.5", "an approval is routed and pushed, and the presence of each available resource sent")
@@ -92,6 +96,7 @@ def test_asked_again(stage, pair):
     assert state(romeo, juliet.jid) == ("none", "subscribe", None)
 
 
+@pytest.mark.tsan
 @conforms("3.1.3", "a request waits over restarts, as it came, until it is answered")
 @pytest.mark.parametrize("answer", ["unsubscribed", "subscribed"])
 def test_a_request_waits(stage, answer):
@@ -199,6 +204,7 @@ def test_the_other_side_has_forgotten(stage, friends):
         f"presence available from={juliet.jid}"])}
 
 
+@pytest.mark.tsan
 @conforms("3.4.2", "an approval in advance is noted and pushed, not routed; the request is then answered for the user")
 def test_approved_in_advance(stage, pair):
     juliet, romeo = pair
@@ -293,6 +299,12 @@ def test_requests_beyond_the_limit_are_dropped(stage):
     assert stage.settled() == {}
 
 
+def limit(pid, size):
+    """No file of the process may grow beyond so many bytes, as if the disk were full."""
+    who = {"user": USER, "group": pwd.getpwnam(USER).pw_gid, "extra_groups": []} if USER else {}
+    subprocess.run(["prlimit", f"--pid={pid}", f"--fsize={size}:unlimited"], check=True, **who)
+
+
 def counter(stage, name):
     return json.loads(stage.site.backend.ctl("--json", "status"))["counters"].get(name, 0)
 
@@ -315,6 +327,7 @@ def test_a_contact_elsewhere(stage):
     assert counter(stage, "stanza_errors") == before + 1
 
 
+@pytest.mark.tsan
 def test_crossing_requests(stage, pair):
     """Both ask at once, and both grant."""
     juliet, romeo = pair
@@ -382,3 +395,35 @@ def test_the_administrator_s_mistakes(stage, arguments, status):
     arguments = [somebody if argument == "SOMEBODY" else argument for argument in arguments]
     assert stage.site.backend.ctl("roster", *arguments, status=status)
     assert stage.site.backend.ctl("roster", "get", somebody) == ""
+
+
+def test_a_full_disk(own_site):
+    """Whoever asks is told, nothing has changed, and with room it is done."""
+    site = own_site()
+    site.backend.start()
+    with Stage(site) as stage:
+        juliet, romeo, filler = (stage.enter(interested=True) for _ in range(3))
+        limit(site.backend.pid, 64 * 1024)
+        while error(filler.roster_set(f"contact{number()}@{DOMAIN}", "n" * 1000)) is None:
+            filler.expect("push")
+        romeo.send_presence("subscribe", juliet.bare, id="ask1")
+        got = romeo.expect("presence", "error", juliet.bare, romeo.jid, id="ask1")
+        assert error(got) == ("wait", "resource-constraint")
+        assert stage.settled() == {}
+        assert romeo.roster() == {}
+        limit(site.backend.pid, "unlimited")
+        romeo.send_presence("subscribe", juliet.bare)
+        assert stage.settled() == {romeo.jid: [f"push {juliet.bare} none ask"],
+                                   juliet.jid: [f"presence subscribe from={romeo.bare}"]}
+        limit(site.backend.pid, 64 * 1024)
+        while error(filler.roster_set(f"contact{number()}@{DOMAIN}", "n" * 1000)) is None:
+            filler.expect("push")
+        juliet.send_presence("subscribed", romeo.bare, id="yes1")
+        got = juliet.expect("presence", "error", romeo.bare, juliet.jid, id="yes1")
+        assert error(got) == ("wait", "resource-constraint")
+        assert stage.settled() == {}
+        assert juliet.roster() == {}
+        limit(site.backend.pid, "unlimited")
+        juliet.send_presence("subscribed", romeo.bare)
+        stage.settle()
+        assert (state(romeo, juliet.jid), state(juliet, romeo.jid)) == (("to", None, None), ("from", None, None))
