@@ -1,6 +1,7 @@
 #include "backend/backend_control.h"
 
 #include "backend/control_accounts.h"
+#include "backend/control_hosts.h"
 #include "backend/control_roster.h"
 #include "backend/control_server.h"
 #include "backend/control_sessions.h"
@@ -20,6 +21,13 @@ const struct control_command BACKEND_COMMANDS[] = {
     {"reload", "Put the changed configuration in force.", control_server_reload},
     {"backup", "Write a copy of the store into the empty file whose descriptor goes along.", control_store_backup},
     {"check-store", "Read the whole store, and tell what is not as it should be.", control_store_check},
-    {"sessions", "List who is logged in, from where.", control_sessions_list},
+    {"sessions", "List who is logged in, from where; of one host or user if it is given: only.", control_sessions_list},
+    {"kick", "End one session, or all of a user: jid.", control_sessions_kick},
+    {"hosts", "List the hosts, and until when their certificates are valid.", control_hosts_list},
+    {"message", "Tell all who are logged in (to: all, or a host), or one user: to, text, subject.",
+     control_hosts_message},
+    {"stats", "Every counter, and how many stanzas each namespace has had.", control_server_stats},
+    {"log-level", "Log more or less, until the next reload or restart: level.", control_server_log_level},
+    {"about", "Tell the versions of the program and its libraries.", control_server_about},
 };
 const size_t BACKEND_COMMAND_COUNT = ARRAY_LEN(BACKEND_COMMANDS);

@@ -4,6 +4,8 @@
 #include "backend/c2s_listen.h"
 #include "backend/certificate_files.h"
 #include "backend/confinement.h"
+#include "backend/host_swap.h"
+#include "backend/key_shapes.h"
 #include "backend/shard.h"
 #include "lib/file_watch.h"
 #include "lib/log.h"
@@ -113,6 +115,12 @@ static void watch_files(const struct backend_reload *reload, const struct backen
     free(paths);
 }
 
+/* What a new host can offer depends on the accounts that it has. */
+static void load_key_shapes(const struct host *host, void *arg)
+{
+    key_shapes_load(arg, host->domain);
+}
+
 static void on_read(void *arg)
 {
     struct backend_reload *reload = arg;
@@ -131,7 +139,8 @@ static void on_read(void *arg)
     }
     watch_files(reload, config);
     if (!reload->certificates_only) c2s_listen_change(reload->listeners, config->file);
-    shards_swap_hosts(backend, reload->next, on_swapped, reload);
+    hosts_each(reload->next, load_key_shapes, backend->key_shapes);
+    host_swap(backend, reload->next, on_swapped, reload);
 }
 
 static void start(struct backend_reload *reload, bool certificates_only)

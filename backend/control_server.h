@@ -6,6 +6,9 @@
 
 /* Rows of the table in backend_control.c; backend is a struct backend *. */
 void control_server_status(struct control_request *request, void *backend);
+void control_server_stats(struct control_request *request, void *backend);
+void control_server_about(struct control_request *request, void *backend);
+void control_server_log_level(struct control_request *request, void *backend);
 void control_server_reload(struct control_request *request, void *backend);
 
 #endif

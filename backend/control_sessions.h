@@ -6,5 +6,6 @@
 
 /* Rows of the table in backend_control.c; backend is a struct backend *. */
 void control_sessions_list(struct control_request *request, void *backend);
+void control_sessions_kick(struct control_request *request, void *backend);
 
 #endif

@@ -66,57 +66,6 @@ void shards_new(struct backend *backend, struct hosts *hosts, unsigned count)
         backend->shards[i] = shard_new(backend, hosts, i);
 }
 
-/* One message to each shard. */
-struct swap {
-    struct shard *shard;
-    struct hosts *hosts;
-    struct swap_all *all;
-};
-
-struct swap_all {
-    atomic_uint pending;
-    mailbox_fn *done;
-    void *arg;
-    struct swap swaps[];
-};
-
-static void on_swapped(void *arg)
-{
-    struct swap_all *all = arg;
-    all->done(all->arg);
-    free(all);
-}
-
-static void on_swap(void *arg)
-{
-    struct swap *swap = arg;
-    struct shard *shard = swap->shard;
-    struct hosts *old = shard->hosts;
-    shard->hosts = swap->hosts;
-    const int64_t auth_ms = shard_config(shard)->auth_timeout_ms;
-    deadline_queue_set_timeout(shard->hurry, auth_ms);
-    deadline_queue_set_timeout(shard->forget, 2 * auth_ms);
-    LIST_EACH (link, &shard->streams) {
-        stream_follow_hosts(LIST_ENTRY(link, struct stream, link));
-    }
-    hosts_unref(&old);
-    if (atomic_fetch_sub(&swap->all->pending, 1) == 1)
-        mailbox_post(shard->backend->shards[0]->mailbox, on_swapped, swap->all);
-}
-
-void shards_swap_hosts(struct backend *backend, struct hosts *hosts, mailbox_fn *done, void *arg)
-{
-    const unsigned count = backend->shard_count;
-    struct swap_all *all = mem_alloc(sizeof(*all) + count * sizeof(struct swap));
-    atomic_init(&all->pending, count);
-    all->done = done;
-    all->arg = arg;
-    for (unsigned i = 0; i < count; i++) {
-        all->swaps[i] = (struct swap){backend->shards[i], hosts_ref(hosts), all};
-        mailbox_post(backend->shards[i]->mailbox, on_swap, &all->swaps[i]);
-    }
-}
-
 static void *thread_main(void *arg)
 {
     struct shard *shard = arg;

@@ -73,10 +73,6 @@ struct shard *shard_here(void);
 /* shards_new - make count shards as backend->shards, each with a reference to hosts; none has a thread yet. */
 void shards_new(struct backend *backend, struct hosts *hosts, unsigned count);
 
-/* shards_swap_hosts - have every shard go over to hosts, and its streams with it; then done(arg) on shard 0.  From
- * shard 0, and not again before done. */
-void shards_swap_hosts(struct backend *backend, struct hosts *hosts, mailbox_fn *done, void *arg);
-
 /* shards_start - start the threads of all but shard 0, whose loop the caller runs.  Returns 0, or -1 and a message. */
 MUSTCHECK int shards_start(struct backend *backend, char *why, size_t cap);
 

@@ -1,6 +1,7 @@
 #include "ctl/command.h"
 
 #include "ctl/ctl_accounts.h"
+#include "ctl/ctl_completion.h"
 #include "ctl/ctl_explain.h"
 #include "ctl/ctl_gateway.h"
 #include "ctl/ctl_roster.h"
@@ -30,7 +31,7 @@ const struct command COMMANDS[] = {
     {"roster remove", "JID CONTACT", "Take a contact out of the roster; the contact's subscriptions end.", 2, 2, NULL,
      ctl_roster_remove},
     {"status", "", "What the running backend is doing.", 0, 0, NULL, ctl_server_status},
-    {"sessions", "", "Who is connected to the running backend.", 0, 0, NULL, ctl_server_sessions},
+    {"stats", "", "The backend's counters, and what was asked of it.", 0, 0, NULL, ctl_server_stats},
     {"reload", "", "Put the backend's changed configuration in force; no session is lost.", 0, 0, NULL,
      ctl_server_reload},
     {"backup", "FILE", "Save a consistent copy of the backend's store, running or not, in a new file.", 1, 1, NULL,
@@ -39,6 +40,17 @@ const struct command COMMANDS[] = {
      NULL, ctl_store_restore},
     {"check store", "", "Read the backend's whole store, running or not, and tell what is wrong in it.", 0, 0, NULL,
      ctl_store_check},
+    {"hosts", "", "The hosts, and until when their certificates are valid.", 0, 0, NULL, ctl_server_hosts},
+    {"sessions", "[HOST|JID]", "Who is logged in: to a host, as a user, or at all.", 0, 1, NULL, ctl_server_sessions},
+    {"kick", "JID[/RESOURCE]", "End one session, or all of a user.", 1, 1, NULL, ctl_server_kick},
+    {"message", "all|HOST|JID [TEXT [SUBJECT]]",
+     "Tell everybody who is logged in, or one user; without a text it is read from standard input.", 1, 3, NULL,
+     ctl_server_message},
+    {"log-level", "debug|info|warn|error", "Log more or less, until the next reload.", 1, 1, NULL,
+     ctl_server_log_level},
+    {"about", "", "The versions of the backend and its libraries.", 0, 0, NULL, ctl_server_about},
+    {"shell-completion", "bash|zsh|fish", "A script that has the shell complete these commands.", 1, 1, NULL,
+     ctl_completion},
     {"gateway status", "", "What the running gateway is doing.", 0, 0, NULL, ctl_gateway_status},
     {"gateway stats", "", "The gateway's counters, in all and for each route.", 0, 0, NULL, ctl_gateway_stats},
     {"gateway explain", "--sni NAME ...",
@@ -58,7 +70,7 @@ const struct command COMMANDS[] = {
     {"gateway routes", "", "The routes in force, in their order.", 0, 0, NULL, ctl_gateway_routes},
     {"gateway certs", "", "The certificates it serves, and until when they are valid.", 0, 0, NULL, ctl_gateway_certs},
     {"gateway kill", "ID", "End one connection, by the id in lists and logs.", 1, 1, NULL, ctl_gateway_kill},
-    {"gateway log-level", "LEVEL", "Log debug, info, warn or error, until the next reload.", 1, 1, NULL,
+    {"gateway log-level", "debug|info|warn|error", "Log debug, info, warn or error, until the next reload.", 1, 1, NULL,
      ctl_gateway_log_level},
 };
 

@@ -115,6 +115,18 @@ def test_hosts_come_and_go_and_sessions_stay(server):
     assert server.counters()["reloads"] == 2
 
 
+def test_a_session_that_waits_to_be_resumed_goes_with_its_host(server):
+    first, second = server.enter(FIRST), server.enter(SECOND)
+    for client in (first, second):
+        client.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
+        assert local_name(client.next()) == "enabled"
+        client.tcp.close()
+    server.backend.wait_log(count=2, event="session_detached")
+    server.reload(FIRST)
+    told = json.loads(server.backend.ctl("--json", "sessions"))
+    assert [one["jid"] for one in told] == [first.jid]
+
+
 def test_who_is_logging_in_meanwhile(server):
     """A stream in the middle of everything goes on with what it began with; the next step is by the new file."""
     server.enter(FIRST).leave()
