@@ -8,6 +8,9 @@
 void control_accounts_add(struct control_request *request, void *backend);
 void control_accounts_passwd(struct control_request *request, void *backend);
 void control_accounts_delete(struct control_request *request, void *backend);
+void control_accounts_disable(struct control_request *request, void *backend);
+void control_accounts_enable(struct control_request *request, void *backend);
+void control_accounts_unlock(struct control_request *request, void *backend);
 void control_accounts_list(struct control_request *request, void *backend);
 
 #endif

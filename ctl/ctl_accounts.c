@@ -54,6 +54,31 @@ enum command_status ctl_accounts_del(const struct command_line *line)
     return call_about(line, "deluser", NULL, "removed");
 }
 
+enum command_status ctl_accounts_disable(const struct command_line *line)
+{
+    return call_about(line, "disable", NULL, "disabled");
+}
+
+enum command_status ctl_accounts_enable(const struct command_line *line)
+{
+    return call_about(line, "enable", NULL, "enabled");
+}
+
+/* The counts are the running server's: without one there is nothing to forget. */
+enum command_status ctl_accounts_unlock(const struct command_line *line)
+{
+    json_t *args = json_pack("{s:s}", "who", line->args[0]), *answer;
+    if (!args) {
+        fprintf(stderr, "posternctl: the name is not valid UTF-8\n");
+        return COMMAND_USAGE;
+    }
+    char *text = mem_asprintf("forgot the failures of %s", line->args[0]);
+    enum command_status status = reach_backend(line, "unlock", args, false, &answer);
+    if (status == COMMAND_OK) status = command_answer(line, answer, text);
+    free(text);
+    return status;
+}
+
 enum command_status ctl_accounts_list(const struct command_line *line)
 {
     json_t *args = json_pack("{s:s*}", "host", line->arg_count ? line->args[0] : NULL);
