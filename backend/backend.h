@@ -16,6 +16,7 @@ struct backend_reload;
 struct key_shapes;
 struct lockout;
 struct newcomers;
+struct registrations;
 struct shard;
 
 enum { BACKEND_SECRET_BYTES = 32 };
@@ -28,6 +29,7 @@ struct backend {
     struct offload *offload;
     struct backend_reload *reload; /* NULL when the server runs for one command only */
     struct lockout *lockout;
+    struct registrations *registrations;
     struct key_shapes *key_shapes;
     struct newcomers *newcomers;
     uint8_t secret[BACKEND_SECRET_BYTES]; /* of this server, for SASL's answers about unknown accounts */

@@ -109,6 +109,8 @@ static void fill(struct backend_config *config)
     config->roster_requests = option_int(top, "roster-requests");
     config->roster_groups = option_int(top, "roster-groups");
     config->roster_name_bytes = option_int(top, "roster-name-bytes");
+    config->registrations_per_source = (unsigned)option_int(top, "registrations-per-source");
+    config->registrations_window_ms = option_int(top, "registrations-window");
     config->scram_iterations = (uint32_t)option_int(top, "scram-iterations");
     config->client_ping_ms = option_int(top, "client-ping");
 }

@@ -31,6 +31,8 @@ struct backend_config {
     uint32_t scram_iterations;
     struct lockout_limits lockout;
     int64_t client_ping_ms; /* 0: clients are not asked whether they are there */
+    unsigned registrations_per_source;
+    int64_t registrations_window_ms;
     struct log_config log;
 };
 

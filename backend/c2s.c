@@ -4,6 +4,7 @@
 #include "backend/caps.h"
 #include "backend/dispatch.h"
 #include "backend/ns.h"
+#include "backend/registration.h"
 #include "backend/router.h"
 #include "backend/sasl_exchange.h"
 #include "backend/session.h"
@@ -55,6 +56,7 @@ enum stream_state c2s_open(struct stream *stream, struct elem *header)
             next = STREAM_BINDING;
         } else if (stream->secure) {
             sasl_exchange_features(stream->exchange, &out);
+            registration_feature(stream, &out);
             next = STREAM_SASL;
         } else {
             buf_append_str(&out, "<starttls xmlns='" NS_TLS "'><required/></starttls>");

@@ -20,8 +20,9 @@ static void on_changed(const char *code, const char *text, void *arg)
 
 static void change(struct control_request *request, struct backend *backend, enum account_action action)
 {
-    account_change(backend, action, control_arg_str(request, "jid"), control_arg_str(request, "password"), on_changed,
-                   request);
+    const struct account_order order = {
+        .action = action, .jid = control_arg_str(request, "jid"), .password = control_arg_str(request, "password")};
+    account_change(backend->shards[0], &order, on_changed, request);
 }
 
 void control_accounts_add(struct control_request *request, void *arg)

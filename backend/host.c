@@ -133,6 +133,7 @@ static int add(struct hosts *hosts, struct host *host, char *error, size_t cap)
                             "expected a domain such as \"example.com\" as the title: %s", why);
     host->domain = mem_strdup(domain);
     if (sasl_policy_read(&host->sasl, host->section, error, cap) != 0) return -1;
+    if (registration_policy_read(&host->registration, host->section, error, cap) != 0) return -1;
     if (map_get_str(hosts->by_domain, domain))
         return option_error(host->section, NULL, error, cap, "the domain \"%s\" has a section already", domain);
     map_set_str(hosts->by_domain, domain, host);
@@ -175,6 +176,7 @@ struct hosts *hosts_ref(struct hosts *hosts)
 static void host_clear(struct host *host)
 {
     SSL_CTX_free(host->tls);
+    registration_policy_clear(&host->registration);
     for (size_t i = 0; i < host->admin_count; i++)
         free(host->admins[i]);
     free(host->admins);

@@ -6,6 +6,7 @@
 #define POSTERN_BACKEND_HOST_H
 
 #include "backend/client_limits.h"
+#include "backend/registration_policy.h"
 #include "backend/sasl_policy.h"
 #include "lib/check.h"
 
@@ -28,6 +29,7 @@ struct host {
     char **admins; /* bare JIDs, sorted */
     size_t admin_count;
     struct sasl_policy sasl;
+    struct registration_policy registration;
     SSL_CTX *tls;                                /* NULL before hosts_load_certificates */
     bool asks_certificate, requires_certificate; /* of clients */
     enum host_conflict conflict;                 /* when two clients of a user want one resource */

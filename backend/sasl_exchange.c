@@ -6,6 +6,7 @@
 #include "backend/host.h"
 #include "backend/key_shapes.h"
 #include "backend/ns.h"
+#include "backend/registration.h"
 #include "backend/sasl.h"
 #include "backend/shard.h"
 #include "backend/stream_log.h"
@@ -28,6 +29,7 @@ struct sasl_exchange {
     struct sasl_env env;
     struct client_cert cert; /* env borrows from it */
     struct sasl *sasl;       /* NULL: no attempt is under way */
+    struct registration *registration;
     unsigned failures;
     bool calling, answered, over;
     enum stream_state next;
@@ -61,6 +63,7 @@ void sasl_exchange_free(struct sasl_exchange **exchange)
 {
     if (!*exchange) return;
     sasl_free(&(*exchange)->sasl);
+    registration_free(&(*exchange)->registration);
     client_cert_clear(&(*exchange)->cert);
     mem_wipe(*exchange, sizeof(**exchange));
     free(*exchange);
@@ -70,6 +73,7 @@ void sasl_exchange_free(struct sasl_exchange **exchange)
 void sasl_exchange_give_up(struct sasl_exchange *exchange)
 {
     sasl_free(&exchange->sasl);
+    registration_free(&exchange->registration);
 }
 
 static void apply_policy(struct sasl_env *env, const struct host *host)
@@ -292,6 +296,7 @@ static enum stream_state step(struct sasl_exchange *exchange, const struct elem 
 enum stream_state sasl_exchange_step(struct stream *stream, struct elem *elem)
 {
     struct sasl_exchange *exchange = stream->exchange;
+    if (registration_is_asked(elem)) return registration_step(&exchange->registration, stream, elem);
     if (elem_is(elem, NS_SASL, "abort")) {
         exchange->next = failed_early(exchange, "aborted");
     } else if (elem_is(elem, NS_SASL, "auth") || elem_is(elem, NS_SASL, "response")) {

@@ -8,6 +8,7 @@
 #include "backend/key_shapes.h"
 #include "backend/lockout.h"
 #include "backend/newcomers.h"
+#include "backend/registration.h"
 #include "backend/server_state.h"
 #include "backend/shard.h"
 #include "backend/terminated_listen.h"
@@ -60,6 +61,7 @@ static void set_up(struct server *server, struct hosts *hosts)
     backend->newcomers = newcomers_new();
     backend->offload = offload_new(backend->config->hashing_threads);
     backend->lockout = lockout_new();
+    backend->registrations = registrations_new();
 }
 
 static int open_store(struct server *server)
@@ -191,6 +193,7 @@ static void tear_down(struct server *server)
     lockout_free(&backend->lockout);
     if (server->has_pid_file) proc_remove_pid(server->config->pid_file);
     newcomers_free(&backend->newcomers);
+    registrations_free(&backend->registrations);
     counters_free(&backend->counter_set);
     backend_config_unref(&server->config);
 }

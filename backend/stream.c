@@ -330,7 +330,10 @@ static void run(struct stream *stream, const uint8_t *data, size_t len)
         if (too_fast && stream->state == STREAM_BOUND) go_to(stream, STREAM_PAUSED);
         if (unit == XML_MORE) return;
     }
-    if (ROWS[stream->state].input == HOLD && len > 0) buf_append(&stream->held, data, len);
+    if (ROWS[stream->state].input == HOLD && len > 0) {
+        stream->held.secret = true;
+        buf_append(&stream->held, data, len);
+    }
     listen_on(stream, data, len);
 }
 

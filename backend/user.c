@@ -8,6 +8,7 @@
 #include "backend/stream.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum { USER_MAGIC = 0x75736572, HELD_MAX_BYTES = 256 * 1024 };
@@ -294,7 +295,7 @@ void user_load(struct user *user)
 
 struct cut_off {
     struct shard *shard;
-    char *bare;
+    char *bare, *keep;
     const char *condition;
 };
 
@@ -313,12 +314,16 @@ static void on_cut_off(void *arg)
     user->cut_off_ms = now_ms();
     deadline_arm(c->shard->forget, &user->forget);
     LIST_EACH (link, &user->streams) {
-        stream_fail(LIST_ENTRY(link, struct stream, user_link), END_ACCOUNT_CHANGED, c->condition, NULL);
+        struct stream *stream = LIST_ENTRY(link, struct stream, user_link);
+        if (c->keep && stream->session && strcmp(stream->session->jid->full, c->keep) == 0) continue;
+        stream_fail(stream, END_ACCOUNT_CHANGED, c->condition, NULL);
     }
     user_end_detached(user);
-    user->stale = user->state != USER_UNKNOWN; /* from here on: who goes takes leave of those it knew */
+    /* from here on: who goes takes leave of those it knew */
+    user->stale = user->state != USER_UNKNOWN && !c->keep;
     drain(user);
     free(c->bare);
+    free(c->keep);
     free(c);
 }
 
@@ -332,11 +337,12 @@ void user_end_detached(struct user *user)
     user_unpin(user);
 }
 
-void user_end_streams(struct shard *owner, const char *bare, const char *condition)
+void user_end_streams(struct shard *owner, const char *bare, const char *condition, const char *keep)
 {
     struct cut_off *c = MEM_NEW(struct cut_off);
     c->shard = owner;
     c->bare = mem_strdup(bare);
+    c->keep = mem_strdup(keep);
     c->condition = condition;
     mailbox_post(owner->mailbox, on_cut_off, c);
 }

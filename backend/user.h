@@ -81,9 +81,9 @@ void user_unpin(struct user *user);
 void user_deliver_first(struct user *user, struct list *stanzas);
 
 /* user_end_streams - the account is gone or has a new password: end every stream of that user, those too whose
- * authentication is still under way, and read the user anew when it is needed again.  Any thread; happens on the
- * owner's. */
-void user_end_streams(struct shard *owner, const char *bare, const char *condition);
+ * authentication is still under way, and read the user anew when it is needed again.  keep: the full address of a
+ * session that goes on with the user as it is; NULL: none.  Any thread; happens on the owner's. */
+void user_end_streams(struct shard *owner, const char *bare, const char *condition, const char *keep);
 
 /* user_end_detached - end the sessions that have no stream at the moment.  The user may be gone then. */
 void user_end_detached(struct user *user);

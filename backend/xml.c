@@ -29,6 +29,7 @@ const struct xml_limits XML_LIMITS_UNAUTHENTICATED = {
     .attributes = 32,
     .name_bytes = 512,
     .elements = 64,
+    .secret = true,
 };
 
 const struct xml_limits XML_LIMITS_AUTHENTICATED = {
@@ -181,6 +182,7 @@ static void XMLCALL on_start(void *arg, const XML_Char *name, const XML_Char **a
         e = elem_add(xml->open, NULL, local);
     } else {
         e = xml->unit = elem_new(arena_new(), NULL, local);
+        if (xml->limits.secret) arena_keep_secret(e->arena);
     }
     e->ns = name_space(xml, name, ns_len, e->parent ? e->parent->ns : NULL);
     for (const XML_Char **a = attributes; *a; a += 2) {
@@ -297,6 +299,17 @@ static void parser_new(struct xml *xml)
     XML_SetXmlDeclHandler(xml->parser, on_declaration);
 }
 
+/* parse - as XML_Parse, which would leave a copy in the parser: there may be a password in it. */
+static enum XML_Status parse(XML_Parser parser, const uint8_t *data, size_t len)
+{
+    void *room = XML_GetBuffer(parser, (int)len);
+    if (!room) return XML_STATUS_ERROR;
+    memcpy(room, data, len);
+    const enum XML_Status status = XML_ParseBuffer(parser, (int)len, 0);
+    mem_wipe(room, len); /* whole tags: Expat is done with it, or with the stream */
+    return status;
+}
+
 /* feed - give Expat what ends with a tag. */
 static void feed(struct xml *xml, const uint8_t *data, size_t len)
 {
@@ -309,7 +322,7 @@ static void feed(struct xml *xml, const uint8_t *data, size_t len)
     xml->events = 0;
     xml->declarations = 0;
     xml->parsed_bytes += len;
-    if (XML_Parse(xml->parser, (const char *)data, (int)len, 0) != XML_STATUS_OK) {
+    if (parse(xml->parser, data, len) != XML_STATUS_OK) {
         fault_from_expat(xml);
     } else if (xml->events == 0) {
         set_fault(xml, "not-well-formed", "incomplete character in a tag");
@@ -443,6 +456,7 @@ struct xml *xml_new(const struct xml_limits *limits, struct xml_pool *pool)
     xml->user.give_back = give_back;
     xml->magic = XML_MAGIC;
     xml->limits = *limits;
+    xml->text.secret = xml->pending.secret = true;
     xml_scan_enter(&xml->scan, XML_SCAN_START);
     return xml;
 }

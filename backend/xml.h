@@ -9,6 +9,7 @@
 #include "backend/elem.h"
 #include "lib/check.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,7 @@ struct xml_limits {
     unsigned attributes; /* of one element, namespace declarations included */
     size_t name_bytes;   /* of an element's or attribute's name, namespace name included */
     unsigned elements;   /* of one stanza */
+    bool secret;         /* a password may come: elements are overwritten when they are freed */
 };
 
 extern const struct xml_limits XML_LIMITS_UNAUTHENTICATED; /* 10,000 bytes, depth 12 … */

@@ -9,6 +9,12 @@
 
 enum { BUF_FIRST_BYTES = 256 };
 
+static void give_back(struct buf *b)
+{
+    if (b->secret) mem_wipe(b->mem, b->cap);
+    free(b->mem);
+}
+
 uint8_t *buf_reserve(struct buf *b, size_t len)
 {
     size_t used = buf_len(b);
@@ -23,7 +29,7 @@ uint8_t *buf_reserve(struct buf *b, size_t len)
             cap *= 2;
         uint8_t *mem = mem_realloc(NULL, cap);
         if (b->mem) memcpy(mem, b->mem + b->start, used);
-        free(b->mem);
+        give_back(b);
         b->mem = mem;
         b->cap = cap;
     }
@@ -75,6 +81,6 @@ void buf_consume(struct buf *b, size_t len)
 
 void buf_free(struct buf *b)
 {
-    free(b->mem);
-    *b = (struct buf){0};
+    give_back(b);
+    *b = (struct buf){.secret = b->secret};
 }

@@ -7,12 +7,14 @@
 
 #include "lib/check.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct buf {
     uint8_t *mem;
     size_t start, end, cap; /* bytes [start, end) of mem are in use; 0 <= start <= end <= cap */
+    bool secret;            /* set by the owner: bytes are overwritten when their memory is given back */
 };
 
 static inline const uint8_t *buf_data(const struct buf *b)

@@ -258,6 +258,7 @@ static bool step_read(struct io *io)
         io->bytes_in += got;
         total += got;
         io->events->on_data(io->arg, read_buffer, got);
+        mem_wipe(read_buffer, got); /* it stays as long as the thread, and may have held a password */
         if (driven != io) return false;
         /* A short read has emptied the kernel's buffer; asking once more would only cost a system call. */
         if (!io->wire.ssl && got < sizeof read_buffer) break;
@@ -372,6 +373,7 @@ void io_start_tls(struct io *io, SSL_CTX *ctx)
     if (io->phase == IO_ENDED) return;
     CHECK(io->phase == IO_PLAIN);
     wire_start_tls(&io->wire, ctx);
+    SSL_set_options(io->wire.ssl, SSL_OP_CLEANSE_PLAINTEXT);
     io->plain_left = buf_len(&io->out);
     io->phase = IO_SWITCHING;
     schedule(io);

@@ -35,6 +35,7 @@ struct arena_block {
 struct arena {
     struct arena_block *head;
     size_t next_bytes, total_bytes;
+    bool secret;
 };
 
 static _Noreturn void mem_exhausted(size_t size_bytes)
@@ -104,10 +105,16 @@ void arena_free(struct arena **arena)
     for (struct arena_block *block = (*arena)->head, *next; block; block = next) {
         next = block->next;
         ASAN_UNPOISON_MEMORY_REGION(block->mem, block->cap);
+        if ((*arena)->secret) mem_wipe(block->mem, block->used);
         free(block);
     }
     free(*arena);
     *arena = NULL;
+}
+
+void arena_keep_secret(struct arena *arena)
+{
+    arena->secret = true;
 }
 
 static struct arena_block *arena_add_block(struct arena *arena, size_t need)

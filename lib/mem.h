@@ -23,6 +23,7 @@ MUSTCHECK char *mem_asprintf(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* mem_wipe - overwrite a secret so that the compiler cannot drop it. */
 void mem_wipe(void *p, size_t len);
 
+
 #define MEM_NEW(type) ((type *)mem_alloc(sizeof(type)))
 
 /* An arena: many small allocations freed together.  A stanza and all it points to live in one. */
@@ -30,6 +31,9 @@ struct arena;
 
 struct arena *arena_new(void);
 void arena_free(struct arena **arena);
+
+/* arena_keep_secret - a password may be in it: overwrite all of it in arena_free. */
+void arena_keep_secret(struct arena *arena);
 
 /* arena_alloc - size_bytes zeroed bytes, aligned for any type, alive until arena_free. */
 MUSTCHECK void *arena_alloc(struct arena *arena, size_t size_bytes);

@@ -189,7 +189,7 @@ static void changed_account_ends_its_streams(void **state)
     bind_as(&romeo, "romeo@example.test", "a");
     bind_as(&juliet, other_shard_user(), "b");
     struct shard *owner = shard_of(&backend, "romeo@example.test");
-    user_end_streams(owner, "romeo@example.test", "reset");
+    user_end_streams(owner, "romeo@example.test", "reset", NULL);
     settle();
     assert_string_equal(romeo.failed, "reset");
     assert_null(juliet.failed);
