@@ -163,16 +163,17 @@ class Actor(Party, RawClient):
         self.elements[:0] = self.sync()
         return self
 
-    def kept(self):
-        """The messages with a body that have waited for this resource: it writes one more to itself, which comes
-        behind them."""
-        mark, came, self.own_presence = f"{MARK}{number()}", self.own_presence, []
+    def drain(self):
+        """All that has come and has waited for this resource, up to a message that it writes to itself."""
+        mark, came = f"{MARK}{number()}", []
         self.send_message(self.jid, mark)
-        while True:
-            got = self.next()
-            if body(got) == mark:
-                return [stanza for stanza in came if body(stanza)]
+        while body(got := self.next()) != mark:
             came.append(got)
+        return came
+
+    def kept(self):
+        """The messages with a body that have waited for this resource."""
+        return [stanza for stanza in self.own_presence + self.drain() if body(stanza)]
 
     def roster(self, version=None):
         """{bare JID: {attribute: value, "groups": […]}}; from here on this resource gets pushes."""
@@ -232,8 +233,7 @@ class Stage:
             actor.roster()
         if priority is not None:
             actor.available(priority)
-            actor.own_presence = actor.elements[:]  # that of all resources, and what has waited until now
-            actor.elements.clear()
+            actor.own_presence = actor.drain()  # that of all resources, and what has waited
         self.parties.append(actor)
         return actor
 
