@@ -38,8 +38,9 @@ void admission_name(struct stream_origin *origin)
 
 /* A client that vanished without a word is noticed after some minutes: it does not answer when TCP asks, or does not
  * acknowledge what was sent to it. */
-static void keep_alive(int fd, int64_t idle_ms)
+void admission_keep_alive(const struct backend *backend, int fd)
 {
+    const int64_t idle_ms = option_int(option_top(shard_config(backend->shards[0])->file), "tcp-keepalive");
     const int idle_s = (int)(idle_ms / 1000);
     const struct {
         int level, name, value;
@@ -76,6 +77,6 @@ void admission_take(struct backend *backend, struct stream_origin *origin)
         return;
     }
     atomic_fetch_add(&backend->streams, 1);
-    keep_alive(origin->fd, option_int(top, "tcp-keepalive"));
+    admission_keep_alive(backend, origin->fd);
     stream_begin(backend->shards[turn++ % backend->shard_count], origin);
 }

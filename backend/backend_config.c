@@ -42,6 +42,26 @@ static int check_address_free(const struct option_file *file, const struct optio
     return 0;
 }
 
+/* Passwords are never sent in clear; what a component sends has them not, but is no less private. */
+static int check_encryption(const struct option_section *s, char *error, size_t cap)
+{
+    enum { DIRECT = 1, NONE = 2 };
+    const int tls = option_enum(s, "tls");
+    if (option_enum(s, "service") == 0) {
+        return tls == NONE ? option_error(s, "tls", error, cap, "expected starttls or direct: clients are encrypted")
+                           : 0;
+    }
+    if (tls == 0) return option_error(s, "tls", error, cap, "expected direct or none: components have no STARTTLS");
+    for (size_t i = 0; i < option_count(s, "address"); i++) {
+        if (tls == DIRECT || option_bool(s, "allow-plain")) continue;
+        if (addr_is_loopback(&option_endpoint(s, "address", i)->ip)) continue;
+        return option_error(s, "address", error, cap,
+                            "expected an address of this machine alone, such as 127.0.0.1:5347; others need tls = "
+                            "direct, or allow-plain = true");
+    }
+    return 0;
+}
+
 static int check_sections(const struct option_file *file, char *error, size_t cap)
 {
     const struct option_section *s = NULL;
@@ -58,6 +78,7 @@ static int check_sections(const struct option_file *file, char *error, size_t ca
         if (check_required(s, "address", error, cap) != 0) return -1;
         for (size_t i = 0; i < option_count(s, "address"); i++)
             if (check_address_free(file, s, i, error, cap) != 0) return -1;
+        if (check_encryption(s, error, cap) != 0) return -1;
     }
     return 0;
 }

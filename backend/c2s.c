@@ -23,7 +23,7 @@ enum { REFUSALS_MAX = 3 };
 /* XEP-0478 section 3.1. */
 static void print_limits(const struct stream *stream, struct buf *out)
 {
-    const int64_t ping_ms = stream->shard->backend->config->client_ping_ms;
+    const int64_t ping_ms = shard_config(stream->shard)->client_ping_ms;
     buf_printf(out, "<limits xmlns='" NS_LIMITS "'><max-bytes>%zu</max-bytes>", xml_max_bytes(stream->xml));
     if (stream->bare && ping_ms > 0) buf_printf(out, "<idle-seconds>%" PRId64 "</idle-seconds>", ping_ms / 1000);
     buf_append_str(out, "</limits>");

@@ -1,6 +1,7 @@
 #include "backend/c2s_listen.h"
 
 #include "backend/admission.h"
+#include "backend/component.h"
 #include "backend/shard.h"
 #include "lib/option.h"
 
@@ -21,7 +22,7 @@ struct c2s_listener {
     struct endpoint endpoint;
     int backlog;
     int fd;
-    bool direct_tls;
+    bool direct_tls, for_components;
     struct event *event;
     struct deadline retry;
 };
@@ -67,6 +68,7 @@ static int open_section(struct c2s_listen *listeners, const struct option_sectio
         listener->endpoint = *endpoint;
         listener->backlog = (int)option_int(s, "backlog");
         listener->direct_tls = option_enum(s, "tls") == 1;
+        listener->for_components = option_enum(s, "service") == 1;
         listener->next = listeners->first;
         listeners->first = listener;
     }
@@ -120,6 +122,10 @@ static bool accept_one(struct c2s_listener *listener)
     }
     struct stream_origin origin = {.fd = fd, .direct_tls = listener->direct_tls};
     addr_from_sockaddr(&origin.peer, (const struct sockaddr *)&peer, len);
+    if (listener->for_components) {
+        component_begin(backend, fd, listener->direct_tls, &origin.peer);
+        return true;
+    }
     admission_name(&origin);
     admission_take(backend, &origin);
     return true;
@@ -198,6 +204,7 @@ void c2s_listen_change(struct c2s_listen *listeners, const struct option_file *f
         const struct option_section *s = section_of(a, file);
         if (s) {
             a->direct_tls = option_enum(s, "tls") == 1;
+            a->for_components = option_enum(s, "service") == 1;
             at = &a->next;
         } else {
             *at = a->next;

@@ -1,4 +1,4 @@
-/* c2s_listen - our own listeners, for clients that do not come through the gateway. */
+/* c2s_listen - our own listeners, for clients that do not come through the gateway, and for components. */
 #ifndef POSTERN_BACKEND_C2S_LISTEN_H
 #define POSTERN_BACKEND_C2S_LISTEN_H
 

@@ -1,6 +1,7 @@
 #include "backend/host.h"
 
 #include "backend/backend_config.h"
+#include "backend/component_def.h"
 #include "backend/jid.h"
 #include "lib/log.h"
 #include "lib/map.h"
@@ -24,6 +25,7 @@ struct hosts {
     struct host *list;
     size_t count;
     struct map *by_domain, *by_server_name;
+    struct component_defs *components;
 };
 
 enum { SERVER_NAME_BYTES = 256 };
@@ -164,6 +166,8 @@ struct hosts *hosts_new(struct backend_config *config, char *error, size_t cap)
         hosts_unref(&hosts);
         return NULL;
     }
+    hosts->components = component_defs_new(file, hosts, error, cap);
+    if (!hosts->components) hosts_unref(&hosts);
     return hosts;
 }
 
@@ -190,6 +194,7 @@ void hosts_unref(struct hosts **hosts)
     if (!h || atomic_fetch_sub_explicit(&h->refs, 1, memory_order_acq_rel) > 1) return;
     for (size_t i = 0; i < h->count; i++)
         host_clear(&h->list[i]);
+    component_defs_free(&h->components);
     backend_config_unref(&h->config);
     map_free(&h->by_domain);
     map_free(&h->by_server_name);
@@ -302,6 +307,16 @@ const struct host *hosts_by_server_name(const struct hosts *hosts, const char *n
 {
     const struct host *host = by_server_name(hosts, name);
     return host ? host : &hosts->list[0];
+}
+
+const struct component_def *hosts_component(const struct hosts *hosts, const char *domain)
+{
+    return component_defs_find(hosts->components, domain);
+}
+
+void hosts_each_component(const struct hosts *hosts, void (*fn)(const struct component_def *def, void *arg), void *arg)
+{
+    component_defs_each(hosts->components, fn, arg);
 }
 
 SSL_CTX *hosts_tls(const struct hosts *hosts)

@@ -15,6 +15,7 @@
 #include <stddef.h>
 
 struct backend_config;
+struct component_def;
 struct hosts;
 struct option_section;
 
@@ -70,6 +71,10 @@ bool host_is_admin(const struct host *host, const char *bare);
 
 /* hosts_find - by prepared domain; NULL when it is none of ours. */
 const struct host *hosts_find(const struct hosts *hosts, const char *domain);
+
+/* hosts_component - the external component whose (prepared) domain that is, or NULL; hosts_each_component - all. */
+const struct component_def *hosts_component(const struct hosts *hosts, const char *domain);
+void hosts_each_component(const struct hosts *hosts, void (*fn)(const struct component_def *def, void *arg), void *arg);
 
 /* hosts_by_server_name - the host whose domain or server-names have the TLS server name; for an unknown one or none
  * (NULL) the first host, since old clients send no name. */

@@ -1,6 +1,7 @@
 #include "backend/host_swap.h"
 
 #include "backend/backend_config.h"
+#include "backend/component.h"
 #include "backend/shard.h"
 #include "backend/stream.h"
 #include "backend/user.h"
@@ -62,6 +63,8 @@ static void set_timeouts(struct shard *shard)
     deadline_queue_set_timeout(shard->forget, 2 * config->auth_timeout_ms);
     deadline_queue_set_timeout(shard->silence, config->ack_timeout_ms);
     deadline_queue_set_timeout(shard->detached, config->resume_timeout_ms);
+    const int64_t ping_ms = shard_config(shard)->client_ping_ms;
+    if (ping_ms > 0) deadline_queue_set_timeout(shard->quiet, ping_ms);
 }
 
 struct comparison {
@@ -93,6 +96,7 @@ static void on_swap(void *arg)
     LIST_EACH (link, &shard->streams) {
         stream_follow_hosts(LIST_ENTRY(link, struct stream, link));
     }
+    component_desk_follow(shard->components);
     hosts_each(old, compare, &comparison);
     if (comparison.lacks) end_stranded(shard);
     hosts_unref(&old);

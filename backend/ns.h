@@ -7,6 +7,7 @@
 #define NS_STANZAS          "urn:ietf:params:xml:ns:xmpp-stanzas"
 #define NS_CLIENT           "jabber:client"
 #define NS_SERVER           "jabber:server"
+#define NS_COMPONENT        "jabber:component:accept"
 #define NS_TLS              "urn:ietf:params:xml:ns:xmpp-tls"
 #define NS_SASL             "urn:ietf:params:xml:ns:xmpp-sasl"
 #define NS_SASL_CB          "urn:xmpp:sasl-cb:0"

@@ -170,16 +170,6 @@ static bool from_is_true(const struct session *session, const struct elem *elem)
     return own;
 }
 
-/* RFC 6120 section 8.2.3. */
-static bool iq_is_right(const struct stanza *stanza)
-{
-    const struct elem *child = elem_child(stanza->elem, NULL, NULL);
-    const bool single = child && !elem_next_element(child);
-    if (stanza->type == STANZA_WRONG || !elem_get(stanza->elem, "id")) return false;
-    if (stanza->type == STANZA_GET || stanza->type == STANZA_SET) return single;
-    return stanza->type != STANZA_RESULT || !child || single;
-}
-
 /* Stamp the sender, find out the addressee.  NULL: the text in "to" is no address. */
 static bool stamp(struct session *session, struct stanza *stanza)
 {
@@ -199,7 +189,7 @@ static void route(struct session *session, struct stanza *stanza)
     stanza->undirected = stanza->kind == STANZA_PRESENCE && !elem_get(stanza->elem, "to");
     if (!stamp(session, stanza)) {
         stanza_error_bounce(shard, stanza, STANZA_ERROR_JID_MALFORMED);
-    } else if (stanza->kind == STANZA_IQ ? !iq_is_right(stanza) : stanza->type == STANZA_WRONG) {
+    } else if (!stanza_is_right(stanza)) {
         stanza_error_bounce(shard, stanza, STANZA_ERROR_BAD_REQUEST);
     } else {
         /* RFC 6120 section 8.1.5: the stream's language is that of a stanza which names none */

@@ -1,6 +1,7 @@
 #include "backend/shard.h"
 
 #include "backend/backend_config.h"
+#include "backend/component.h"
 #include "backend/sasl.h"
 #include "backend/sm.h"
 #include "backend/stream.h"
@@ -23,14 +24,19 @@ struct shard *shard_here(void)
     return here;
 }
 
+/* Nobody is in the queue while client-ping is unset. */
+static int64_t quiet_ms(const struct shard *shard)
+{
+    const int64_t ping_ms = shard_config(shard)->client_ping_ms;
+    return ping_ms > 0 ? ping_ms : STREAM_ANSWER_MS;
+}
+
 static void make_pace(struct shard *shard)
 {
-    const int64_t ping_ms = shard->backend->config->client_ping_ms;
     shard->pause = deadline_queue_new(shard->loop, STREAM_PAUSE_MS, stream_pace_on_pause_over, shard);
     shard->rest = deadline_queue_new(shard->loop, STREAM_REST_MS, stream_pace_on_pause_over, shard);
     shard->farewell = deadline_queue_new(shard->loop, STREAM_LINGER_MS, stream_on_farewell_over, shard);
-    if (ping_ms == 0) return;
-    shard->quiet = deadline_queue_new(shard->loop, ping_ms, stream_pace_on_quiet, shard);
+    shard->quiet = deadline_queue_new(shard->loop, quiet_ms(shard), stream_pace_on_quiet, shard);
     shard->answer = deadline_queue_new(shard->loop, STREAM_ANSWER_MS, stream_pace_on_no_answer, shard);
 }
 
@@ -48,6 +54,7 @@ static struct shard *shard_new(struct backend *backend, struct hosts *hosts, uns
     shard->hurry = deadline_queue_new(shard->loop, backend->config->auth_timeout_ms, stream_on_hurry, shard);
     shard->parsers = xml_pool_new();
     make_pace(shard);
+    shard->components = component_desk_new(shard);
     shard->promise = deadline_queue_new(shard->loop, SM_PROMISE_MS, sm_queue_on_promise, shard);
     shard->silence = deadline_queue_new(shard->loop, backend->config->ack_timeout_ms, sm_on_silence, shard);
     shard->detached = deadline_queue_new(shard->loop, backend->config->resume_timeout_ms, sm_on_detached, shard);
@@ -153,6 +160,7 @@ static void on_stop(void *arg)
     LIST_EACH (link, &shard->streams) {
         stream_fail(LIST_ENTRY(link, struct stream, link), END_SHUTDOWN, "system-shutdown", NULL);
     }
+    component_desk_stop(shard->components);
     end_detached(shard);
 }
 
@@ -179,6 +187,7 @@ static void on_quit(void *arg)
     LIST_EACH (link, &shard->streams) {
         stream_abort(LIST_ENTRY(link, struct stream, link), END_SHUTDOWN);
     }
+    component_desk_abort(shard->components);
     loop_stop(shard->loop);
 }
 
@@ -224,6 +233,7 @@ static void shard_free(struct shard **shard)
     deadline_queue_free(&s->silence);
     deadline_queue_free(&s->detached);
     deadline_queue_free(&s->sasl);
+    component_desk_free(&s->components);
     deadline_queue_free(&s->rest);
     deadline_queue_free(&s->quiet);
     deadline_queue_free(&s->answer);

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+struct component_desk;
 struct xml;
 struct xml_pool;
 
@@ -40,9 +41,10 @@ struct shard {
     struct map *managed;             /* sessions with stream management, by serial; struct sm */
     uint64_t last_serial;
     struct deadline_queue *sasl; /* attempts at authentication that have to wait: sasl_on_tick */
-    /* streams that pause for a moment, and for longer; from which nothing came for client-ping (NULL: nobody asks);
+    /* streams that pause for a moment, and for longer; from which nothing came for client-ping;
      * that owe the answer to a ping; that we have closed, and the client not yet */
     struct deadline_queue *pause, *rest, *quiet, *answer, *farewell;
+    struct component_desk *components;
     struct deadline_queue *forget; /* users whose cut-off is over */
     struct deadline_queue *stop;   /* shard 0: how long an orderly stop may take */
     struct deadline stop_limit;

@@ -101,6 +101,17 @@ void stanza_address(struct stanza *stanza, struct jid *from, struct jid *to)
     elem_set(stanza->elem, "to", to->full);
 }
 
+bool stanza_is_right(const struct stanza *stanza)
+{
+    if (stanza->type == STANZA_WRONG) return false;
+    if (stanza->kind != STANZA_IQ) return true;
+    const struct elem *child = elem_child(stanza->elem, NULL, NULL);
+    const bool single = child && !elem_next_element(child);
+    if (!elem_get(stanza->elem, "id")) return false;
+    if (stanza->type == STANZA_GET || stanza->type == STANZA_SET) return single;
+    return stanza->type != STANZA_RESULT || !child || single;
+}
+
 struct stanza *stanza_reply(const struct stanza *request, const char *type)
 {
     struct elem *elem = elem_new(arena_new(), NS_CLIENT, KINDS[request->kind]);

@@ -64,6 +64,10 @@ struct stanza *stanza_copy(const struct stanza *stanza);
 /* stanza_address - set both addresses (takes them) and the attributes. */
 void stanza_address(struct stanza *stanza, struct jid *from, struct jid *to);
 
+/* stanza_is_right - whether its type is one, and an iq has an id and as many children as its type asks for.  Source:
+ * RFC 6120 section 8.2.3. */
+bool stanza_is_right(const struct stanza *stanza);
+
 /* stanza_reply - a new stanza of the same kind back to the sender, without content: id copied, addresses swapped.  When
  * request has no (valid) address of its own, the reply's "from" is the text that stood in its "to". */
 struct stanza *stanza_reply(const struct stanza *request, const char *type);

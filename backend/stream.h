@@ -96,7 +96,6 @@ struct stream {
     unsigned refusals;   /* attempts to authenticate without TLS */
     bool newcomer;       /* counted in backend->newcomers: it has not logged in */
     bool unlimited;      /* an admin's: no rates */
-    bool pinged;         /* and no answer yet */
     bool too_slow;       /* more than output-limit waits for it */
     bool listening;      /* CLOSING, and the client may still have something to say */
     struct shaper stanza_shaper, byte_shaper;

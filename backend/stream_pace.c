@@ -1,5 +1,6 @@
 #include "backend/stream_pace.h"
 
+#include "backend/backend_config.h"
 #include "backend/host.h"
 #include "backend/ns.h"
 #include "backend/session.h"
@@ -44,8 +45,7 @@ void stream_pace_on_pause_over(struct deadline *deadline, void *shard)
 
 void stream_pace_heard(struct stream *stream)
 {
-    stream->pinged = false;
-    if (stream->shard->quiet) deadline_arm(stream->shard->quiet, &stream->deadline);
+    if (shard_config(stream->shard)->client_ping_ms > 0) deadline_arm(stream->shard->quiet, &stream->deadline);
 }
 
 /* Any answer will do, an error too: it is not looked at but for that it came. */

@@ -220,7 +220,7 @@ static void XMLCALL on_text(void *arg, const XML_Char *text, int len)
 /* One that nobody asks for need not be kept. */
 static const char *known_content(const char *ns)
 {
-    static const char *const KNOWN[] = {NS_CLIENT, NS_SERVER, NS_STREAM};
+    static const char *const KNOWN[] = {NS_CLIENT, NS_SERVER, NS_STREAM, NS_COMPONENT};
     for (size_t i = 0; i < ARRAY_LEN(KNOWN); i++) {
         if (strcmp(ns, KNOWN[i]) == 0) return KNOWN[i];
     }

@@ -1,5 +1,6 @@
 /* xep_disco - XEP-0030: Service Discovery, from the rows of the namespace table; XEP-0115's node. */
 #include "backend/caps.h"
+#include "backend/component_def.h"
 #include "backend/disco.h"
 #include "backend/dispatch.h"
 #include "backend/ns.h"
@@ -42,6 +43,18 @@ void xep_disco_info_iq(struct shard *shard, const struct stanza *request)
     router_deliver(shard, reply);
 }
 
+struct items {
+    struct elem *query;
+    const char *domain;
+};
+
+static void add_component(const struct component_def *def, void *arg)
+{
+    const struct items *items = arg;
+    if (!def->parent || strcmp(def->parent, items->domain) != 0) return;
+    elem_set(elem_add(items->query, NULL, "item"), "jid", def->domain);
+}
+
 void xep_disco_items_iq(struct shard *shard, const struct stanza *request)
 {
     if (refused_query(shard, request)) return;
@@ -50,6 +63,7 @@ void xep_disco_items_iq(struct shard *shard, const struct stanza *request)
         return;
     }
     struct stanza *reply = stanza_reply(request, "result");
-    answer_query(reply, request, NS_DISCO_ITEMS);
+    struct items items = {answer_query(reply, request, NS_DISCO_ITEMS), request->to->domain};
+    if (dispatch_scope_of(request) == DISPATCH_HOST) hosts_each_component(shard_hosts(shard), add_component, &items);
     router_deliver(shard, reply);
 }

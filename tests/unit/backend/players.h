@@ -5,6 +5,7 @@
 
 #include "backend/backend_config.h"
 #include "backend/backend_options.h"
+#include "backend/component.h"
 #include "backend/dispatch.h"
 #include "backend/host.h"
 #include "backend/ns.h"
@@ -149,7 +150,41 @@ void stream_pace_on_no_answer(struct deadline *deadline, void *shard)
     (void)shard;
 }
 
-/* The handlers of streams in the namespace table are not what is tested here. */
+/* Components are not what is tested here. */
+struct component_desk *component_desk_new(struct shard *shard)
+{
+    (void)shard;
+    return NULL;
+}
+
+void component_desk_free(struct component_desk **desk)
+{
+    (void)desk;
+}
+
+void component_desk_follow(struct component_desk *desk)
+{
+    (void)desk;
+}
+
+void component_desk_stop(struct component_desk *desk)
+{
+    (void)desk;
+}
+
+void component_desk_abort(struct component_desk *desk)
+{
+    (void)desk;
+}
+
+bool component_deliver(struct shard *shard, struct stanza *stanza)
+{
+    (void)shard;
+    stanza_free(&stanza);
+    return true;
+}
+
+/* The handlers of streams in the namespace table are not, either. */
 void c2s_session_iq(struct shard *shard, const struct stanza *request)
 {
     (void)shard;
