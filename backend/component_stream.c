@@ -257,6 +257,7 @@ static void on_departure(void *arg)
     list_remove(&component->link);
     io_detach(component->io);
     component->desk = owner->components;
+    xml_park(component->xml); /* the parser stays with this thread */
     xml_move(component->xml, owner->parsers);
     mailbox_post(owner->mailbox, on_arrival, component);
 }

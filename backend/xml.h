@@ -48,7 +48,8 @@ size_t xml_max_bytes(const struct xml *xml);
  * keepalive may have crossed our answer. */
 void xml_reset(struct xml *xml);
 
-/* xml_move - it belongs to another thread, and so to its pool, from now on; right after xml_reset. */
+/* xml_move - it belongs to another thread, and so to its pool, from now on; right after xml_reset or, between units,
+ * xml_park. */
 void xml_move(struct xml *xml, struct xml_pool *pool);
 
 /* xml_next - read from *data (moving *data and *len past what is consumed) up to the end of the next unit.  White space
