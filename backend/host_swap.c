@@ -63,8 +63,7 @@ static void set_timeouts(struct shard *shard)
     deadline_queue_set_timeout(shard->forget, 2 * config->auth_timeout_ms);
     deadline_queue_set_timeout(shard->silence, config->ack_timeout_ms);
     deadline_queue_set_timeout(shard->detached, config->resume_timeout_ms);
-    const int64_t ping_ms = shard_config(shard)->client_ping_ms;
-    if (ping_ms > 0) deadline_queue_set_timeout(shard->quiet, ping_ms);
+    if (config->client_ping_ms > 0) deadline_queue_set_timeout(shard->quiet, config->client_ping_ms);
 }
 
 struct comparison {
