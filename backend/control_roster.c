@@ -5,6 +5,7 @@
 #include "backend/roster_edit.h"
 #include "backend/shard.h"
 #include "backend/stanza_error.h"
+#include "backend/user_call.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,21 +6,13 @@
 #include "backend/shard.h"
 #include "backend/stanza_error.h"
 #include "backend/stream.h"
+#include "backend/user_call.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 enum { USER_MAGIC = 0x75736572, HELD_MAX_BYTES = 256 * 1024 };
-
-/* A call of user_call: on its way to the owner, then in user->calls. */
-struct user_call {
-    struct list link;
-    struct shard *owner;
-    char *bare;
-    user_call_fn *fn;
-    void *arg;
-};
 
 static struct user *user_of(void *arg)
 {
@@ -58,18 +50,10 @@ static void let_go(struct user *user)
         session_departed(LIST_ENTRY(link, struct session, link));
 }
 
-static void call_free(struct user_call *call)
-{
-    list_remove(&call->link);
-    free(call->bare);
-    free(call);
-}
-
 void user_free(struct user *user)
 {
     let_go(user);
-    LIST_EACH (link, &user->calls)
-        call_free(LIST_ENTRY(link, struct user_call, link));
+    user_call_drop(user);
     LIST_EACH (link, &user->held) {
         struct stanza *stanza = LIST_ENTRY(link, struct stanza, link);
         list_remove(link);
@@ -124,17 +108,10 @@ static bool has_waiting(const struct user *user)
     return !list_empty(&user->held) || !list_empty(&user->calls);
 }
 
-static void make_call(struct user *user, struct user *answer)
-{
-    struct user_call *call = LIST_ENTRY(list_first(&user->calls), struct user_call, link);
-    call->fn(answer, call->arg);
-    call_free(call);
-}
-
 static void do_next(struct user *user)
 {
     if (!list_empty(&user->calls)) {
-        make_call(user, user);
+        user_call_next(user, user);
     } else {
         handle(user, next_held(user));
     }
@@ -208,22 +185,6 @@ void user_resume(struct user *user)
     drain(user);
 }
 
-static void on_call(void *arg)
-{
-    struct user_call *call = arg;
-    struct user *user = user_get(call->owner, call->bare);
-    list_append(&user->calls, &call->link);
-    user_load(user);
-    drain(user);
-}
-
-void user_call(struct shard *owner, const char *bare, user_call_fn *fn, void *arg)
-{
-    struct user_call *call = MEM_NEW(struct user_call);
-    *call = (struct user_call){.owner = owner, .bare = mem_strdup(bare), .fn = fn, .arg = arg};
-    mailbox_post(owner->mailbox, on_call, call);
-}
-
 void user_pin(struct user *user)
 {
     user->pins++;
@@ -255,7 +216,7 @@ static void give_up(struct user *user)
     while (!list_empty(&user->held))
         stanza_error_bounce(user->shard, next_held(user), STANZA_ERROR_INTERNAL_SERVER_ERROR);
     while (!list_empty(&user->calls))
-        make_call(user, NULL);
+        user_call_next(user, NULL);
     user->draining = false;
     let_go(user);
     LIST_EACH (link, &user->streams)

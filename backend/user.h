@@ -33,7 +33,7 @@ struct user {
     struct list sessions; /* bound; struct session, link */
     struct list departed; /* have left, and their last presence waits to be handled; likewise */
     struct list held;     /* struct stanza, link */
-    struct list calls;    /* see user_call */
+    struct list calls;    /* see user_call.h */
     size_t held_bytes;    /* of their arenas */
     int64_t cut_off_ms;   /* who began to authenticate before this may have used an old password; 0: nobody */
     struct deadline forget;
@@ -64,12 +64,6 @@ bool user_send(struct user *user, struct stanza *stanza);
  * gone when user_resume returns. */
 void user_hold(struct user *user);
 void user_resume(struct user *user);
-
-/* user_call - have fn called on the owner's thread when the user is ready and not held; it may hold the user.  Any
- * thread.  user is NULL when it could not be read from the store; when the server stops before that, fn is not called.
- */
-typedef void user_call_fn(struct user *user, void *arg);
-void user_call(struct shard *owner, const char *bare, user_call_fn *fn, void *arg);
 
 /* user_pin, user_unpin - keep the user in memory without holding anything back.  It may be gone when user_unpin
  * returns.
