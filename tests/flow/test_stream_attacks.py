@@ -201,7 +201,7 @@ def _short(site, number):
 
 @conforms("RFC 6120", "13.12", "a connection that has not logged in costs little memory, and gives it back")
 def test_unauthenticated_connections_at_once(site):
-    at_once(site, 600, 40)  # with AddressSanitizer's shadow and red zones
+    at_once(site, 600, 16)  # with AddressSanitizer's shadow and red zones
 
 
 def test_unauthenticated_connections_one_after_another(site):
@@ -210,7 +210,7 @@ def test_unauthenticated_connections_one_after_another(site):
 
 @pytest.mark.slow
 def test_15000_unauthenticated_connections_at_once(site):
-    at_once(site, 15000, 40)
+    at_once(site, 15000, 16)
 
 
 @pytest.mark.slow
