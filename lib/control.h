@@ -51,8 +51,8 @@ const json_t *control_args(const struct control_request *request); /* an object,
 /* control_arg_str - a string argument, or NULL. */
 const char *control_arg_str(const struct control_request *request, const char *name);
 
-/* control_take_fd - the descriptor that came with the request (close-on-exec), the caller's to close; -1: none, or taken
- * already. */
+/* control_take_fd - the descriptor that came with the request (close-on-exec), the caller's to close; -1: none, or
+ * taken already. */
 int control_take_fd(struct control_request *request);
 
 /* control_reply - answer with result (takes the reference; NULL: null).  Ends the request. */

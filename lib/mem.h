@@ -23,7 +23,6 @@ MUSTCHECK char *mem_asprintf(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* mem_wipe - overwrite a secret so that the compiler cannot drop it. */
 void mem_wipe(void *p, size_t len);
 
-
 #define MEM_NEW(type) ((type *)mem_alloc(sizeof(type)))
 
 /* An arena: many small allocations freed together.  A stanza and all it points to live in one. */
