@@ -25,19 +25,22 @@ void store_names_add(struct store_names *names, const char *local, const char *d
     names->items[names->count++] = jid;
 }
 
+static bool same_shape(const struct store_shape *a, const struct store_shape *b)
+{
+    return memcmp(a->iterations, b->iterations, sizeof a->iterations) == 0 &&
+           memcmp(a->salt_len, b->salt_len, sizeof a->salt_len) == 0;
+}
+
 void store_shapes_add(struct store_shapes *shapes, const struct store_shape *shape, uint64_t accounts)
 {
-    struct store_shape wanted = *shape;
-
     for (size_t i = 0; i < shapes->count; i++) {
-        wanted.accounts = shapes->items[i].accounts;
-        if (memcmp(&shapes->items[i], &wanted, sizeof wanted) != 0) continue;
+        if (!same_shape(&shapes->items[i], shape)) continue;
         shapes->items[i].accounts += accounts;
         return;
     }
-    wanted.accounts = accounts;
     shapes->items = grow(shapes->arena, shapes->items, shapes->count, &shapes->cap, sizeof *shapes->items);
-    shapes->items[shapes->count++] = wanted;
+    shapes->items[shapes->count] = *shape;
+    shapes->items[shapes->count++].accounts = accounts;
 }
 
 void store_records_add(struct store_records *records, enum store_kind kind, const char *key, const char *value)
