@@ -2,7 +2,6 @@
 
 #include "backend/ns.h"
 #include "backend/privacy.h"
-#include "backend/router.h"
 #include "backend/session.h"
 #include "backend/shard.h"
 #include "backend/stanza_error.h"
@@ -128,14 +127,16 @@ void blocking_take_in(struct user *user, struct stanza *stanza)
 
 void blocking_take_out(struct user *user, struct stanza *stanza)
 {
-    struct stanza *answer = stanza_error_new(stanza, STANZA_ERROR_NOT_ACCEPTABLE, NULL);
+    struct session *session = stanza->from->resource ? session_find(user, stanza->from->resource) : NULL;
+    struct stanza *answer = session ? stanza_error_new(stanza, STANZA_ERROR_NOT_ACCEPTABLE, NULL) : NULL;
     shard_count(user->shard, answer ? COUNTER_STANZA_ERRORS : COUNTER_STANZAS_DROPPED);
     if (answer) {
         /* section 3.3 gives the type as well */
         struct elem *error = elem_child(answer->elem, NS_CLIENT, "error");
         elem_set(error, "type", "cancel");
         elem_add(error, NS_BLOCKING_ERRORS, "blocked");
-        router_deliver(user->shard, answer);
+        session_send(session, answer); /* not by the router: it comes from somebody who is blocked */
+        stanza_free(&answer);
     }
     stanza_free(&stanza);
 }

@@ -40,5 +40,7 @@
 #define NS_PRIVACY          "jabber:iq:privacy"
 #define NS_BLOCKING         "urn:xmpp:blocking"
 #define NS_BLOCKING_ERRORS  "urn:xmpp:blocking:errors"
+#define NS_COMMANDS         "http://jabber.org/protocol/commands"
+#define NS_ADMIN            "http://jabber.org/protocol/admin"
 
 #endif

@@ -11,6 +11,7 @@
 #include "backend/registration.h"
 #include "backend/server_state.h"
 #include "backend/shard.h"
+#include "backend/stop_later.h"
 #include "backend/terminated_listen.h"
 #include "backend/watchdog.h"
 #include "lib/log.h"
@@ -227,7 +228,8 @@ int server_run(struct hosts **hosts)
     }
     tear_down(&server);
     if (started == 0) log_msg(LOG_LEVEL_INFO, "stopped", "every stream is closed, the store is committed");
-    return started == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    if (started != 0) return EXIT_FAILURE;
+    return atomic_load(&server.backend.restart) ? STOP_LATER_RESTART_STATUS : EXIT_SUCCESS;
 }
 
 static void on_once_done(void *arg)

@@ -1,7 +1,9 @@
 #include "backend/shard.h"
 
+#include "backend/adhoc.h"
 #include "backend/backend_config.h"
 #include "backend/component.h"
+#include "backend/notice.h"
 #include "backend/sasl.h"
 #include "backend/sm.h"
 #include "backend/stream.h"
@@ -241,6 +243,9 @@ static void shard_free(struct shard **shard)
     deadline_queue_free(&s->forget);
     map_free(&s->managed);
     deadline_queue_free(&s->stop);
+    deadline_queue_free(&s->orders);
+    adhoc_forget(s);
+    notice_forget(s);
     map_each(s->users, forget_user, NULL);
     map_free(&s->users);
     xml_free(&s->parser);

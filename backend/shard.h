@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 struct component_desk;
+struct adhoc_sessions;
 struct xml;
 struct xml_pool;
 
@@ -46,7 +47,11 @@ struct shard {
     struct deadline_queue *pause, *rest, *quiet, *answer, *farewell;
     struct component_desk *components;
     struct deadline_queue *forget; /* users whose cut-off is over */
-    struct deadline_queue *stop;   /* shard 0: how long an orderly stop may take */
+    struct adhoc_sessions *adhoc;  /* commands that are open; NULL: none */
+    struct map *notices;           /* by domain; see notice; NULL: none is known */
+    struct deadline_queue *orders; /* shard 0: a stop that an administrator has ordered */
+    struct deadline order;
+    struct deadline_queue *stop; /* shard 0: how long an orderly stop may take */
     struct deadline stop_limit;
 };
 

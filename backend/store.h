@@ -90,9 +90,12 @@ void store_account_set_disabled(struct store *store, struct mailbox *reply_to, c
  * keys are left out. */
 void store_account_shapes(struct store *store, struct mailbox *reply_to, const char *domain, store_shapes_fn *fn,
                           void *arg);
-/* store_account_list - the bare JIDs of a domain (NULL: of all), sorted. */
+/* store_account_list - the bare JIDs of a domain (NULL: of all), sorted.  store_account_list_disabled - only those that
+ * are. */
 void store_account_list(struct store *store, struct mailbox *reply_to, const char *domain, store_names_fn *fn,
                         void *arg);
+void store_account_list_disabled(struct store *store, struct mailbox *reply_to, const char *domain, store_names_fn *fn,
+                                 void *arg);
 
 /* What belongs to an owner: a bare JID of ours, which must be an account's (STORE_NOT_FOUND; deleting the account
  * deletes all it owns), or a domain, for what belongs to a host.  Values are texts in UTF-8, of XML by convention. */

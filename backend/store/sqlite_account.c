@@ -211,7 +211,7 @@ enum store_status sqlite_account_shapes(void *engine, const char *domain, struct
     return status;
 }
 
-enum store_status sqlite_account_list(void *engine, const char *domain, struct store_names *out)
+enum store_status sqlite_account_list(void *engine, const char *domain, bool disabled, struct store_names *out)
 {
     struct sqlite_engine *s = engine;
     int result;
@@ -219,6 +219,7 @@ enum store_status sqlite_account_list(void *engine, const char *domain, struct s
     if (s->batch != STORE_OK) return s->batch;
     sqlite3_stmt *st = sqlite_engine_statement(s, SQLITE_ACCOUNT_LIST_SQL);
     if (st && domain) sqlite3_bind_text(st, 1, domain, -1, SQLITE_STATIC);
+    if (st) sqlite3_bind_int(st, 2, disabled);
     while ((result = sqlite_engine_step(st)) == SQLITE_ROW)
         store_names_add(out, (const char *)sqlite3_column_text(st, 0), (const char *)sqlite3_column_text(st, 1));
     enum store_status status = result == SQLITE_DONE ? STORE_OK : sqlite_engine_failed(s, "account_list");

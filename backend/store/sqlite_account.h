@@ -11,6 +11,6 @@ enum store_status sqlite_account_set_keys(void *engine, const struct store_accou
 enum store_status sqlite_account_set_disabled(void *engine, const char *local, const char *domain, bool disabled);
 enum store_status sqlite_account_shapes(void *engine, const char *domain, struct store_shapes *out);
 enum store_status sqlite_account_del(void *engine, const char *local, const char *domain);
-enum store_status sqlite_account_list(void *engine, const char *domain, struct store_names *out);
+enum store_status sqlite_account_list(void *engine, const char *domain, bool disabled, struct store_names *out);
 
 #endif

@@ -22,6 +22,7 @@ struct shapes_call {
 struct list_call {
     struct store_call call;
     const char *domain; /* NULL: of all */
+    bool disabled;      /* only those that are */
     struct store_names names;
     store_names_fn *fn;
 };
@@ -195,7 +196,7 @@ static void run_list(const struct store_engine *engine, void *state, struct stor
 {
     struct list_call *mine = list_call(call);
 
-    call->status = engine->account_list(state, mine->domain, &mine->names);
+    call->status = engine->account_list(state, mine->domain, mine->disabled, &mine->names);
     if (mine->names.count > 1) qsort(mine->names.items, mine->names.count, sizeof(char *), compare_names);
 }
 
@@ -206,15 +207,28 @@ static void answer_list(struct store_call *call)
     mine->fn(call->status, ok ? mine->names.items : NULL, ok ? mine->names.count : 0, call->arg);
 }
 
-void store_account_list(struct store *store, struct mailbox *reply_to, const char *domain, store_names_fn *fn,
-                        void *arg)
+static void post_list(struct store *store, struct mailbox *reply_to, const char *domain, bool disabled,
+                      store_names_fn *fn, void *arg)
 {
     struct list_call *call = store_call_new(sizeof *call, reply_to, arg);
 
     call->domain = arena_strdup(call->call.arena, domain);
+    call->disabled = disabled;
     call->names.arena = call->call.arena;
     call->call.run = run_list;
     call->call.answer = answer_list;
     call->fn = fn;
     store_call_post(store, &call->call);
+}
+
+void store_account_list(struct store *store, struct mailbox *reply_to, const char *domain, store_names_fn *fn,
+                        void *arg)
+{
+    post_list(store, reply_to, domain, false, fn, arg);
+}
+
+void store_account_list_disabled(struct store *store, struct mailbox *reply_to, const char *domain, store_names_fn *fn,
+                                 void *arg)
+{
+    post_list(store, reply_to, domain, true, fn, arg);
 }

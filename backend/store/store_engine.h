@@ -83,7 +83,7 @@ struct store_engine {
     /* In any order. */
     enum store_status (*account_shapes)(void *engine, const char *domain, struct store_shapes *out);
     /* In any order; domain NULL: of all. */
-    enum store_status (*account_list)(void *engine, const char *domain, struct store_names *out);
+    enum store_status (*account_list)(void *engine, const char *domain, bool disabled, struct store_names *out);
 
     /* As store_records_* and store_queue_*; the owner with a local part must be an account. */
     enum store_status (*records_get)(void *engine, const char *owner, unsigned kinds, const char *key,

@@ -125,6 +125,7 @@ static enum store_status memory_account_del(void *engine, const char *local, con
 
 struct listing {
     const char *domain;
+    bool disabled;
     struct store_names *names;
 };
 
@@ -136,15 +137,16 @@ static bool add_name(const void *key, size_t key_len, void *value, void *arg)
 
     (void)key;
     (void)key_len;
-    if (account && (!listing->domain || strcmp(listing->domain, account->domain) == 0))
+    if (account && (!listing->disabled || account->disabled) &&
+        (!listing->domain || strcmp(listing->domain, account->domain) == 0))
         store_names_add(listing->names, account->local, account->domain);
     return true;
 }
 
-static enum store_status memory_account_list(void *engine, const char *domain, struct store_names *out)
+static enum store_status memory_account_list(void *engine, const char *domain, bool disabled, struct store_names *out)
 {
     struct store_memory *memory = engine;
-    struct listing listing = {.domain = domain, .names = out};
+    struct listing listing = {.domain = domain, .disabled = disabled, .names = out};
 
     map_each(memory->owners, add_name, &listing);
     return STORE_OK;

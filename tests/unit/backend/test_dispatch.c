@@ -4,6 +4,7 @@
 #include "backend/ns.h"
 #include "backend/router.h"
 #include "backend/shard.h"
+#include "backend/user.h"
 #include "tests/unit/hosts_fixture.h"
 
 #include <time.h>
@@ -31,12 +32,16 @@ static int make_hosts(void **state)
 {
     (void)state;
     shard.hosts = hosts_fixture("");
+    shard.users = map_new();
+    user_get(&shard, "romeo@example.test");
     return 0;
 }
 
 static int drop_hosts(void **state)
 {
     (void)state;
+    user_free(user_find(&shard, "romeo@example.test"));
+    map_free(&shard.users);
     hosts_unref(&shard.hosts);
     return 0;
 }
