@@ -14,7 +14,7 @@ struct waiting {
     struct offload_job job;
 };
 
-/* The jobs of one source, in their order; exists while there are any. */
+/* The jobs of one source, in their order; in use while there are any. */
 struct lane {
     struct list link; /* offload->lanes */
     uint64_t source;
@@ -26,6 +26,7 @@ struct offload {
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t wake;
     struct list lanes; /* the next job to begin is the first one of the first lane, which then goes to the end */
+    struct list idle_lanes, idle_jobs; /* for the next ones */
     size_t waiting;
     bool stopping;
     unsigned started, threads_wanted;
@@ -38,14 +39,10 @@ static struct offload_job take(struct offload *offload, struct lane *lane, struc
     struct waiting *waiting = LIST_ENTRY(link, struct waiting, link);
     const struct offload_job job = waiting->job;
     list_remove(link);
-    free(waiting);
+    list_append(&offload->idle_jobs, link);
     offload->waiting--;
     list_remove(&lane->link);
-    if (--lane->count > 0) {
-        list_append(&offload->lanes, &lane->link);
-    } else {
-        free(lane);
-    }
+    list_append(--lane->count > 0 ? &offload->lanes : &offload->idle_lanes, &lane->link);
     return job;
 }
 
@@ -82,6 +79,8 @@ struct offload *offload_new(unsigned threads)
     pthread_mutex_init(&offload->lock, NULL);
     pthread_cond_init(&offload->wake, NULL);
     list_init(&offload->lanes);
+    list_init(&offload->idle_lanes);
+    list_init(&offload->idle_jobs);
     offload->threads_wanted = threads;
     return offload;
 }
@@ -107,6 +106,10 @@ void offload_free(struct offload **offload_place)
         struct lane *lane = first_lane(offload);
         drop(offload, lane, list_first(&lane->jobs));
     }
+    LIST_EACH (link, &offload->idle_lanes)
+        free(LIST_ENTRY(link, struct lane, link));
+    LIST_EACH (link, &offload->idle_jobs)
+        free(LIST_ENTRY(link, struct waiting, link));
     pthread_cond_destroy(&offload->wake);
     pthread_mutex_destroy(&offload->lock);
     free(offload);
@@ -147,18 +150,37 @@ static bool make_room(struct offload *offload, const struct lane *mine)
     return true;
 }
 
+static struct lane *idle_lane(struct offload *offload)
+{
+    struct list *link = list_first(&offload->idle_lanes);
+    if (!link) {
+        struct lane *lane = MEM_NEW(struct lane);
+        list_init(&lane->jobs);
+        return lane;
+    }
+    list_remove(link);
+    return LIST_ENTRY(link, struct lane, link);
+}
+
+static struct waiting *idle_job(struct offload *offload)
+{
+    struct list *link = list_first(&offload->idle_jobs);
+    if (!link) return MEM_NEW(struct waiting);
+    list_remove(link);
+    return LIST_ENTRY(link, struct waiting, link);
+}
+
 static int post(struct offload *offload, const struct offload_job *job)
 {
     struct lane *lane = find_lane(offload, job->source);
     if (lane && lane->count >= MAX_WAITING_OF_SOURCE) return -1;
     if (offload->stopping || !make_room(offload, lane) || !start_thread(offload)) return -1;
     if (!lane) {
-        lane = MEM_NEW(struct lane);
+        lane = idle_lane(offload);
         lane->source = job->source;
-        list_init(&lane->jobs);
         list_append(&offload->lanes, &lane->link);
     }
-    struct waiting *waiting = MEM_NEW(struct waiting);
+    struct waiting *waiting = idle_job(offload);
     waiting->job = *job;
     list_append(&lane->jobs, &waiting->link);
     lane->count++;

@@ -16,7 +16,7 @@ static void anonymous_message(struct sasl *sasl, const char *text, size_t len)
 {
     static const char DIGITS[] = "0123456789abcdef";
     uint8_t random[NAME_BYTES];
-    char local[sizeof "guest-" + 2 * NAME_BYTES] = "guest-", *out = local + strlen(local);
+    char local[sizeof "guest-" + 2 * sizeof random] = "guest-", *out = local + strlen(local);
 
     (void)text;
     (void)len;
