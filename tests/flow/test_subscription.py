@@ -427,3 +427,16 @@ def test_a_full_disk(own_site):
         juliet.send_presence("subscribed", romeo.bare)
         stage.settle()
         assert (state(romeo, juliet.jid), state(juliet, romeo.jid)) == (("to", None, None), ("from", None, None))
+
+
+def test_an_account_that_was_away_for_a_moment(stage, pair):
+    """What the server has remembered of an address without an account is not what it thinks of the one made then."""
+    juliet, romeo = pair
+    stage.parties.remove(juliet)
+    stage.site.backend.ctl("deluser", juliet.bare)
+    stage.site.accounts.remove(juliet.bare.split("@")[0])
+    romeo.send_message(juliet.bare, "is anybody there?")
+    romeo.sync()
+    juliet = stage.enter(juliet.bare, interested=True)
+    romeo.send_presence("subscribe", juliet.bare)
+    assert stage.settled()[juliet.jid] == [f"presence subscribe from={romeo.bare}"]
