@@ -60,7 +60,7 @@ def own_site():
 def backend_site(request):
     """A backend on its own, with one shard and with four, shared by the tests of a file; the file's BACKEND_EXTRA and
     HOST_EXTRA, if it has them, are in its configuration."""
-    shared = Site(backend_extra=f"shards = {request.param}\n" + getattr(request.module, "BACKEND_EXTRA", ""),
+    shared = Site(backend_extra=f"shards = {request.param}\nscram-iterations = 4096\n" + getattr(request.module, "BACKEND_EXTRA", ""),
                   host_extra=getattr(request.module, "HOST_EXTRA", ""))
     try:
         shared.backend.start()

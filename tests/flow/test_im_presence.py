@@ -4,7 +4,7 @@ import pytest
 
 from harness.component import Component
 from harness.ports import reserve_port
-from harness.stage import bare, brief, briefs, error, local_name
+from harness.stage import Stage, bare, brief, briefs, error, local_name
 
 conforms = pytest.mark.conforms
 COMPONENT, SECRET = "theatre.example.test", "a-shared-secret"
@@ -29,16 +29,34 @@ class Cast:
             asked.send_presence("subscribed", asking.bare)
             stage.settle()
 
-    def seen_by(self, *parties):
+    def seen_by(self):
         """What each of them has got: {name: [brief …]} of those who got something."""
-        came = self.stage.settled()
-        names = {getattr(self, name).jid: name for name in ("juliet", "romeo", "tybalt", "nurse", "paris")}
-        return {names.get(jid, jid): stanzas for jid, stanzas in came.items()}
+        names = {getattr(self, name): name for name in ("juliet", "romeo", "tybalt", "nurse", "paris")}
+        return {names[party]: briefs(stanzas) for party, stanzas in self.stage.settle(*names).items()}
+
+
+@pytest.fixture(scope="module")
+def company(backend_site):
+    with Stage(backend_site) as stage:
+        yield Cast(stage), stage.add(Component(COMPONENT_PORT, COMPONENT, SECRET))
 
 
 @pytest.fixture
-def cast(stage):
-    return Cast(stage)
+def cast(company):
+    """The same people for all tests of this file, each of them there and with nothing unread."""
+    cast, theatre = company
+    cast.stage.reset(theatre, cast.juliet, cast.romeo, cast.tybalt, cast.nurse, cast.paris)
+    return cast
+
+
+@pytest.fixture
+def stage(cast):
+    return cast.stage
+
+
+@pytest.fixture
+def theatre(company):
+    return company[1]
 
 
 @conforms("RFC 6121", "4.1", "presence goes to those who are subscribed to it, and to nobody else")
@@ -160,11 +178,6 @@ def test_directed_presence_without_presence(stage, cast):
     assert stage.settle() == {}
 
 
-@pytest.fixture
-def theatre(stage):
-    return stage.add(Component(COMPONENT_PORT, COMPONENT, SECRET))
-
-
 def subscribed(stage, theatre, actor, contact):
     """The contact, at the component, may see the actor's presence."""
     theatre.send_presence("subscribe", actor.bare, from_=contact)
@@ -180,8 +193,8 @@ def probe(stage, theatre, contact, address, id=None):
 
 @conforms("RFC 6121", "4.3.2", "a subscriber is told of each available resource, as it last said; of none: unavailable")
 @conforms("RFC 6121", "4.3.2.1", "an answer has the id of the presence that it repeats")
-def test_a_probe(stage, theatre):
-    juliet, contact = stage.enter(None, "balcony"), theatre.contact()
+def test_a_probe(stage, cast, theatre):
+    juliet, contact = cast.juliet, theatre.contact()
     chamber = stage.enter(juliet.bare, "chamber", -1)
     stage.enter(juliet.bare, "bound", None)
     subscribed(stage, theatre, juliet, contact)
@@ -201,8 +214,8 @@ def test_a_probe(stage, theatre):
 
 
 @conforms("RFC 6121", "4.3.2", "a stranger, and one who is still waiting, gets unsubscribed from the bare address")
-def test_a_probe_without_a_subscription(stage, theatre):
-    juliet, contact = stage.enter(None, "balcony"), theatre.contact()
+def test_a_probe_without_a_subscription(stage, cast, theatre):
+    juliet, contact = cast.juliet, theatre.contact()
     refused = [f"presence unsubscribed from={juliet.bare}"]
     assert briefs(probe(stage, theatre, contact, juliet.bare)) == refused
     assert briefs(probe(stage, theatre, contact, juliet.jid)) == [f"presence unavailable from={juliet.jid}"]
@@ -212,8 +225,8 @@ def test_a_probe_without_a_subscription(stage, theatre):
 
 
 @conforms("RFC 6121", "4.6.6", "who was sent directed presence may know whether that resource is still there, and no more")
-def test_a_probe_after_directed_presence(stage, theatre):
-    juliet, contact = stage.enter(None, "balcony"), theatre.contact()
+def test_a_probe_after_directed_presence(stage, cast, theatre):
+    juliet, contact = cast.juliet, theatre.contact()
     stage.enter(juliet.bare, "chamber")
     juliet.send_presence(to=contact, inner="<show>chat</show>")
     stage.settle()
@@ -228,8 +241,8 @@ def test_a_probe_after_directed_presence(stage, theatre):
 
 @conforms("RFC 6121", "4.3.1", "contacts elsewhere are asked from the bare address as the first resource comes")
 @conforms("RFC 6121", "4.2.2", "initial presence is sent to each subscriber elsewhere, from the full address")
-def test_a_contact_elsewhere(stage, theatre):
-    juliet, contact = stage.enter(None, "balcony"), theatre.contact()
+def test_a_contact_elsewhere(stage, cast, theatre):
+    juliet, contact = cast.juliet, theatre.contact()
     subscribed(stage, theatre, juliet, contact)
     juliet.send_presence("subscribe", contact)
     stage.settle()

@@ -246,6 +246,16 @@ class Stage:
         self.parties.remove(party)
         party.leave()
 
+    def reset(self, *kept):
+        """Only these are there, available, and with nothing of what was before."""
+        for party in [party for party in self.parties if party not in kept]:
+            self.remove(party)
+        for type in ("unavailable", None):
+            for party in kept:
+                if isinstance(party, Actor):
+                    party.send_presence(type)
+            self.settle()
+
     def settle(self, *parties, rounds=2):
         """Wait until what was sent has had all its effects on these parties (all, if none are named);
         {party: [stanza …]} with all that came and was not expected yet, only those who got something.
