@@ -20,7 +20,7 @@
 
 static const char TOO_MANY[] = "too many failed attempts; try again later";
 
-enum { SASL_EXCHANGE_MAGIC = 0x7361786e, FAILURES_MAX = 5 };
+enum { SASL_EXCHANGE_MAGIC = 0x7361786e, FAILURES_MAX = 5, MISMATCHES_MAX = 10 };
 
 /* calling: inside sasl_start or sasl_respond, whose answer may come at once.  over: the answer was the last one. */
 struct sasl_exchange {
@@ -30,7 +30,7 @@ struct sasl_exchange {
     struct client_cert cert; /* env borrows from it */
     struct sasl *sasl;       /* NULL: no attempt is under way */
     struct registration *registration;
-    unsigned failures;
+    unsigned failures, mismatches;
     bool calling, answered, over;
     enum stream_state next;
 };
@@ -180,6 +180,8 @@ static enum stream_state failed(struct sasl_exchange *exchange, const struct sas
     shard_count(stream->shard, COUNTER_AUTH_FAILURES);
     if (counter >= 0) shard_count(stream->shard, (enum backend_counter)counter);
     if (result->delayed_ms > 0) shard_count(stream->shard, COUNTER_AUTH_DELAYED);
+    /* clients that go wrong about channel bindings try every mechanism that we have before the one that they can */
+    if (result->cause == SASL_CAUSE_BINDING && ++exchange->mismatches < MISMATCHES_MAX) return STREAM_SASL;
     return one_more_failure(exchange);
 }
 

@@ -188,12 +188,15 @@ static void client_first(struct sasl *sasl, const char *text)
     struct scram_state *state = sasl_state(sasl);
     char *authzid = NULL, *name = NULL;
     const char *p = text, *condition = parse_gs2(sasl, &p, &authzid);
+    const bool mismatched = condition && strcmp(condition, "not-authorized") == 0;
 
     if (!condition) condition = parse_bare(state, p, &name);
     if (!condition) condition = sasl_prepare_names(sasl, name, authzid, state->local);
     free(authzid);
     free(name);
-    if (condition)
+    if (mismatched)
+        sasl_mismatched(sasl);
+    else if (condition)
         sasl_fail(sasl, condition);
     else
         sasl_get_keys(sasl, state->local, send_server_first);

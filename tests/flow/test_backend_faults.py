@@ -121,9 +121,13 @@ def test_a_login_in_one_piece(alone):
     server = alone()
     for user in USERS:
         with server.client() as client:
-            client.send(pipelined(user, "<presence/>", f"<message to='{user}@{DOMAIN}' id='1'/>",
-                                  f"<message to='{user}@{DOMAIN}' id='2'/>", "</stream:stream>"))
-            text = client.receive_all()[0].decode()
+            client.send(pipelined(user, "<presence/>", f"<message to='{user}@{DOMAIN}' id='1'><body/></message>",
+                                  f"<message to='{user}@{DOMAIN}' id='2'><body/></message>"))
+            while b"id='2'" not in client.received:
+                client.receive()
+            client.send("</stream:stream>")
+            client.receive_all()
+            text = client.received.decode()
         assert text.index("<success") < text.index("<jid>") < text.index("id='1'") < text.index("id='2'")
         assert text.count("id='1'") == 1 and text.endswith("</stream:stream>")
 

@@ -100,7 +100,7 @@ def test_the_stream_counts_as_encrypted(server, mechanism, binding, value):
     with server.client() as client:
         features = client.open(DOMAIN)
         assert features.find(TLS + "starttls") is None
-        assert mechanisms(features) == ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1",
+        assert mechanisms(features) == ["SCRAM-SHA-512-PLUS", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1",
                                         "PLAIN"]
         assert bindings(features) == ["tls-exporter", "tls-server-end-point"]
         client.authenticate("juliet", PASSWORD, mechanism, binding=binding, binding_data=value)
