@@ -440,3 +440,14 @@ def test_an_account_that_was_away_for_a_moment(stage, pair):
     juliet = stage.enter(juliet.bare, interested=True)
     romeo.send_presence("subscribe", juliet.bare)
     assert stage.settled()[juliet.jid] == [f"presence subscribe from={romeo.bare}"]
+
+
+def test_an_account_is_deleted_while_the_server_is_stopped(stage, friends):
+    juliet, romeo = friends
+    stage.parties.clear()
+    stage.site.backend.stop()
+    stage.site.backend.ctl("deluser", juliet.bare)
+    stage.site.accounts.remove(juliet.bare.split("@")[0])
+    stage.site.backend.start()
+    romeo = stage.enter(romeo.bare)
+    assert romeo.roster()[juliet.bare]["subscription"] == "none"
