@@ -2,6 +2,7 @@
 
 #include "backend/backend_options.h"
 #include "backend/contact.h"
+#include "lib/cidr.h"
 #include "lib/log_config.h"
 #include "lib/mem.h"
 
@@ -51,6 +52,9 @@ static int check_encryption(const struct option_section *s, char *error, size_t 
         return tls == NONE ? option_error(s, "tls", error, cap, "expected starttls or direct: clients are encrypted")
                            : 0;
     }
+    if (option_enum(s, "service") == 2)
+        return tls != NONE && tls >= 0 ? option_error(s, "tls", error, cap, "expected none: these pages have no TLS")
+                                       : 0;
     if (tls == 0) return option_error(s, "tls", error, cap, "expected direct or none: components have no STARTTLS");
     for (size_t i = 0; i < option_count(s, "address"); i++) {
         if (tls == DIRECT || option_bool(s, "allow-plain")) continue;
@@ -60,6 +64,17 @@ static int check_encryption(const struct option_section *s, char *error, size_t 
                             "direct, or allow-plain = true");
     }
     return 0;
+}
+
+/* Who may ask is for those who watch the server. */
+static int check_allow(const struct option_section *s, char *error, size_t cap)
+{
+    struct cidr_set allow = {0};
+    if (option_is_set(s, "allow") && option_enum(s, "service") != 2)
+        return option_error(s, "allow", error, cap, "expected \"service = admin\" beside it");
+    const int result = cidr_set_read(&allow, s, "allow", error, cap);
+    cidr_set_clear(&allow);
+    return result;
 }
 
 static int check_sections(const struct option_file *file, char *error, size_t cap)
@@ -75,7 +90,7 @@ static int check_sections(const struct option_file *file, char *error, size_t ca
     if (hosts == 0)
         return option_error(option_top(file), NULL, error, cap, "expected at least one section host \"DOMAIN\" { … }");
     while ((s = option_next(file, "listener", s)) != NULL) {
-        if (check_required(s, "address", error, cap) != 0) return -1;
+        if (check_required(s, "address", error, cap) != 0 || check_allow(s, error, cap) != 0) return -1;
         for (size_t i = 0; i < option_count(s, "address"); i++)
             if (check_address_free(file, s, i, error, cap) != 0) return -1;
         if (check_encryption(s, error, cap) != 0) return -1;

@@ -1,8 +1,10 @@
 #include "backend/c2s_listen.h"
 
+#include "backend/admin_http.h"
 #include "backend/admission.h"
 #include "backend/component.h"
 #include "backend/shard.h"
+#include "lib/cidr.h"
 #include "lib/option.h"
 
 #include <errno.h>
@@ -22,7 +24,8 @@ struct c2s_listener {
     struct endpoint endpoint;
     int backlog;
     int fd;
-    bool direct_tls, for_components;
+    bool direct_tls, for_components, admin;
+    struct cidr_set allow; /* who may ask, when admin */
     struct event *event;
     struct deadline retry;
 };
@@ -31,6 +34,7 @@ struct c2s_listen {
     struct backend *backend;
     struct c2s_listener *first;
     struct deadline_queue *retry;
+    struct admin_http *admin;
 };
 
 /* A descriptor, or -1 with errno. */
@@ -50,6 +54,17 @@ static int listen_on(const struct endpoint *endpoint, int backlog)
     return -1;
 }
 
+/* What the section says of an address besides itself; it has been checked. */
+static void configure(struct c2s_listener *listener, const struct option_section *s)
+{
+    char error[256];
+    listener->direct_tls = option_enum(s, "tls") == 1;
+    listener->for_components = option_enum(s, "service") == 1;
+    listener->admin = option_enum(s, "service") == 2;
+    cidr_set_clear(&listener->allow);
+    CHECK(cidr_set_read(&listener->allow, s, "allow", error, sizeof(error)) == 0);
+}
+
 static int open_section(struct c2s_listen *listeners, const struct option_section *s, char *why, size_t cap)
 {
     for (size_t i = 0; i < option_count(s, "address"); i++) {
@@ -67,8 +82,7 @@ static int open_section(struct c2s_listen *listeners, const struct option_sectio
         listener->fd = fd;
         listener->endpoint = *endpoint;
         listener->backlog = (int)option_int(s, "backlog");
-        listener->direct_tls = option_enum(s, "tls") == 1;
-        listener->for_components = option_enum(s, "service") == 1;
+        configure(listener, s);
         listener->next = listeners->first;
         listeners->first = listener;
     }
@@ -108,7 +122,7 @@ static bool accept_one(struct c2s_listener *listener)
     struct backend *backend = listener->all->backend;
     struct sockaddr_storage peer;
     socklen_t len = sizeof(peer);
-    if (!admission_has_room(backend)) {
+    if (!listener->admin && !admission_has_room(backend)) {
         rest(listener);
         return false;
     }
@@ -124,6 +138,10 @@ static bool accept_one(struct c2s_listener *listener)
     addr_from_sockaddr(&origin.peer, (const struct sockaddr *)&peer, len);
     if (listener->for_components) {
         component_begin(backend, fd, listener->direct_tls, &origin.peer);
+        return true;
+    }
+    if (listener->admin) {
+        admin_http_take(listener->all->admin, fd, cidr_set_admits(&listener->allow, &origin.peer));
         return true;
     }
     admission_name(&origin);
@@ -146,6 +164,7 @@ void c2s_listen_start(struct c2s_listen *listeners, struct backend *backend)
     struct loop *loop = backend->shards[0]->loop;
     listeners->backend = backend;
     listeners->retry = deadline_queue_new(loop, RETRY_MS, on_retry, listeners);
+    listeners->admin = admin_http_new(backend);
     for (struct c2s_listener *a = listeners->first; a; a = a->next) {
         a->event = event_new(loop_base(loop), a->fd, EV_READ | EV_PERSIST, on_connection, a);
         CHECK(a->event && event_add(a->event, NULL) == 0);
@@ -192,6 +211,7 @@ static void close_listener(struct c2s_listener *listener)
     deadline_disarm(&listener->retry);
     if (listener->event) event_free(listener->event);
     close(listener->fd);
+    cidr_set_clear(&listener->allow);
     listener->magic = 0;
     free(listener);
 }
@@ -203,8 +223,7 @@ void c2s_listen_change(struct c2s_listen *listeners, const struct option_file *f
         struct c2s_listener *a = *at;
         const struct option_section *s = section_of(a, file);
         if (s) {
-            a->direct_tls = option_enum(s, "tls") == 1;
-            a->for_components = option_enum(s, "service") == 1;
+            configure(a, s);
             at = &a->next;
         } else {
             *at = a->next;
@@ -219,6 +238,7 @@ void c2s_listen_free(struct c2s_listen **listeners)
     if (!all) return;
     *listeners = NULL;
     deadline_queue_free(&all->retry);
+    admin_http_free(&all->admin);
     while (all->first) {
         struct c2s_listener *a = all->first;
         all->first = a->next;

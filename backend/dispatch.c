@@ -77,6 +77,14 @@ void dispatch_each_feature(enum dispatch_scope scope, void (*fn)(const char *ns,
 
 void dispatch_each_count(void (*fn)(const char *ns, uint64_t count, void *arg), void *arg)
 {
-    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++)
-        fn(ROWS[i].ns, atomic_load_explicit(&handled[i], memory_order_relaxed), arg);
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        uint64_t count = 0;
+        size_t first = i;
+        for (size_t j = 0; j < ARRAY_LEN(ROWS); j++) {
+            if (strcmp(ROWS[i].ns, ROWS[j].ns) != 0) continue;
+            if (j < first) first = j;
+            count += atomic_load_explicit(&handled[j], memory_order_relaxed);
+        }
+        if (first == i) fn(ROWS[i].ns, count, arg);
+    }
 }

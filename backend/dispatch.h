@@ -35,7 +35,7 @@ enum dispatch_scope dispatch_scope_of(const struct stanza *stanza);
 /* dispatch_each_feature - the namespaces to advertise for a scope, in the order of the table. */
 void dispatch_each_feature(enum dispatch_scope scope, void (*fn)(const char *ns, void *arg), void *arg);
 
-/* dispatch_each_count - how many stanzas each row has handled. */
+/* dispatch_each_count - how many stanzas were handled for each namespace, whatever the scope. */
 void dispatch_each_count(void (*fn)(const char *ns, uint64_t count, void *arg), void *arg);
 
 #endif

@@ -1,10 +1,10 @@
 #include "gateway/action_admin.h"
 
 #include "gateway/admin_page.h"
-#include "gateway/http_head.h"
 #include "gateway/peek.h"
 #include "gateway/probing.h"
 #include "gateway/worker.h"
+#include "lib/http_head.h"
 #include "lib/mem.h"
 
 #include <string.h>

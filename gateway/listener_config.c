@@ -100,19 +100,6 @@ void listener_config_clear(struct listener_config *config)
     cidr_set_clear(&config->allow);
 }
 
-bool listener_config_allows(const struct listener_config *config, const struct addr *source)
-{
-    static const char *const LOOPBACK[] = {"127.0.0.0/8", "::1"};
-    if (config->allow.count > 0) return cidr_set_holds(&config->allow, source);
-    for (size_t i = 0; i < ARRAY_LEN(LOOPBACK); i++) {
-        struct cidr network;
-        const char *why;
-        CHECK(cidr_parse(LOOPBACK[i], &network, &why) == 0);
-        if (cidr_holds(&network, source)) return true;
-    }
-    return false;
-}
-
 const struct endpoint *listener_config_address(const struct listener_config *config, size_t i)
 {
     return option_endpoint(config->section, "address", i);

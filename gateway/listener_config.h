@@ -37,9 +37,6 @@ MUSTCHECK int listener_config_check(struct listener_config *config, const struct
 /* listener_config_clear - free what the section owns; also after a failed reading. */
 void listener_config_clear(struct listener_config *config);
 
-/* listener_config_allows - whether an admin listener answers a client at source. */
-bool listener_config_allows(const struct listener_config *config, const struct addr *source);
-
 /* listener_config_address - the i-th address. */
 const struct endpoint *listener_config_address(const struct listener_config *config, size_t i);
 

@@ -1,8 +1,8 @@
 #include "gateway/refusal_rows.h"
 
-#include "gateway/http_date.h"
-#include "gateway/http_head.h"
 #include "gateway/server_name.h"
+#include "lib/http_date.h"
+#include "lib/http_head.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>

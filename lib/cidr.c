@@ -202,3 +202,16 @@ bool cidr_set_covers(const struct cidr_set *wide, const struct cidr_set *narrow)
         if (!set_covers_one(wide, &narrow->items[i])) return false;
     return true;
 }
+
+bool cidr_set_admits(const struct cidr_set *set, const struct addr *a)
+{
+    static const char *const LOOPBACK[] = {"127.0.0.0/8", "::1"};
+    if (set->count > 0) return cidr_set_holds(set, a);
+    for (size_t i = 0; i < ARRAY_LEN(LOOPBACK); i++) {
+        struct cidr network;
+        const char *why;
+        CHECK(cidr_parse(LOOPBACK[i], &network, &why) == 0);
+        if (cidr_holds(&network, a)) return true;
+    }
+    return false;
+}

@@ -52,4 +52,8 @@ void cidr_set_clear(struct cidr_set *set);
 bool cidr_set_holds(const struct cidr_set *set, const struct addr *a);
 bool cidr_set_covers(const struct cidr_set *wide, const struct cidr_set *narrow);
 
+/* cidr_set_admits - for those who watch a server: whether the address is in the set, or, where that is empty, one of
+ * this machine's own (loopback). */
+bool cidr_set_admits(const struct cidr_set *set, const struct addr *a);
+
 #endif

@@ -3,14 +3,17 @@
 import ctypes
 import os
 import pathlib
+import re
 import signal
 import socket
 import time
 
 import pytest
 
+from harness.place import AS_ROOT
 from harness.postern import run
-from harness.process import Process
+from harness.process import BIN, Process
+from harness.tcp import listens
 from harness.wait import PATIENCE_S, wait_until
 
 
@@ -175,3 +178,63 @@ def test_a_hang_up_before_the_start_is_over(own_site):
     backend.signal(signal.SIGHUP)
     backend.signal(signal.SIGUSR1)
     backend.wait_log(event="ready")
+
+
+def wake_ups(pid):
+    """How often each thread has gone to sleep so far."""
+    return {task.name: re.search(r"^voluntary_ctxt_switches:\s+(\d+)", (task / "status").read_text(), re.M)[1]
+            for task in pathlib.Path(f"/proc/{pid}/task").iterdir()}
+
+
+@pytest.mark.release
+@pytest.mark.parametrize("shards", [1, 4])
+def test_an_idle_server_sleeps(own_site, shards):
+    """Nothing periodic; and it takes little memory, and little time to be ready."""
+    backend = own_site(backend_extra=f"shards = {shards}").backend
+    backend.start()
+    ran_ns = sum(int((task / "schedstat").read_text().split()[0])
+                 for task in pathlib.Path(f"/proc/{backend.pid}/task").iterdir())
+
+    def sleeps():
+        before = wake_ups(backend.pid)
+        time.sleep(2)
+        return wake_ups(backend.pid) == before
+
+    wait_until(sleeps, "two seconds in which no thread wakes up")
+    if BIN.name == "release":
+        rollup = pathlib.Path(f"/proc/{backend.pid}/smaps_rollup").read_text()
+        assert int(re.search(r"^Pss:\s+(\d+) kB", rollup, re.M)[1]) <= 12 * 1024
+        assert ran_ns <= 50_000_000
+
+
+def start_without_root(backend, *capabilities):
+    """As whoever we are, or as nobody, with these capabilities; none of the configuration's user."""
+    sets = ",".join(["-all", *("+" + name for name in capabilities)])
+    prefix = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "--inh-caps", sets,
+              "--ambient-caps", sets, "--bounding-set", sets] if AS_ROOT else []
+    text = re.sub(r'^(gateway-)?user = .*\n', "", backend.config.read_text(), flags=re.M)
+    backend.place.write(backend.config.name, text)
+    backend.arguments[:0] = prefix
+    backend.start()
+
+
+@pytest.mark.release
+def test_no_root_at_any_time(own_site):
+    site = own_site()
+    start_without_root(site.backend)
+    status = pathlib.Path(f"/proc/{site.backend.pid}/status").read_text()
+    assert re.search(r"^Uid:\s+[1-9]", status, re.M) or not AS_ROOT
+    assert "CapEff:\t0000000000000000" in status
+    site.backend.ctl("reload")
+
+
+@pytest.mark.release
+@pytest.mark.skipif(not AS_ROOT, reason="only root can give the right to a low port")
+def test_a_low_port_without_root(own_site):
+    """The one right is used for the port, and given up."""
+    port = next(port for port in range(700, 1024) if not listens(port))
+    site = own_site(backend_extra=f'listener "low" {{ address = "127.0.0.1:{port}" }}')
+    start_without_root(site.backend, "net_bind_service")
+    assert listens(port)
+    status = pathlib.Path(f"/proc/{site.backend.pid}/status").read_text()
+    assert all(f"{name}:\t0000000000000000" in status for name in ("CapEff", "CapPrm", "CapAmb"))

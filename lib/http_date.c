@@ -1,4 +1,4 @@
-#include "gateway/http_date.h"
+#include "lib/http_date.h"
 
 #include "lib/check.h"
 

@@ -2,8 +2,8 @@
  *
  * What a lenient reader might take in two ways is malformed here: lines that end in anything but CR LF, folded fields,
  * space before a colon, control bytes, two Host fields.  Source: RFC 9112 sections 2.2, 3, 5 and 3.2. */
-#ifndef POSTERN_GATEWAY_HTTP_HEAD_H
-#define POSTERN_GATEWAY_HTTP_HEAD_H
+#ifndef POSTERN_LIB_HTTP_HEAD_H
+#define POSTERN_LIB_HTTP_HEAD_H
 
 #include "lib/check.h"
 

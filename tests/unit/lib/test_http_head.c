@@ -1,4 +1,4 @@
-#include "gateway/http_head.h"
+#include "lib/http_head.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* http_date - the time as HTTP writes it. */
-#ifndef POSTERN_GATEWAY_HTTP_DATE_H
-#define POSTERN_GATEWAY_HTTP_DATE_H
+#ifndef POSTERN_LIB_HTTP_DATE_H
+#define POSTERN_LIB_HTTP_DATE_H
 
 enum { HTTP_DATE_BYTES = 64 };
 
