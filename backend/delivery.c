@@ -26,7 +26,7 @@ static void refuse(struct shard *shard, struct stanza *stanza)
 /* Section 8.5.2.1.1; and one that is still being given what has waited gets the rest in its turn. */
 static bool takes_message(const struct session *session, const struct stanza *stanza)
 {
-    return session->available && session->priority >= 0 && !session->offline &&
+    return session->available && session->priority >= 0 && !(session->offline && offline_is_storable(stanza)) &&
            blocking_allows(session->user, session, stanza, true);
 }
 

@@ -19,7 +19,8 @@ void delivery_take(struct user *user, struct stanza *stanza);
  * for it: presence for somebody who is not there. */
 bool delivery_is_moot(const struct user *user, const struct stanza *stanza);
 
-/* delivery_to_host - the stanza (taken) is for a host, or a resource of one.  Any shard.  Source: section 8.3. */
+/* delivery_to_host - the stanza (taken) is for a host, or a resource of one.  Any shard.  Source: section 8.4, and
+ * RFC 6120 section 10.5. */
 void delivery_to_host(struct shard *shard, struct stanza *stanza);
 
 #endif

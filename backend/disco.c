@@ -65,6 +65,7 @@ void disco_host(const struct host *host, struct elem *query)
 {
     add_identity(query, "server", "im", SOFTWARE_NAME);
     add_features(DISPATCH_HOST, query);
+    if (host->offline_messages > 0) add_feature("msgoffline", query); /* XEP-0160 section 4 */
     contact_add_form(host, query);
     add_software(host, query);
 }

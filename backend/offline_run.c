@@ -12,8 +12,8 @@
 
 #include <stdlib.h>
 
-/* Invariant: the user is held in the last stage, when nothing can be added behind what is read: it is the only one in
- * which the end of the queue is the end. */
+/* The user is held while what may be the last of the queue is read: nothing can be added behind it meanwhile, so its
+ * end is the end.  Nearly always that is the first reading. */
 struct offline_run {
     struct user *user;
     struct session *session; /* NULL: it has left meanwhile */
@@ -59,6 +59,7 @@ void offline_run_begin(struct user *user, struct session *session)
     run->user = user;
     run->session = session;
     session->offline = run;
+    set_last(run, true);
     read_more(run);
 }
 

@@ -1,7 +1,7 @@
 /* offline_run - giving a session what has waited for its user, before anything else that is meant for the user.
  *
- * As long as it runs, the session does not take messages: what comes for it is stored behind the rest, so order is kept
- * however slow the client is.  Source: XEP-0160 section 2, XEP-0203. */
+ * When there is more than its client can take at once, messages that come meanwhile are stored behind the rest, so
+ * order is kept however slow the client is, and nobody else waits.  Source: XEP-0160 section 2, XEP-0203. */
 #ifndef POSTERN_BACKEND_OFFLINE_RUN_H
 #define POSTERN_BACKEND_OFFLINE_RUN_H
 

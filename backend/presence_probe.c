@@ -17,7 +17,7 @@ static bool is_asked_for(const struct session *session, const struct stanza *pro
     return !probe->to->resource || strcmp(probe->to->resource, session->jid->resource) == 0;
 }
 
-/* Whoever has been sent directed presence may know that the session is still there, and no more (section 4.6.5). */
+/* Whoever has been sent directed presence may know that the session is still there, and no more (section 4.6.6). */
 static struct stanza *still_there(const struct session *session, const struct stanza *probe)
 {
     struct stanza *answer = stanza_reply(probe, NULL);
