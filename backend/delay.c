@@ -14,16 +14,30 @@ const char *delay_stamp(int64_t ms, char out[DELAY_STAMP_BYTES])
     return out;
 }
 
+static struct elem *find(const struct elem *stanza, const char *from)
+{
+    struct elem *delay = elem_child(stanza, NS_DELAY, "delay");
+    for (; delay; delay = elem_next_element(delay)) {
+        const char *by = elem_is(delay, NS_DELAY, "delay") ? elem_get(delay, "from") : NULL;
+        if (by && strcmp(by, from) == 0) return delay;
+    }
+    return NULL;
+}
+
 void delay_add(struct elem *stanza, const char *from, int64_t ms)
 {
     char stamp[DELAY_STAMP_BYTES];
-    for (const struct elem *child = elem_child(stanza, NS_DELAY, "delay"); child; child = elem_next_element(child)) {
-        const char *by = elem_is(child, NS_DELAY, "delay") ? elem_get(child, "from") : NULL;
-        if (by && strcmp(by, from) == 0) return;
-    }
+    if (find(stanza, from)) return;
     struct elem *delay = elem_add(stanza, NS_DELAY, "delay");
     elem_set(delay, "from", from);
     elem_set(delay, "stamp", delay_stamp(ms, stamp));
+}
+
+void delay_strip(struct elem *stanza, const char *from)
+{
+    struct elem *delay = NULL;
+    while ((delay = find(stanza, from)) != NULL)
+        elem_remove(stanza, delay);
 }
 
 int64_t delay_now(void)

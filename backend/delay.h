@@ -16,6 +16,9 @@ const char *delay_stamp(int64_t ms, char out[DELAY_STAMP_BYTES]);
 /* delay_add - say in the stanza that from (a host of ours) has had it since then, unless it says so already. */
 void delay_add(struct elem *stanza, const char *from, int64_t ms);
 
+/* delay_strip - take out what a client says in the name of the host from.  Source: XEP-0203 section 5. */
+void delay_strip(struct elem *stanza, const char *from);
+
 /* delay_now - milliseconds since 1970. */
 int64_t delay_now(void);
 

@@ -62,6 +62,19 @@ void elem_add_text(struct elem *parent, const char *text, size_t len)
     append_child(parent, e);
 }
 
+void elem_remove(struct elem *parent, struct elem *child)
+{
+    struct elem *previous = NULL;
+    for (struct elem *e = parent->first; e != child; e = e->next)
+        previous = e;
+    if (previous) {
+        previous->next = child->next;
+    } else {
+        parent->first = child->next;
+    }
+    if (parent->last == child) parent->last = previous;
+}
+
 static bool attr_is(const struct elem_attr *attr, const char *ns, const char *name)
 {
     if (!attr->ns != !ns) return false;

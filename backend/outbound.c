@@ -1,6 +1,7 @@
 #include "backend/outbound.h"
 
 #include "backend/blocking.h"
+#include "backend/delay.h"
 #include "backend/presence.h"
 #include "backend/router.h"
 #include "backend/shard.h"
@@ -24,6 +25,7 @@ static void take_presence(struct user *user, struct stanza *stanza)
 void outbound_take(struct user *user, struct stanza *stanza)
 {
     stanza->outbound = false;
+    if (stanza->kind != STANZA_IQ) delay_strip(stanza->elem, stanza->to->domain);
     if (!blocking_passes_out(user, stanza)) {
         blocking_take_out(user, stanza);
     } else if (stanza->kind == STANZA_PRESENCE) {

@@ -82,6 +82,7 @@ def suffer(site, disk):
     with Stage(site) as stage:
         juliet, romeo = stage.enter("juliet"), stage.enter("romeo")
         assert keep(juliet, "before") is None
+        absent = stage.account("absent")
         disk.fill()
         refused = 0
         for number in range(100):
@@ -96,6 +97,8 @@ def suffer(site, disk):
         assert error(romeo.request("set", "<query xmlns='jabber:iq:roster'><item jid='nurse@example.test' name='"
                                    + "n" * 900 + "'/></query>")) == ("wait", "resource-constraint")
         assert romeo.roster() == {}
+        romeo.send_message(absent, "z" * 10000, id="full")
+        assert error(romeo.expect("message", "error", absent, id="full")) == ("wait", "resource-constraint")
         assert "the disk is full" in site.backend.ctl("adduser", f"late@{DOMAIN}", stdin="x\n", status=1)
         romeo.send_message(juliet.jid, "it still routes")
         juliet.expect("message", body="it still routes")
