@@ -120,11 +120,13 @@ static void take_message(struct user *user, struct stanza *stanza, struct sessio
     }
 }
 
-/* Section 8.5.3.1: an iq must not tell strangers that the resource is there.  Our own hosts are no strangers. */
+/* Section 8.5.3.1: an iq must not tell strangers that the resource is there.  Our own hosts and services are none. */
 static bool may_ask(const struct session *session, const struct stanza *stanza)
 {
+    const struct hosts *hosts = shard_hosts(session->user->shard);
+    const char *domain = stanza->from->domain;
     if (!stanza_error_allowed(stanza)) return true;
-    if (!stanza->from->local && hosts_find(shard_hosts(session->user->shard), stanza->from->domain)) return true;
+    if (!stanza->from->local && (hosts_find(hosts, domain) || hosts_component(hosts, domain))) return true;
     return presence_is_shared(session, stanza->from->bare);
 }
 

@@ -48,6 +48,14 @@ static void send_text(const struct session *session, const struct stanza *stanza
     if (to) send_copy(session, stanza, to);
 }
 
+/* When the server stops, everybody here goes as well, and need not be told of the others. */
+static bool is_moot(const struct session *session, const char *text)
+{
+    const struct shard *shard = session->user->shard;
+    const char *domain = strchr(text, '@');
+    return shard->stopping && domain && hosts_find(shard_hosts(shard), domain + 1);
+}
+
 /* is_subscribed - whether what the user broadcasts goes to that account: its own has it implicitly. */
 static bool is_subscribed(const struct user *user, const char *bare)
 {
@@ -66,7 +74,8 @@ static void each_contact(const struct session *session, uint8_t flag, const stru
 {
     const struct roster *roster = roster_of(session->user);
     for (size_t i = 0; roster && i < roster->count; i++)
-        if (roster->items[i]->flags & flag) send_text(session, stanza, roster_jid(roster->items[i]));
+        if ((roster->items[i]->flags & flag) && !is_moot(session, roster_jid(roster->items[i])))
+            send_text(session, stanza, roster_jid(roster->items[i]));
 }
 
 /* All available resources, the one that has sent it too (section 4.2.2). */
