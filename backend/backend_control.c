@@ -2,6 +2,7 @@
 
 #include "backend/control_accounts.h"
 #include "backend/control_hosts.h"
+#include "backend/control_notices.h"
 #include "backend/control_roster.h"
 #include "backend/control_server.h"
 #include "backend/control_sessions.h"
@@ -29,6 +30,8 @@ const struct control_command BACKEND_COMMANDS[] = {
     {"hosts", "List the hosts, and until when their certificates are valid.", control_hosts_list},
     {"message", "Tell all who are logged in (to: all, or a host), or one user: to, text, subject.",
      control_hosts_message},
+    {"motd", "Show, set, edit or delete the message of the day: what, host, text.", control_notices_motd},
+    {"welcome", "Show, set or delete the message that welcomes new users: what, host, text.", control_notices_welcome},
     {"stats", "Every counter, and how many stanzas each namespace has had.", control_server_stats},
     {"log-level", "Log more or less, until the next reload or restart: level.", control_server_log_level},
     {"about", "Tell the versions of the program and its libraries.", control_server_about},

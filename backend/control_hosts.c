@@ -51,8 +51,7 @@ static void on_announced(size_t count, void *arg)
     control_reply(arg, json_pack("{s:I}", "users", (json_int_t)count));
 }
 
-/* The characters that XML 1.0 has (section 2.2); the text is UTF-8. */
-static bool is_xml(const char *text)
+bool control_hosts_is_text(const char *text)
 {
     for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
         if (*c < ' ' && !strchr("\t\n\r", *c)) return false;
@@ -82,7 +81,7 @@ void control_hosts_message(struct control_request *request, void *arg)
     struct backend *backend = arg;
     const char *to = control_arg_str(request, "to"), *text = control_arg_str(request, "text");
     const char *subject = control_arg_str(request, "subject"), *why = NULL;
-    if (!to || !text || !*text || !is_xml(text) || (subject && !is_xml(subject))) {
+    if (!to || !text || !*text || !control_hosts_is_text(text) || (subject && !control_hosts_is_text(subject))) {
         control_fail(request, "usage", "expected an addressee, and a text without control characters");
         return;
     }

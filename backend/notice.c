@@ -384,3 +384,28 @@ void notice_set_welcome(struct backend *backend, const char *domain, const char 
     posting->arg = arg;
     put_up(posting);
 }
+
+struct reading {
+    enum notice notice;
+    notice_read_fn *fn;
+    void *arg;
+};
+
+static void on_asked(enum store_status status, const struct store_record *records, size_t count, void *arg)
+{
+    struct reading *reading = arg;
+    struct notice_board board = {0};
+    for (size_t i = 0; i < count; i++)
+        read_record(shard_here(), &board, &records[i]);
+    reading->fn(status, reading->notice == NOTICE_MOTD ? board.motd : board.welcome, reading->arg);
+    board_clear(&board);
+    free(reading);
+}
+
+void notice_read(struct backend *backend, const char *domain, enum notice notice, struct mailbox *back_to,
+                 notice_read_fn *fn, void *arg)
+{
+    struct reading *reading = MEM_NEW(struct reading);
+    *reading = (struct reading){notice, fn, arg};
+    store_records_get(backend->store, back_to, domain, 1U << STORE_SETTING, NULL, on_asked, reading);
+}

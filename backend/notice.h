@@ -25,6 +25,15 @@ void notice_set_motd(struct backend *backend, const char *domain, const char *te
 void notice_set_welcome(struct backend *backend, const char *domain, const char *text, struct mailbox *back_to,
                         store_done_fn *fn, void *arg);
 
+enum notice { NOTICE_MOTD, NOTICE_WELCOME };
+
+/* text: NULL: there is none. */
+typedef void notice_read_fn(enum store_status status, const char *text, void *arg);
+
+/* notice_read - what is in force; fn is told in the mailbox back_to, which is of a shard.  On that shard. */
+void notice_read(struct backend *backend, const char *domain, enum notice notice, struct mailbox *back_to,
+                 notice_read_fn *fn, void *arg);
+
 /* notice_forget - drop what a shard knows of them, at its end. */
 void notice_forget(struct shard *shard);
 

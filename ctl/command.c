@@ -4,6 +4,7 @@
 #include "ctl/ctl_completion.h"
 #include "ctl/ctl_explain.h"
 #include "ctl/ctl_gateway.h"
+#include "ctl/ctl_notice.h"
 #include "ctl/ctl_roster.h"
 #include "ctl/ctl_server.h"
 #include "ctl/ctl_store.h"
@@ -51,6 +52,16 @@ const struct command COMMANDS[] = {
     {"message", "all|HOST|JID [TEXT [SUBJECT]]",
      "Tell everybody who is logged in, or one user; without a text it is read from standard input.", 1, 3, NULL,
      ctl_server_message},
+    {"motd show", "HOST", "The message of the day.", 1, 1, NULL, ctl_notice_motd_show},
+    {"motd set", "HOST [TEXT]",
+     "Set it: who is online gets it at once, everybody else once; without a text it is read from standard input.", 1, 2,
+     NULL, ctl_notice_motd_set},
+    {"motd edit", "HOST [TEXT]", "Change it for those who have not seen it yet.", 1, 2, NULL, ctl_notice_motd_edit},
+    {"motd delete", "HOST", "Have none.", 1, 1, NULL, ctl_notice_motd_delete},
+    {"welcome show", "HOST", "The message to new users at their first login.", 1, 1, NULL, ctl_notice_welcome_show},
+    {"welcome set", "HOST [TEXT]", "Set it; without a text it is read from standard input.", 1, 2, NULL,
+     ctl_notice_welcome_set},
+    {"welcome delete", "HOST", "Have none.", 1, 1, NULL, ctl_notice_welcome_delete},
     {"log-level", "debug|info|warn|error", "Log more or less, until the next reload.", 1, 1, NULL,
      ctl_server_log_level},
     {"about", "", "The versions of the backend and its libraries.", 0, 0, NULL, ctl_server_about},

@@ -1,17 +1,14 @@
 #include "ctl/ctl_server.h"
 
 #include "ctl/reach.h"
+#include "ctl/stdin_text.h"
 #include "lib/buf.h"
 #include "lib/mem.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
-
-enum { TEXT_MAX_BYTES = 32 * 1024 };
 
 static enum command_status call(const struct command_line *line, const char *command, json_t *args, const char *done)
 {
@@ -113,28 +110,9 @@ enum command_status ctl_server_hosts(const struct command_line *line)
     return call_reshaped(line, "hosts", tidy_hosts);
 }
 
-/* All of standard input without the last line's end; NULL with a printed message. */
-static char *read_text(void)
-{
-    struct buf in = {0};
-    ssize_t got = 0;
-    do {
-        got = read(STDIN_FILENO, buf_reserve(&in, 4096), 4096);
-        if (got > 0) buf_commit(&in, (size_t)got);
-    } while ((got > 0 && buf_len(&in) <= TEXT_MAX_BYTES) || (got < 0 && errno == EINTR));
-    size_t len = buf_len(&in);
-    const char *data = (const char *)buf_data(&in);
-    while (len > 0 && (data[len - 1] == '\n' || data[len - 1] == '\r'))
-        len--;
-    char *text = len > 0 && len <= TEXT_MAX_BYTES ? mem_strndup(data, len) : NULL;
-    if (!text) fprintf(stderr, "posternctl: expected a text of 1 to %d bytes on standard input\n", TEXT_MAX_BYTES);
-    buf_free(&in);
-    return text;
-}
-
 enum command_status ctl_server_message(const struct command_line *line)
 {
-    char *text = line->arg_count > 1 ? mem_strdup(line->args[1]) : read_text();
+    char *text = line->arg_count > 1 ? mem_strdup(line->args[1]) : stdin_text();
     if (!text) return COMMAND_USAGE;
     json_t *args = json_pack("{s:s, s:s, s:s*}", "to", line->args[0], "text", text, "subject",
                              line->arg_count > 2 ? line->args[2] : NULL);

@@ -1,6 +1,7 @@
 """The small extensions, as clients see them."""
 
 import asyncio
+import json
 import re
 import xml.etree.ElementTree as ElementTree
 
@@ -9,6 +10,7 @@ import pytest
 from harness.client import Client
 from harness.rawxmpp import RawClient
 from harness.site import DOMAIN, PASSWORDS, XMPPS, Site
+from harness.stage import Stage, error
 
 CAPS = "{http://jabber.org/protocol/caps}"
 INFO = "{http://jabber.org/protocol/disco#info}"
@@ -146,3 +148,68 @@ def test_private_xml(site):
             assert got["type"] == "result"
 
     asyncio.run(run())
+
+
+def asked_last(actor, to):
+    """(seconds, status) of jabber:iq:last, or the condition of the error."""
+    answer = actor.request("get", "<query xmlns='jabber:iq:last'/>", to)
+    if error(answer):
+        return error(answer)[1]
+    return int(answer[0].get("seconds")), answer[0].text
+
+
+@pytest.mark.conforms("XEP-0012", "3", "a subscriber hears since when, with the last status; others are refused")
+@pytest.mark.conforms("XEP-0012", "7", "who has no subscription hears the same about an account that is not there")
+def test_last_activity_of_a_user(site):
+    with Stage(site) as stage:
+        user, friend, stranger = stage.enter(interested=True), stage.enter(interested=True), stage.enter()
+        stage.befriend(user, friend)
+        second = stage.enter(user.bare)
+        stage.settle()
+        assert asked_last(stranger, user.bare) == asked_last(stranger, f"nobody@{DOMAIN}") == "forbidden"
+        assert asked_last(friend, user.bare) == asked_last(user, None) == (0, None)
+        second.send_presence("unavailable", inner="<status>not yet</status>")
+        stage.settle()
+        assert asked_last(friend, user.bare) == (0, None)
+        user.send_presence("unavailable", inner="<status>Heading &amp; home</status>")
+        stage.settle()
+        seconds, status = asked_last(friend, user.bare)
+        assert 0 <= seconds < 60 and status == "Heading & home"
+        assert asked_last(user, None)[1] == "Heading & home"
+        assert asked_last(stranger, user.bare) == "forbidden"
+
+
+@pytest.mark.conforms("XEP-0030", "8", "an account is there for itself and its subscribers, for nobody else")
+def test_discovery_of_an_account(site):
+    info = "<query xmlns='http://jabber.org/protocol/disco#info'/>"
+    items = "<query xmlns='http://jabber.org/protocol/disco#items'/>"
+    with Stage(site) as stage:
+        user, friend, stranger = stage.enter(interested=True), stage.enter(interested=True), stage.enter()
+        stage.befriend(user, friend)
+        for query in (info, items):
+            for nobody in (user.bare, f"nobody@{DOMAIN}"):
+                assert error(stranger.request("get", query, nobody)) == ("cancel", "service-unavailable")
+        for asker in (user, friend):
+            answer = asker.request("get", info, user.bare)[0]
+            assert (answer[0].get("category"), answer[0].get("type")) == ("account", "registered")
+            assert [item.get("jid") for item in asker.request("get", items, user.bare)[0]] == [user.jid]
+        assert error(user.request("get", info.replace("/>", " node='x'/>"), user.bare))[1] == "item-not-found"
+
+
+def test_notices_by_posternctl(site):
+    ctl = site.backend.ctl
+    with Stage(site) as stage:
+        online = stage.enter()
+        ctl("motd", "set", DOMAIN, "Mind the <gap>")
+        online.expect("message", "headline", frm=DOMAIN, body="Mind the <gap>")
+        assert json.loads(ctl("--json", "motd", "show", DOMAIN)) == {"text": "Mind the <gap>"}
+        ctl("motd", "edit", DOMAIN, stdin="Two\nlines\n")
+        assert json.loads(ctl("--json", "motd", "show", DOMAIN)) == {"text": "Two\nlines"}
+        ctl("motd", "delete", DOMAIN)
+        assert json.loads(ctl("--json", "motd", "show", DOMAIN)) == {"text": None}
+        ctl("welcome", "set", DOMAIN, "Hello")
+        assert json.loads(ctl("--json", "welcome", "show", DOMAIN)) == {"text": "Hello"}
+        ctl("welcome", "delete", DOMAIN)
+        assert "not served" in ctl("motd", "show", "elsewhere.test", status=1)
+        assert "control characters" in ctl("welcome", "set", DOMAIN, "\x07", status=1)
+        online.nothing()
