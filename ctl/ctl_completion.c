@@ -38,9 +38,9 @@ static const char *word_of(const struct command *command, const char *group, siz
 /* A group, such as "gateway", is told once. */
 static bool is_repeated(size_t index, const char *group)
 {
-    size_t len, before_len;
+    size_t len = 0, before_len = 0;
     const char *word = word_of(&COMMANDS[index], group, &len);
-    for (size_t i = 0; i < index; i++) {
+    for (size_t i = 0; word && i < index; i++) {
         const char *before = word_of(&COMMANDS[i], group, &before_len);
         if (before && before_len == len && memcmp(before, word, len) == 0) return true;
     }
