@@ -354,6 +354,7 @@ static inline int set_up(void **state)
 static inline int tear_down(void **state)
 {
     (void)state;
+    settle(); /* what is still being written */
     store_close(&backend.store);
     shards_free(&backend);
     counters_free(&backend.counter_set);
