@@ -7,6 +7,7 @@
 #include "backend/session.h"
 #include "backend/shard.h"
 #include "backend/stream_log.h"
+#include "lib/fault.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>
@@ -238,6 +239,7 @@ static void finish_resumption(struct sm *sm)
     stream->session = session;
     stream->resumes = NULL;
     deadline_disarm(&sm->deadline);
+    fault_point(FAULT_RESUMPTION);
     buf_printf(&out, "<resumed xmlns='" NS_SM "' h='%u' previd='%s'/>", sm->handled, sm->id);
     sm_queue_print(&sm->queue, &out);
     stream_write_buf(stream, &out);

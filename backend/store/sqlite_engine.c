@@ -106,6 +106,7 @@ enum store_status sqlite_engine_commit(void *engine)
     enum store_status status = s->batch != STORE_OK ? s->batch : run(s, SQLITE_COMMIT_SQL);
     sqlite_fault_disarm();
     if (!sqlite3_get_autocommit(s->db)) (void)run(s, SQLITE_ROLLBACK_SQL);
+    if (status != STORE_OK) sqlite_counts_forget(&s->counts);
     if (s->wrote) fault_point(FAULT_STORE_AFTER_COMMIT);
     if (s->wrote && s->full && status == STORE_OK) {
         log_msg(LOG_LEVEL_INFO, "store_room", "there is room on the disk again");
@@ -148,6 +149,7 @@ void sqlite_engine_rest(void *engine)
 /* after_failure - an operation that failed is undone alone; if that cannot be, the whole batch is given up. */
 static enum store_status after_failure(struct sqlite_engine *s, enum store_status status)
 {
+    if (status == STORE_FULL || status == STORE_FAILED) sqlite_counts_forget(&s->counts);
     if (!sqlite3_get_autocommit(s->db) && run(s, SQLITE_SAVE_UNDO_SQL) == STORE_OK &&
         run(s, SQLITE_SAVE_KEEP_SQL) == STORE_OK)
         return status;
@@ -175,4 +177,5 @@ void sqlite_engine_forget(struct sqlite_engine *s)
 {
     for (size_t i = 0; i < SQLITE_STATEMENTS; i++)
         sqlite3_finalize(s->statements[i]);
+    sqlite_counts_forget(&s->counts);
 }

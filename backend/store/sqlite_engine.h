@@ -2,6 +2,7 @@
 #ifndef POSTERN_BACKEND_STORE_SQLITE_ENGINE_H
 #define POSTERN_BACKEND_STORE_SQLITE_ENGINE_H
 
+#include "backend/store/sqlite_counts.h"
 #include "backend/store/store_engine.h"
 
 #include <sqlite3.h>
@@ -19,6 +20,7 @@ struct sqlite_engine {
     bool wrote;                                  /* in this batch */
     bool full;                                   /* the last write found no room, and the log says so */
     int wal_pages, checkpoint_at;                /* how many are in the write-ahead log, and with how many it is time */
+    struct sqlite_counts counts;
     enum store_status batch; /* not STORE_OK: SQLite has rolled the batch back, and nothing more may run */
 };
 

@@ -18,20 +18,29 @@ static int64_t signed_number(uint64_t number)
     return number > INT64_MAX ? INT64_MAX : (int64_t)number;
 }
 
-/* check_room - STORE_LIMIT when limit entries are there; no more than those are counted. */
-static enum store_status check_room(struct sqlite_engine *s, int64_t id, enum store_kind kind, size_t limit)
+static enum store_status count_entries(struct sqlite_engine *s, int64_t id, enum store_kind kind, uint64_t *count)
 {
-    if (limit == 0) return STORE_OK;
+    if (sqlite_counts_get(&s->counts, id, kind, count)) return STORE_OK;
     sqlite3_stmt *st = sqlite_owner_bind(s, SQLITE_QUEUE_COUNT_SQL, id, kind);
     enum store_status status = STORE_OK;
 
-    if (st) sqlite3_bind_int64(st, 3, signed_number(limit));
     if (sqlite_engine_step(st) != SQLITE_ROW)
         status = sqlite_engine_failed(s, "queue_count");
-    else if ((uint64_t)sqlite3_column_int64(st, 0) >= limit)
-        status = STORE_LIMIT;
+    else
+        *count = (uint64_t)sqlite3_column_int64(st, 0);
     sqlite_engine_done(st);
+    if (status == STORE_OK) sqlite_counts_set(&s->counts, id, kind, *count);
     return status;
+}
+
+/* check_room - STORE_LIMIT when limit entries are there. */
+static enum store_status check_room(struct sqlite_engine *s, int64_t id, enum store_kind kind, size_t limit)
+{
+    uint64_t count = 0;
+
+    if (limit == 0) return STORE_OK;
+    enum store_status status = count_entries(s, id, kind, &count);
+    return status == STORE_OK && count >= limit ? STORE_LIMIT : status;
 }
 
 static enum store_status write_entry(struct sqlite_engine *s, const void *arg)
@@ -48,8 +57,10 @@ static enum store_status write_entry(struct sqlite_engine *s, const void *arg)
         sqlite3_bind_text64(st, 4, add->entry->text, add->entry->len, SQLITE_STATIC, SQLITE_UTF8);
     }
     status = sqlite_engine_finish(s, st);
-    if (status == STORE_OK) add->entry->id = (uint64_t)sqlite3_last_insert_rowid(s->db);
-    return status;
+    if (status != STORE_OK) return status;
+    add->entry->id = (uint64_t)sqlite3_last_insert_rowid(s->db);
+    sqlite_counts_change(&s->counts, id, add->kind, 1);
+    return STORE_OK;
 }
 
 enum store_status sqlite_queue_add(void *engine, const char *owner, enum store_kind kind, size_t limit,
@@ -117,7 +128,9 @@ static enum store_status del(struct sqlite_engine *s, enum sqlite_statement whic
     sqlite3_stmt *st = sqlite_owner_bind(s, which, owner, kind);
 
     if (st) sqlite3_bind_int64(st, 3, signed_number(entry));
-    return sqlite_engine_finish(s, st);
+    enum store_status status = sqlite_engine_finish(s, st);
+    if (status == STORE_OK) sqlite_counts_change(&s->counts, owner, kind, -(int64_t)sqlite3_changes(s->db));
+    return status;
 }
 
 static enum store_status write_removal(struct sqlite_engine *s, const void *arg)

@@ -7,9 +7,11 @@ import signal
 
 import pytest
 
-from harness.ledger import Accounts, Contacts, Notes, load
+from harness.ledger import Accounts, Contacts, Notes, Recipient, Sender, load
+from harness.site import DOMAIN
 
-POINTS = {"store-before-commit": 10, "store-in-commit": 10, "store-after-commit": 10, "store-in-checkpoint": 1}
+POINTS = {"store-before-commit": 10, "store-in-commit": 10, "store-after-commit": 10, "store-in-checkpoint": 1,
+          "offline-delete": 5, "resumption": 1}
 
 
 class Site:
@@ -20,6 +22,10 @@ class Site:
         self.backend.start()
         self.writers = [Notes(site, "notes"), Contacts(site, "contacts"), Contacts(site, "more-contacts"),
                         Accounts(site, "accounts")]
+        recipient = Recipient(site, "recipient")
+        recipient.senders = [Sender(site, user, f"recipient@{DOMAIN}") for user in ("sender", "other-sender")]
+        self.recipient = recipient
+        self.writers += [recipient, *recipient.senders]
         self.crashes = 0
 
     def crash(self, point=None, passing=1, after_s=None):
@@ -42,7 +48,7 @@ class Site:
 
 @pytest.fixture
 def place_of_crashes(own_site):
-    return Site(own_site())
+    return Site(own_site(host_extra="offline-messages = 100000"))
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -62,7 +68,7 @@ def test_at_random(place_of_crashes):
 @pytest.mark.parametrize("shards", [1, 4])
 def test_hundreds_of_crashes(own_site, shards):
     """The same store all the time, which grows."""
-    site = Site(own_site(backend_extra=f"shards = {shards}\n"))
+    site = Site(own_site(backend_extra=f"shards = {shards}\n", host_extra="offline-messages = 100000"))
     points = list(POINTS.items())
     for number in range(200):
         if number % 2:

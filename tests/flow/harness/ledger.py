@@ -3,16 +3,20 @@
 A writer is a thread with an account of its own.  It does one thing after another until the server is gone; what was
 acknowledged must be there afterwards, what was under way may be."""
 
+import itertools
+import random
 import threading
 import time
+import xml.etree.ElementTree as ElementTree
 
 from harness.rawxmpp import Closed
 from harness.site import DOMAIN
-from harness.stage import PASSWORD, Actor, bare, body, local_name
+from harness.stage import PASSWORD, Actor, local_name
 from harness.wait import PATIENCE_S
 
 SM = "urn:xmpp:sm:3"
 NOTE = "<query xmlns='jabber:iq:private'><n xmlns='test:note'>{}</n></query>"
+NUMBERS = itertools.count(1)
 GONE = (Closed, OSError, TimeoutError)
 
 
@@ -113,9 +117,139 @@ class Accounts(Writer):
         self.steps += 1
 
 
+class Sender(Writer):
+    """Messages under stream management: the ledger has the ids that an <a/> has covered."""
+
+    def __init__(self, site, user, to):
+        super().__init__(site, user)
+        self.to, self.acknowledged, self.under_way = to, set(), []
+
+    def begin(self, actor):
+        actor.send(f"<enable xmlns='{SM}'/>")
+        assert actor.next().tag == f"{{{SM}}}enabled"
+        self.count, self.under_way = 0, []
+
+    def step(self, actor):
+        for _ in range(random.randint(1, 5)):
+            id = f"{self.user}-{next(NUMBERS)}"
+            self.under_way.append(id)
+            actor.send_message(self.to, f"{id} " + "x" * 500, id=id)
+        self.ask(actor)
+        while len(self.under_way) > 30:  # nobody reads so fast
+            time.sleep(0.005)
+            self.ask(actor)
+
+    def ask(self, actor):
+        actor.send(f"<r xmlns='{SM}'/>")
+        got = actor.next()
+        assert got.tag == f"{{{SM}}}a", ElementTree.tostring(got)  # an error, too, is a loss here
+        settled = int(got.get("h")) - self.count
+        self.count += settled
+        self.acknowledged |= set(self.under_way[:settled])
+        del self.under_way[:settled]
+
+    def verify(self):
+        pass  # the recipient does
+
+
+class Recipient(Writer):
+    """Comes and goes, at times by a connection that breaks, and resumes its session when it can.  What it reads it
+    acknowledges; what was acknowledged to a sender it must have read in the end."""
+
+    def __init__(self, site, user):
+        super().__init__(site, user)
+        self.senders, self.read, self.duplicates = [], set(), 0
+        self.resumption = None
+
+    def take(self, got):
+        """Count and write down a stanza."""
+        if got.tag.startswith("{jabber:client}"):
+            self.handled += 1
+        if local_name(got) == "message" and got.get("id"):
+            self.duplicates += got.get("id") in self.read
+            self.read.add(got.get("id"))
+
+    def acknowledge(self, actor):
+        actor.send(f"<a xmlns='{SM}' h='{self.handled}'/>")
+
+    def enter(self):
+        """A session: the old one, or a new one."""
+        actor = Actor("127.0.0.1", self.site.c2s_direct).start_tls(sni=DOMAIN)
+        actor.open(DOMAIN)
+        actor.authenticate(self.user, PASSWORD, "PLAIN")
+        if self.resumption:
+            actor.open(DOMAIN)
+            got = actor.command(f"<resume xmlns='{SM}' previd='{self.resumption}' h='{self.handled}'/>")
+            self.resumption = None
+            if got.tag == f"{{{SM}}}resumed":
+                self.resumption = got.get("previd")
+                return actor
+            got = actor.command("<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>")
+            assert got.get("type") == "result"
+        else:
+            actor.bind()
+        actor.send(f"<enable xmlns='{SM}' resume='true'/>")
+        self.resumption, self.handled = actor.next().get("id"), 0
+        actor.send("<presence/>")
+        return actor
+
+    def listen(self, until):
+        """Read for a while, then let the connection break: with what it brought not acknowledged, at times."""
+        with self.enter() as actor:
+            while time.monotonic() < until:
+                try:
+                    got = actor.next(timeout_s=0.05)
+                except TimeoutError:
+                    continue
+                self.take(got)
+                if random.random() < 0.8:
+                    self.acknowledge(actor)
+                self.steps += 1
+
+    def run(self):
+        try:
+            while True:
+                self.listen(time.monotonic() + random.uniform(0.05, 0.3))
+                if random.random() < 0.5:
+                    self.resumption = None  # it has forgotten
+                time.sleep(random.uniform(0, 0.1))  # away
+        except GONE:
+            self.resumption = None
+
+    def missing(self):
+        return set().union(*(sender.acknowledged for sender in self.senders)) - self.read
+
+    def verify(self):
+        """The server has lost no message if a client that logs in now gets what is missing."""
+        with self.enter() as actor:
+            end = time.monotonic() + PATIENCE_S
+            while self.missing() and time.monotonic() < end:
+                try:
+                    self.take(actor.next(timeout_s=0.2))
+                except TimeoutError:
+                    continue
+                self.acknowledge(actor)
+            for got in actor.sync():
+                self.take(got)
+            self.acknowledge(actor)
+            actor.leave()
+        self.resumption = None
+        missing = self.missing()
+        assert not missing, f"{len(missing)} of {len(self.read)} messages are lost: {sorted(missing)[:20]}"
+
+
 def load(writers, backend, wait_s=30, kill_after_s=None):
     """Have all write until the server is gone: killed by us after a while, or by itself."""
-    threads = [threading.Thread(target=writer.run) for writer in writers]
+    failures = []
+
+    def run(writer):
+        try:
+            writer.run()
+        except Exception as failure:  # for the thread that waits
+            failures.append(failure)
+            backend.kill()
+
+    threads = [threading.Thread(target=run, args=(writer,)) for writer in writers]
     for thread in threads:
         thread.start()
     if kill_after_s is not None:
@@ -125,3 +259,5 @@ def load(writers, backend, wait_s=30, kill_after_s=None):
     for thread in threads:
         thread.join(PATIENCE_S)
         assert not thread.is_alive()
+    if failures:
+        raise failures[0]
