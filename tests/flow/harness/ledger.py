@@ -193,9 +193,10 @@ class Recipient(Writer):
         actor.send("<presence/>")
         return actor
 
-    def listen(self, until):
+    def listen(self, for_s):
         """Read for a while, then let the connection break: with what it brought not acknowledged, at times."""
         with self.enter() as actor:
+            until = time.monotonic() + for_s
             while time.monotonic() < until:
                 try:
                     got = actor.next(timeout_s=0.05)
@@ -209,7 +210,7 @@ class Recipient(Writer):
     def run(self):
         try:
             while True:
-                self.listen(time.monotonic() + random.uniform(0.05, 0.3))
+                self.listen(random.uniform(0.05, 0.3))
                 if random.random() < 0.5:
                     self.resumption = None  # it has forgotten
                 time.sleep(random.uniform(0, 0.1))  # away
