@@ -7,6 +7,8 @@ import signal
 
 import pytest
 
+from harness import process
+from harness import site as deployment
 from harness.ledger import Accounts, Contacts, Notes, Recipient, Sender, load
 from harness.site import DOMAIN
 
@@ -14,7 +16,7 @@ POINTS = {"store-before-commit": 10, "store-in-commit": 10, "store-after-commit"
           "offline-delete": 5, "resumption": 1}
 
 
-class Site:
+class Survivor:
     """A backend, its writers, and their ledgers through many crashes."""
 
     def __init__(self, site):
@@ -44,36 +46,43 @@ class Site:
             writer.verify()
         assert json.loads(self.backend.ctl("--json", "check", "store"))["faults"] == 0
         self.crashes += 1
+        print(f"{self.crashes} crashes, {len(self.recipient.read)} messages read, "
+              f"{self.recipient.duplicates} of them more than once")
 
 
-@pytest.fixture
-def place_of_crashes(own_site):
-    return Site(own_site(host_extra="offline-messages = 100000"))
+@pytest.fixture(scope="module")
+def survivor():
+    """One store for all crashes."""
+    site = deployment.Site(host_extra="offline-messages = 100000")
+    try:
+        yield Survivor(site)
+    finally:
+        site.stop()
+        process.STARTED.clear()
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_at_a_point(place_of_crashes, point):
-    site, highest = place_of_crashes, POINTS[point]
-    for passing in sorted({1, random.randint(1, highest)}):
-        site.crash(point, passing)
+def test_at_a_point(survivor, point):
+    survivor.crash(point, random.randint(1, POINTS[point]))
 
 
-def test_at_random(place_of_crashes):
-    for _ in range(3):
-        place_of_crashes.crash(after_s=random.uniform(0.05, 0.6))
-    assert all(writer.steps for writer in place_of_crashes.writers)
+def test_at_random(survivor):
+    for _ in range(2):
+        survivor.crash(after_s=random.uniform(0.05, 0.8))
+    idle = [writer.user for writer in survivor.writers if not writer.steps]
+    assert not idle, "no ledger of these was ever written: " + str(idle)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shards", [1, 4])
 def test_hundreds_of_crashes(own_site, shards):
     """The same store all the time, which grows."""
-    site = Site(own_site(backend_extra=f"shards = {shards}\n", host_extra="offline-messages = 100000"))
+    survivor = Survivor(own_site(backend_extra=f"shards = {shards}\n", host_extra="offline-messages = 100000"))
     points = list(POINTS.items())
     for number in range(200):
         if number % 2:
-            site.crash(after_s=random.uniform(0.02, 1.5))
+            survivor.crash(after_s=random.uniform(0.02, 1.5))
         else:
             point, highest = random.choice(points)
-            site.crash(point, random.randint(1, 3 * highest))
-    assert site.crashes == 200
+            survivor.crash(point, random.randint(1, 3 * highest))
+    assert survivor.crashes == 200
