@@ -353,3 +353,23 @@ def test_an_orderly_stop_keeps_what_was_not_acknowledged(own_site):
             while len(bodies(came)) < 2:
                 came.append(actor.next())
             assert bodies(came) == ["one", "two"]
+
+
+@pytest.mark.parametrize("how", ["closed", "broken"])
+def test_a_session_ends_with_what_has_no_way_back(stage, how):
+    """A push, and errors from addresses that are none, were sent to it and not acknowledged."""
+    juliet = stage.enter()
+    enable(juliet, resume=False)
+    juliet.roster()
+    juliet.roster_set("romeo@montague.example")
+    for to in ("@/", f"ro meo@{DOMAIN}"):
+        juliet.send(f"<iq type='get' id='i' to='{to}'><query xmlns='urn:example:x'/></iq>")
+        juliet.send(f"<message to='{to}' id='m'><body>x</body></message>")
+    juliet.sync()
+    stage.parties.remove(juliet)
+    if how == "closed":
+        juliet.leave()
+    else:
+        juliet.tcp.close()
+    again = stage.enter(juliet.jid, "again")
+    assert set(again.roster()) == {"romeo@montague.example"}
