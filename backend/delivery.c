@@ -75,9 +75,7 @@ static void message_to_bare(struct user *user, struct stanza *stanza)
     const int best = best_priority(user, stanza);
     if (stanza->type == STANZA_GROUPCHAT) {
         refuse(shard, stanza);
-    } else if (stanza->type == STANZA_ERROR) {
-        drop(shard, stanza);
-    } else if (best >= 0) {
+    } else if (best >= 0 && stanza->type != STANZA_ERROR) {
         send_to_best(user, stanza, best);
     } else if (offline_is_storable(stanza)) {
         offline_store(user, stanza);

@@ -170,7 +170,7 @@ static void become_available(struct user *user, struct session *session, const s
     const struct presence_change change = {stanza, session->available, session->priority};
     keep(session, stanza);
     session->available = true;
-    session->priority = (int8_t)priority;
+    session->priority = (int16_t)priority;
     each_contact(session, ROSTER_FROM, stanza);
     tell_own(user, stanza);
     if (!change.was_available) {

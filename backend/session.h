@@ -28,7 +28,7 @@ struct session {
     struct presence *presence;   /* what it has broadcast last; NULL: it is not available */
     struct directed *directed;   /* to whom it has sent presence besides; NULL: nobody */
     bool available;              /* has sent initial presence */
-    int8_t priority;             /* of its presence: -128 to 127 */
+    int16_t priority;            /* of its presence: -128 to 127 */
     bool interested;             /* has asked for the roster, and so is told of its changes */
     bool wants_blocks;           /* has asked for the block list, and hears of its changes */
     bool ahead;                  /* the last stanza went to somebody who has too many waiting */
