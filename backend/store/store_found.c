@@ -2,6 +2,7 @@
 
 #include "lib/mem.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* An arena does not grow a block: the old one stays behind until the call is over. */
@@ -17,11 +18,9 @@ static void *grow(struct arena *arena, void *items, size_t count, size_t *cap, s
 void store_names_add(struct store_names *names, const char *local, const char *domain)
 {
     names->items = grow(names->arena, names->items, names->count, &names->cap, sizeof(char *));
-    const size_t local_len = strlen(local), domain_len = strlen(domain);
-    char *jid = arena_alloc(names->arena, local_len + domain_len + 2);
-    memcpy(jid, local, local_len);
-    jid[local_len] = '@';
-    memcpy(jid + local_len + 1, domain, domain_len);
+    const size_t cap = strlen(local) + strlen(domain) + sizeof "@";
+    char *jid = arena_alloc(names->arena, cap);
+    snprintf(jid, cap, "%s@%s", local, domain);
     names->items[names->count++] = jid;
 }
 
