@@ -48,11 +48,11 @@ static int check_encryption(const struct option_section *s, char *error, size_t 
 {
     enum { DIRECT = 1, NONE = 2 };
     const int tls = option_enum(s, "tls");
-    if (option_enum(s, "service") == 0) {
+    if (option_enum(s, "serve") == 0) {
         return tls == NONE ? option_error(s, "tls", error, cap, "expected starttls or direct: clients are encrypted")
                            : 0;
     }
-    if (option_enum(s, "service") == 2)
+    if (option_enum(s, "serve") == 2)
         return tls != NONE && tls >= 0 ? option_error(s, "tls", error, cap, "expected none: these pages have no TLS")
                                        : 0;
     if (tls == 0) return option_error(s, "tls", error, cap, "expected direct or none: components have no STARTTLS");
@@ -70,8 +70,8 @@ static int check_encryption(const struct option_section *s, char *error, size_t 
 static int check_allow(const struct option_section *s, char *error, size_t cap)
 {
     struct cidr_set allow = {0};
-    if (option_is_set(s, "allow") && option_enum(s, "service") != 2)
-        return option_error(s, "allow", error, cap, "expected \"service = admin\" beside it");
+    if (option_is_set(s, "allow") && option_enum(s, "serve") != 2)
+        return option_error(s, "allow", error, cap, "expected \"serve = admin\" beside it");
     const int result = cidr_set_read(&allow, s, "allow", error, cap);
     cidr_set_clear(&allow);
     return result;

@@ -59,8 +59,8 @@ static void configure(struct c2s_listener *listener, const struct option_section
 {
     char error[256];
     listener->direct_tls = option_enum(s, "tls") == 1;
-    listener->for_components = option_enum(s, "service") == 1;
-    listener->admin = option_enum(s, "service") == 2;
+    listener->for_components = option_enum(s, "serve") == 1;
+    listener->admin = option_enum(s, "serve") == 2;
     cidr_set_clear(&listener->allow);
     CHECK(cidr_set_read(&listener->allow, s, "allow", error, sizeof(error)) == 0);
 }

@@ -20,7 +20,7 @@ static bool has_listener(const struct option_file *file)
 {
     const struct option_section *s = NULL;
     while ((s = option_next(file, "listener", s)) != NULL)
-        if (option_enum(s, "service") == 1) return true;
+        if (option_enum(s, "serve") == 1) return true;
     return false;
 }
 
@@ -69,7 +69,7 @@ struct component_defs *component_defs_new(const struct option_file *file, const 
         if (!reachable)
             (void)option_error(s, NULL, error, cap,
                                "expected a listener for it: listener \"components\" { address = \"127.0.0.1:5347\" "
-                               "service = components }");
+                               "serve = components }");
         if (reachable && add(defs, s, hosts, error, cap) == 0) continue;
         component_defs_free(&defs);
         return NULL;

@@ -13,8 +13,8 @@ from harness.tcp import connect, read_to_end
 from harness.wait import wait_until
 
 LISTENERS = """
-listener "watchers" {{ address = "127.0.0.1:{admin}" service = admin }}
-listener "others" {{ address = "127.0.0.1:{closed}" service = admin allow = "192.0.2.0/24" }}
+listener "watchers" {{ address = "127.0.0.1:{admin}" serve = admin }}
+listener "others" {{ address = "127.0.0.1:{closed}" serve = admin allow = "192.0.2.0/24" }}
 """
 
 
@@ -106,8 +106,8 @@ def test_a_reload_changes_who_may_ask(watched):
 
 
 @pytest.mark.parametrize("listener, says", [
-    ('service = clients allow = "127.0.0.1"', "allow: expected \"service = admin\" beside it"),
-    ('service = admin allow = "127.0.0.1/8"', "allow: "), ("service = page", "service: expected")])
+    ('serve = clients allow = "127.0.0.1"', "allow: expected \"serve = admin\" beside it"),
+    ('serve = admin allow = "127.0.0.1/8"', "allow: "), ("serve = page", "serve: expected")])
 def test_what_is_refused(watched, listener, says):
     text = watched.backend.config.read_text().removeprefix(watched.backend.common)
     watched.backend.configure(text + f'listener "x" {{ address = "127.0.0.1:1" {listener} }}\n')

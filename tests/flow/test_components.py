@@ -21,8 +21,8 @@ STRICT = "gateway.test"
 
 PORT, TLS_PORT = reserve_port(), reserve_port()
 CONFIG = f"""
-listener "components" {{ address = "127.0.0.1:{PORT}" service = components }}
-listener "components-tls" {{ address = "127.0.0.1:{TLS_PORT}" service = components tls = direct }}
+listener "components" {{ address = "127.0.0.1:{PORT}" serve = components }}
+listener "components-tls" {{ address = "127.0.0.1:{TLS_PORT}" serve = components tls = direct }}
 component "{ECHO}" {{ secret = "{SECRET}" conflict = replace }}
 component "{STRICT}" {{ secret = "another secret" }}
 auth-timeout = 3s
@@ -207,7 +207,7 @@ def test_order_from_a_component(site):
 
 def test_a_component_that_is_taken_out_of_the_configuration(own_site):
     port = reserve_port()
-    one = (f'listener "components" {{ address = "127.0.0.1:{port}" service = components }}\n'
+    one = (f'listener "components" {{ address = "127.0.0.1:{port}" serve = components }}\n'
            f'component "{STRICT}" {{ secret = "another secret" }}\n')
     site = own_site(backend_extra=one + f'component "{ECHO}" {{ secret = "{SECRET}" }}\n')
     site.backend.start()
@@ -224,15 +224,15 @@ def test_a_component_that_is_taken_out_of_the_configuration(own_site):
 
 
 @pytest.mark.parametrize("text, expected", [
-    ('listener "c" { address = "127.0.0.1:1" service = components }\ncomponent "x.test" { secret = "short" }',
+    ('listener "c" { address = "127.0.0.1:1" serve = components }\ncomponent "x.test" { secret = "short" }',
      'component "x.test": secret: expected at least 8 characters'),
     ('component "x.test" { secret = "long enough" }', 'component "x.test": expected a listener for it'),
-    ('listener "c" { address = "127.0.0.1:1" service = components }\n'
+    ('listener "c" { address = "127.0.0.1:1" serve = components }\n'
      f'component "{DOMAIN}" {{ secret = "long enough" }}', f'the domain "{DOMAIN}" has a section already'),
-    ('listener "c" { address = "127.0.0.1:1" service = components }\ncomponent "a b" { secret = "long enough" }',
+    ('listener "c" { address = "127.0.0.1:1" serve = components }\ncomponent "a b" { secret = "long enough" }',
      "expected a domain"),
-    ('listener "c" { address = "*:1" service = components }', 'listener "c": address: expected an address of this machine'),
-    ('listener "c" { address = "127.0.0.1:1" service = components tls = starttls }', "tls: expected direct or none"),
+    ('listener "c" { address = "*:1" serve = components }', 'listener "c": address: expected an address of this machine'),
+    ('listener "c" { address = "127.0.0.1:1" serve = components tls = starttls }', "tls: expected direct or none"),
     ('listener "c" { address = "127.0.0.1:1" tls = none }', "tls: expected starttls or direct"),
 ])
 def test_configuration_errors(own_site, text, expected):

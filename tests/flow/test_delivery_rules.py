@@ -11,7 +11,7 @@ from harness.stage import Stage, body, brief, briefs, element, error, number
 COMPONENT, SECRET = "strangers.example.test", "a-shared-secret"
 COMPONENT_PORT = reserve_port()
 BACKEND_EXTRA = f"""
-listener "components" {{ address = "127.0.0.1:{COMPONENT_PORT}" service = components }}
+listener "components" {{ address = "127.0.0.1:{COMPONENT_PORT}" serve = components }}
 component "{COMPONENT}" {{ secret = "{SECRET}" }}
 """
 

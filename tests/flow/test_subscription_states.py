@@ -15,7 +15,7 @@ from harness.stage import Stage, bare, brief, local_name, push_item
 COMPONENT, SECRET = "contacts.example.test", "a-shared-secret"
 COMPONENT_PORT = reserve_port()
 BACKEND_EXTRA = f"""
-listener "components" {{ address = "127.0.0.1:{COMPONENT_PORT}" service = components }}
+listener "components" {{ address = "127.0.0.1:{COMPONENT_PORT}" serve = components }}
 component "{COMPONENT}" {{ secret = "{SECRET}" }}
 """
 KINDS = ("subscribe", "unsubscribe", "subscribed", "unsubscribed")
