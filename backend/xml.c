@@ -236,10 +236,11 @@ static void XMLCALL on_namespace(void *arg, const XML_Char *prefix, const XML_Ch
 
 static void XMLCALL on_declaration(void *arg, const XML_Char *version, const XML_Char *encoding, int standalone)
 {
-    (void)version;
     (void)standalone;
     struct xml *xml = from_expat(arg);
     xml->events++;
+    if (version && strcmp(version, "1.0") != 0)
+        set_fault(xml, "not-well-formed", "only version 1.0 of XML is supported");
     if (encoding && strcasecmp(encoding, "UTF-8") != 0) {
         set_fault(xml, "unsupported-encoding", "only UTF-8 is supported");
     }

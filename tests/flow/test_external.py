@@ -75,6 +75,9 @@ def deployment():
 WAYS = pytest.mark.parametrize("how", ["direct", "starttls", "terminated"])
 
 
+@pytest.mark.conforms("RFC 6120", "13.7.1.3", "a certificate of the client logs it in")
+@pytest.mark.conforms("RFC 6120", "13.7.1.4", "by XmppAddr, or a DNS or e-mail name that is an address")
+@pytest.mark.conforms("RFC 6120", "13.8.4", "TLS with a certificate, and EXTERNAL")
 @WAYS
 @pytest.mark.release
 @pytest.mark.parametrize("authzid", ["", f"romeo@{ASKING}", f"ROMEO@{ASKING}"])
@@ -138,6 +141,7 @@ def test_the_account_must_exist(deployment):
         client.authenticate("", None, "EXTERNAL")
 
 
+@pytest.mark.conforms("RFC 6120", "13.7.2.2", "a chain that is not valid proves nothing")
 @WAYS
 @pytest.mark.parametrize("what", ["none", "other authority", "expired", "for servers", "no address", "another host"])
 def test_what_proves_nothing_is_not_offered(deployment, how, what):

@@ -132,6 +132,8 @@ def test_count(stage):
     wait_acknowledged(romeo, 4)
 
 
+@pytest.mark.conforms("RFC 6120", "4.9.3.21", "undefined-condition with one of its own")
+@pytest.mark.conforms("RFC 6120", "4.9.4", "a condition of an extension stands beside it")
 @pytest.mark.conforms("XEP-0198", "4", "an h that is too high ends the stream")
 def test_too_high(stage):
     romeo = stage.enter()

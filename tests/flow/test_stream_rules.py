@@ -65,6 +65,7 @@ def answer_to_header(hosts, text):
 
 # Section 4.7: stream attributes
 
+@pytest.mark.conforms("RFC 6120", "4.9.3.25", "unsupported-version for 0.9 and none")
 @conforms("RFC 6120", "4.7.5", "a lower or missing version is refused, a higher one answered with ours, numbers compared as such")
 @pytest.mark.parametrize("version, wanted, ours", [
     ("1.0", None, "1.0"), ("1.1", None, "1.0"), ("2.0", None, "1.0"), ("01.0", None, "1.0"), ("10.0", None, "1.0"),
@@ -152,6 +153,7 @@ def test_made_up_resources(hosts):
         assert one.jid != other.jid and len(one.jid.split("/")[1]) >= 16
 
 
+@pytest.mark.conforms("RFC 6120", "4.9.3.3", "conflict for the session whose resource is taken")
 @conforms("RFC 6120", "7.7.2.2", "replace: the older session ends with a conflict, the newer has the resource")
 def test_conflict_replace(hosts):
     with logged_in(hosts.direct, "juliet", "one") as old, logged_in(hosts.direct, "juliet", "one") as new:

@@ -53,6 +53,10 @@ static void refused(const char *text, size_t len)
     assert_null(jid_parse(text, len, NULL));
 }
 
+/* Conforms: RFC 7622, 3.1: the valid and invalid examples of the specification */
+/* Conforms: RFC 7622, 3.2: a domain is required, the rest is not */
+/* Conforms: RFC 7622, 3.3: what stands before the first @ */
+/* Conforms: RFC 7622, 3.4: what stands behind the first / */
 static void the_examples_of_rfc_7622(void **state)
 {
     (void)state;
@@ -82,6 +86,12 @@ static void the_examples_of_rfc_7622(void **state)
     }
 }
 
+/* Conforms: RFC 7622, 3.2.1: a domain is folded, its labels brought to one form, a final dot taken away */
+/* Conforms: RFC 7622, 3.2.3: domains that prepare to the same are the same */
+/* Conforms: RFC 7622, 3.3.1: a local part is folded and normalized */
+/* Conforms: RFC 7622, 3.3.3: local parts that prepare to the same are the same */
+/* Conforms: RFC 7622, 3.4.1: a resource is normalized, and keeps its case */
+/* Conforms: RFC 7622, 3.4.3: resources that prepare to the same are the same */
 static void parts_are_prepared(void **state)
 {
     (void)state;
@@ -124,6 +134,9 @@ static void parts_are_prepared(void **state)
            "zxpmrxjhzqlcbfxe2wxu4tmgdgvvbjhpemfs3f7rkwhqrkaxq5ubkgid.onion", NULL);
 }
 
+/* Conforms: RFC 7622, 3.2.2: what no domain may contain */
+/* Conforms: RFC 7622, 3.3.2: what no local part may contain */
+/* Conforms: RFC 7622, 3.4.2: what no resource may contain */
 static void hostile_addresses_are_refused(void **state)
 {
     (void)state;
