@@ -49,6 +49,7 @@ def pushed(actor):
     return local_name(got[0]), sorted(item.get("jid") for item in got[0])
 
 
+@pytest.mark.conforms("RFC 6120", "8.3.3.12", "policy-violation for more than the host's limits allow")
 @pytest.mark.conforms("XEP-0191", "3.2", "empty at first, then with its items, prepared")
 @pytest.mark.conforms("XEP-0191", "3.3", "block: pushed to the resources that have asked; without an item bad-request")
 @pytest.mark.conforms("XEP-0191", "3.4", "unblock: pushed likewise")

@@ -70,6 +70,7 @@ def test_contents_are_passed_on(cast):
     assert inner.text == " z " and inner.get("{urn:example:other}b") == "2"
 
 
+@conforms("RFC 6120", "8.3.4", "errors of clients are passed on as they are")
 @conforms("RFC 6121", "6", "requests and answers pass between two clients, whatever they contain")
 @conforms("RFC 6120", "8.2.3", "a request reaches the client that it is for, and its answer the one that asked")
 @pytest.mark.parametrize("type, answer", [("get", "result"), ("set", "result"), ("get", "error"), ("set", "error")])

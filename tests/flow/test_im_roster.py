@@ -100,6 +100,7 @@ def test_an_address_is_prepared(stage, juliet):
     assert juliet.roster() == {ROMEO: {"jid": ROMEO, "name": "two", "subscription": "none", "groups": []}}
 
 
+@conforms("RFC 6120", "8.3.3.9", "not-acceptable for an item that is too long or a group without a name")
 @conforms("RFC 6121", "2.1.5", "a set has exactly one item, with an address")
 @conforms("RFC 6121", "2.3.3", "bad-request, not-acceptable; nothing is changed and nothing pushed")
 @pytest.mark.parametrize("items, condition", [

@@ -52,6 +52,7 @@ def counter(site, name):
     return json.loads(site.backend.ctl("--json", "status"))["counters"][name]
 
 
+@pytest.mark.conforms("RFC 6120", "6.5.11", "temporary-auth-failure for who guesses too much")
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "PLAIN"])
 def test_a_source_is_locked(site, mechanism):
     user, source = account(site), host()

@@ -203,6 +203,7 @@ def test_directed_presence_to_a_subscriber(stage, friends):
     assert stage.settle() == {}, "once is enough"
 
 
+@pytest.mark.conforms("RFC 6120", "8.3.3.18", "resource-constraint as a limit of the server's is reached")
 @conforms("4.6.3", "what cannot be kept in mind is refused")
 def test_too_many_directed_presences(stage):
     juliet = stage.enter()

@@ -72,6 +72,7 @@ def test_a_new_account(backend_site, stage):
     assert line["peer"].startswith(host)
 
 
+@pytest.mark.conforms("RFC 6120", "8.3.3.22", "unexpected-request for what must wait for the log-in")
 @conforms("XEP-0077", "3.1", "conflict, not-acceptable, and nothing made by what is refused")
 def test_what_is_refused(backend_site):
     site = backend_site

@@ -161,6 +161,7 @@ def test_conflict_replace(hosts):
         pong(new)
 
 
+@conforms("RFC 6120", "8.3.3.2", "conflict for a resource that is taken, where the host refuses")
 @conforms("RFC 6120", "7.7.2.2", "refuse: the newcomer gets a conflict, and may ask for another resource")
 def test_conflict_refuse(hosts):
     with logged_in(hosts.direct, "juliet", "one", REFUSE) as old, direct(hosts.direct) as new:
