@@ -22,7 +22,7 @@ JULIET, ROMEO = f"juliet@{DOMAIN}", f"romeo@{DOMAIN}"
 COMPONENT, SECRET = "echo.example.test", "a-shared-secret"
 COMPONENT_PORT = reserve_port()
 BACKEND_EXTRA = f"""
-listener "components" {{ address = "127.0.0.1:{COMPONENT_PORT}" service = components }}
+listener "components" {{ address = "127.0.0.1:{COMPONENT_PORT}" serve = components }}
 component "{COMPONENT}" {{ secret = "{SECRET}" }}
 """
 
