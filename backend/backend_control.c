@@ -2,6 +2,7 @@
 
 #include "backend/control_accounts.h"
 #include "backend/control_hosts.h"
+#include "backend/control_migrate.h"
 #include "backend/control_notices.h"
 #include "backend/control_roster.h"
 #include "backend/control_server.h"
@@ -25,6 +26,9 @@ const struct control_command BACKEND_COMMANDS[] = {
     {"reload", "Put the changed configuration in force.", control_server_reload},
     {"backup", "Write a copy of the store into the empty file whose descriptor goes along.", control_store_backup},
     {"check-store", "Read the whole store, and tell what is not as it should be.", control_store_check},
+    {"export", "Write all accounts as XEP-0227 into the file whose descriptor goes along.", control_migrate_export},
+    {"import", "Make accounts of the XEP-0227 file whose descriptor goes along: host, replace, skip-existing, dry-run.",
+     control_migrate_import},
     {"sessions", "List who is logged in, from where; of one host or user if it is given: only.", control_sessions_list},
     {"kick", "End one session, or all of a user: jid.", control_sessions_kick},
     {"hosts", "List the hosts, and until when their certificates are valid.", control_hosts_list},

@@ -2,6 +2,7 @@
 
 #include "backend/ns.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -38,6 +39,36 @@ void delay_strip(struct elem *stanza, const char *from)
     struct elem *delay = NULL;
     while ((delay = find(stanza, from)) != NULL)
         elem_remove(stanza, delay);
+}
+
+/* What follows the seconds: a fraction, of which thousandths count, and a zone. */
+static bool read_rest(const char *text, int64_t *ms)
+{
+    int hours = 0, minutes = 0, end = 0;
+    if (*text == '.') {
+        int64_t unit = 100;
+        for (text++; *text >= '0' && *text <= '9'; text++, unit /= 10)
+            *ms += unit * (*text - '0');
+    }
+    if (*text == '\0' || strcmp(text, "Z") == 0) return true;
+    if ((*text != '+' && *text != '-') || sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &end) != 2) return false;
+    if (text[1 + end] != '\0' || hours < 0 || minutes < 0) return false;
+    const int64_t offset = ((int64_t)hours * 60 + minutes) * 60 * 1000;
+    *ms += *text == '+' ? -offset : offset;
+    return true;
+}
+
+bool delay_read(const char *stamp, int64_t *ms)
+{
+    struct tm tm = {0};
+    const char *rest = strptime(stamp, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (!rest) {
+        tm = (struct tm){0};
+        rest = strptime(stamp, "%Y%m%dT%H:%M:%S", &tm);
+    }
+    if (!rest) return false;
+    *ms = (int64_t)timegm(&tm) * 1000;
+    return read_rest(rest, ms);
 }
 
 int64_t delay_now(void)

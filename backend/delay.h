@@ -5,7 +5,9 @@
 #define POSTERN_BACKEND_DELAY_H
 
 #include "backend/elem.h"
+#include "lib/check.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { DELAY_STAMP_BYTES = 32 }; /* with its NUL */
@@ -18,6 +20,10 @@ void delay_add(struct elem *stanza, const char *from, int64_t ms);
 
 /* delay_strip - take out what a client says in the name of the host from.  Source: XEP-0203 section 5. */
 void delay_strip(struct elem *stanza, const char *from);
+
+/* delay_read - such a time, also with a fraction or an offset, or as XEP-0091 has it, as milliseconds since 1970.
+ * Returns whether it is one. */
+MUSTCHECK bool delay_read(const char *stamp, int64_t *ms);
 
 /* delay_now - milliseconds since 1970. */
 int64_t delay_now(void);

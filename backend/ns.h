@@ -42,5 +42,10 @@
 #define NS_BLOCKING_ERRORS  "urn:xmpp:blocking:errors"
 #define NS_COMMANDS         "http://jabber.org/protocol/commands"
 #define NS_ADMIN            "http://jabber.org/protocol/admin"
+#define NS_PIE              "urn:xmpp:pie:0"
+#define NS_PIE_EARLY        "http://www.xmpp.org/extensions/xep-0227.html#ns"
+#define NS_PIE_SCRAM        "urn:xmpp:pie:0#scram"
+#define NS_PIE_OWN          "urn:postern:export:0"
+#define NS_DELAY_EARLY      "jabber:x:delay"
 
 #endif

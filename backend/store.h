@@ -150,6 +150,22 @@ void store_queue_get(struct store *store, struct mailbox *reply_to, const char *
 void store_queue_del(struct store *store, struct mailbox *reply_to, const char *owner, enum store_kind kind,
                      const uint64_t *ids, size_t count, uint64_t last, store_done_fn *fn, void *arg);
 
+/* All that there is of an account, as it comes from another server. */
+struct store_whole {
+    const struct store_account *account;
+    const struct store_record *records;
+    size_t record_count;
+    enum store_kind queue; /* of the entries; their ids do not count */
+    const struct store_entry *entries;
+    size_t entry_count;
+    bool replace; /* what is there of an account of that name goes */
+};
+
+/* store_account_put - make an account with all it has, or nothing of it: STORE_EXISTS unless it may be replaced,
+ * STORE_LIMIT when the key of a record is too long. */
+void store_account_put(struct store *store, struct mailbox *reply_to, const struct store_whole *whole,
+                       store_done_fn *fn, void *arg);
+
 /* Looking after the whole store, while it goes on. */
 
 typedef void store_copy_fn(enum store_status status, uint64_t bytes, const char *why, void *arg);

@@ -4,6 +4,7 @@
 #include "ctl/ctl_completion.h"
 #include "ctl/ctl_explain.h"
 #include "ctl/ctl_gateway.h"
+#include "ctl/ctl_migrate.h"
 #include "ctl/ctl_notice.h"
 #include "ctl/ctl_roster.h"
 #include "ctl/ctl_server.h"
@@ -44,6 +45,11 @@ const struct command COMMANDS[] = {
      ctl_store_backup},
     {"restore", "FILE", "Put such a copy in the place of the store of a stopped backend, and keep the old one.", 1, 1,
      NULL, ctl_store_restore},
+    {"export", "FILE|-", "Save all accounts with all they have as XEP-0227 in a new file, or to standard output.", 1, 1,
+     NULL, ctl_migrate_export},
+    {"import", "[--dry-run] [--replace|--skip-existing] [--host DOMAIN] [--from prosody|xep0227] FILE|FOLDER",
+     "Make the accounts of another server: of XEP-0227, as ejabberd writes it too, or of Prosody's data folder.", 1, 8,
+     NULL, ctl_migrate_import},
     {"check store", "", "Read the backend's whole store, running or not, and tell what is wrong in it.", 0, 0, NULL,
      ctl_store_check},
     {"hosts", "", "The hosts, and until when their certificates are valid.", 0, 0, NULL, ctl_server_hosts},

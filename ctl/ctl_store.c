@@ -1,15 +1,13 @@
 #include "ctl/ctl_store.h"
 
 #include "ctl/child.h"
+#include "ctl/new_file.h"
 #include "ctl/reach.h"
-#include "lib/mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,53 +19,15 @@ static enum command_status fail(const char *doing, const char *path)
     return COMMAND_REFUSED;
 }
 
-/* The name of a file lives on the disk when its folder does. */
-static int sync_folder_of(const char *path)
-{
-    char *copy = mem_strdup(path);
-    const int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const int result = fd >= 0 && fsync(fd) == 0 ? 0 : -1;
-
-    if (fd >= 0) close(fd);
-    free(copy);
-    return result;
-}
-
-/* publish - the whole copy gets the name that was asked for, in one step, unless something has that name by now (some
- * file systems cannot tell). */
-static enum command_status publish(const char *fresh, const char *path)
-{
-    int result = renameat2(AT_FDCWD, fresh, AT_FDCWD, path, RENAME_NOREPLACE);
-    if (result != 0 && (errno == EINVAL || errno == ENOSYS)) result = rename(fresh, path);
-    if (result != 0) return fail("make", path);
-    return sync_folder_of(path) == 0 ? COMMAND_OK : fail("sync the folder of", path);
-}
-
-static enum command_status save(const struct command_line *line, int fd, const char *fresh, json_t **answer)
-{
-    const char *path = line->args[0];
-    enum command_status status = reach_backend_passing(line, "backup", json_object(), fd, answer);
-
-    if (status != COMMAND_OK || !json_is_true(json_object_get(*answer, "ok"))) return status;
-    return publish(fresh, path);
-}
-
 enum command_status ctl_store_backup(const struct command_line *line)
 {
-    const char *path = line->args[0];
+    struct new_file file;
     json_t *answer = NULL;
-    if (access(path, F_OK) == 0) {
-        fprintf(stderr, "posternctl: %s exists: a backup is made in a new file\n", path);
-        return COMMAND_REFUSED;
-    }
-    char *fresh = mem_asprintf("%s.part", path);
-    const int fd = open(fresh, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    enum command_status status = fd < 0 ? fail("make", fresh) : save(line, fd, fresh, &answer);
-    if (fd >= 0) {
-        (void)unlink(fresh); /* gone already when it was published */
-        close(fd);
-    }
-    free(fresh);
+    enum command_status status = new_file_open(&file, line->args[0]);
+    if (status != COMMAND_OK) return status;
+    status = reach_backend_passing(line, "backup", json_object(), file.fd, &answer);
+    if (status == COMMAND_OK && json_is_true(json_object_get(answer, "ok"))) status = new_file_publish(&file);
+    new_file_close(&file);
     if (status == COMMAND_OK) return command_answer(line, answer, NULL);
     json_decref(answer);
     return status;

@@ -2,6 +2,7 @@
 #include "ctl/command.h"
 
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -50,11 +51,23 @@ static enum command_status run(struct command_line *line)
     return command->run(line);
 }
 
-/* How many arguments may hold our own options: "gateway explain" has its own behind it. */
+/* Whether the argument is a word of the command, and no option's value. */
+static bool is_word(int at, char **argv)
+{
+    static const char *const WITH_VALUE[] = {"-c", "--config", "-g", "--gateway"};
+    for (size_t i = 0; i < sizeof(WITH_VALUE) / sizeof(WITH_VALUE[0]); i++)
+        if (strcmp(argv[at - 1], WITH_VALUE[i]) == 0) return false;
+    return argv[at][0] != '-';
+}
+
+/* How many arguments may hold our own options: "gateway explain" and "import" have their own behind them. */
 static int own_arguments(int argc, char **argv)
 {
-    for (int i = 1; i + 1 < argc; i++)
-        if (strcmp(argv[i], "gateway") == 0 && strcmp(argv[i + 1], "explain") == 0) return i + 2;
+    for (int i = 1; i < argc; i++) {
+        if (!is_word(i, argv)) continue;
+        if (strcmp(argv[i], "import") == 0) return i + 1;
+        return i + 1 < argc && strcmp(argv[i], "gateway") == 0 && strcmp(argv[i + 1], "explain") == 0 ? i + 2 : argc;
+    }
     return argc;
 }
 

@@ -75,6 +75,9 @@ struct store_engine {
     /* After a batch, when its callers have been answered: what need not be done while they wait. */
     void (*rest)(void *engine);
 
+    /* Several operations as one: what fn does happens as a whole, or not at all when it returns no STORE_OK. */
+    enum store_status (*as_one)(void *engine, enum store_status (*fn)(void *engine, void *arg), void *arg);
+
     enum store_status (*account_get)(void *engine, const char *local, const char *domain, struct store_account *out);
     enum store_status (*account_add)(void *engine, const struct store_account *account);
     enum store_status (*account_set_keys)(void *engine, const struct store_account *account);

@@ -71,6 +71,24 @@ static void *sqlite_open(const char *folder, char *why, size_t cap)
     return NULL;
 }
 
+struct several {
+    enum store_status (*fn)(void *engine, void *arg);
+    void *arg;
+};
+
+static enum store_status write_several(struct sqlite_engine *s, const void *arg)
+{
+    const struct several *several = arg;
+    return several->fn(s, several->arg);
+}
+
+/* Savepoints nest: each operation within has one of its own. */
+static enum store_status sqlite_as_one(void *engine, enum store_status (*fn)(void *engine, void *arg), void *arg)
+{
+    const struct several several = {fn, arg};
+    return sqlite_engine_write(engine, write_several, &several);
+}
+
 const struct store_engine STORE_SQLITE = {
     .name = "sqlite",
     .open = sqlite_open,
@@ -78,6 +96,7 @@ const struct store_engine STORE_SQLITE = {
     .begin = sqlite_engine_begin,
     .commit = sqlite_engine_commit,
     .rest = sqlite_engine_rest,
+    .as_one = sqlite_as_one,
     .account_get = sqlite_account_get,
     .account_add = sqlite_account_add,
     .account_set_keys = sqlite_account_set_keys,
