@@ -8,6 +8,7 @@
 #include "backend/presence_probe.h"
 #include "backend/session.h"
 #include "backend/shard.h"
+#include "backend/sm_share.h"
 #include "backend/stanza_error.h"
 #include "backend/subscription.h"
 #include "backend/user.h"
@@ -58,12 +59,13 @@ static void send_to_best(struct user *user, struct stanza *stanza, int best)
         struct session *session = LIST_ENTRY(link, struct session, link);
         if (!takes_message(session, stanza) || session->priority < wanted) continue;
         if (last) {
-            stanza->shared = true;
+            if (!stanza->share) stanza->share = sm_share_new();
             session_send(last, stanza);
         }
         last = session;
     }
     session_send(last, stanza);
+    sm_share_close(&stanza->share);
     stanza_free(&stanza);
 }
 

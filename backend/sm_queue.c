@@ -6,6 +6,7 @@
 #include "backend/offline.h"
 #include "backend/session.h"
 #include "backend/shard.h"
+#include "backend/sm_share.h"
 #include "backend/user.h"
 
 #include <stdlib.h>
@@ -24,7 +25,9 @@ struct sm_entry {
     struct sm_return *orphaned; /* the session has ended; NULL: it has not */
     uint64_t stored_id;         /* 0: not stored */
     int64_t stamp_ms;           /* since 1970 */
-    bool message, shared, storing, acked;
+    struct sm_share *share;     /* other sessions were sent it, too; NULL: none was */
+    struct list share_link;     /* share->entries */
+    bool message, storing, acked;
     size_t len;
     char text[];
 };
@@ -55,7 +58,8 @@ void sm_queue_add(struct sm_queue *queue, struct stanza *stanza, const struct bu
     struct sm_entry *entry = mem_alloc(sizeof(*entry) + buf_len(text) + 1);
     entry->magic = ENTRY_MAGIC;
     entry->user = queue->session->user;
-    entry->shared = stanza->shared;
+    entry->share = stanza->share;
+    if (entry->share) list_append(&entry->share->entries, &entry->share_link);
     entry->message = stanza->kind == STANZA_MESSAGE;
     entry->stored_id = stanza->stored_id;
     entry->stamp_ms = delay_now();
@@ -78,26 +82,42 @@ static void entry_free(struct sm_entry *entry)
     deadline_disarm(&entry->promise);
     receipt_settle(&entry->receipt);
     list_remove(&entry->link);
+    if (entry->share) sm_share_leave(entry->share, &entry->share_link);
     entry->magic = 0;
     free(entry);
 }
 
-static bool is_anybody_available(const struct user *user)
+/* leave_to_other - whether another session's client has the message, or may acknowledge it yet: then that session
+ * keeps the promise as well. */
+static bool leave_to_other(struct sm_entry *entry)
 {
-    LIST_EACH (link, &user->sessions)
-        if (LIST_ENTRY(link, struct session, link)->available) return true;
+    struct user *user = entry->user;
+    if (!entry->share) return false;
+    if (entry->share->arrived) {
+        if (entry->stored_id != 0) offline_delete(user, &entry->stored_id, 1);
+        return true;
+    }
+    const bool owes = entry->receipt.session != 0 || entry->stored_id != 0;
+    LIST_EACH (link, &entry->share->entries) {
+        struct sm_entry *other = LIST_ENTRY(link, struct sm_entry, share_link);
+        if (other == entry) continue;
+        if (!owes) return true;
+        if (other->receipt.session != 0 || other->stored_id != 0) continue;
+        other->receipt = entry->receipt;
+        other->stored_id = entry->stored_id;
+        entry->receipt.session = 0;
+        if (other->receipt.session != 0 && !other->orphaned) deadline_arm(user->shard->promise, &other->promise);
+        return true;
+    }
     return false;
 }
 
-/* again - the stanza as it came to the session; NULL: another session has got it as well, or it has no way back: a
+/* again - the stanza as it came to the session; NULL: another session has it as well, or it has no way back: a
  * roster push, and the answer to an address that is none, are not addressed as the router needs it. */
 static struct stanza *again(struct sm_entry *entry)
 {
     struct user *user = entry->user;
-    if (entry->shared && is_anybody_available(user)) {
-        if (entry->stored_id != 0) offline_delete(user, &entry->stored_id, 1);
-        return NULL;
-    }
+    if (leave_to_other(entry)) return NULL;
     struct elem *elem = elem_parse(&user->shard->parser, entry->text, entry->len);
     struct stanza *stanza = elem ? stanza_read(elem) : NULL;
     if (!stanza) return NULL;
@@ -169,6 +189,7 @@ static void take_out(struct sm_queue *queue, struct sm_entry *entry, uint64_t *i
     queue->messages -= entry->message;
     queue->bytes -= sizeof(*entry) + entry->len;
     if (entry->stored_id != 0) ids[(*id_count)++] = entry->stored_id;
+    if (entry->share) entry->share->arrived = true;
     if (entry->storing) {
         entry->acked = true;
         receipt_settle(&entry->receipt);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct shard;
+struct sm_share;
 
 enum stanza_kind { STANZA_MESSAGE, STANZA_PRESENCE, STANZA_IQ };
 
@@ -44,7 +45,7 @@ struct stanza {
     uint64_t stored_id;      /* of its entry in the recipient's offline queue, which session_send takes over; 0: none */
     struct receipt receipt;  /* settled when the stanza is freed */
     bool returned;           /* by a session that has ended without acknowledging it */
-    bool shared;             /* it went to several sessions */
+    struct sm_share *share;  /* while several sessions are sent it; NULL: none or one is */
     struct list link;        /* while it waits: on its shard, or for its user */
     struct shard *bound_for; /* while it lies in a mailbox */
     bool outbound;           /* while its sender's shard has it: not routed yet */
