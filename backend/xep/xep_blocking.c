@@ -149,6 +149,11 @@ static void set(struct user *user, const struct stanza *request, const struct el
         stanza_error_answer(user->shard, request, STANZA_ERROR_BAD_REQUEST, NULL);
         return;
     }
+    const size_t max = (size_t)option_int(host->section, "max-blocked");
+    if (block && items > max) { /* before each is compared with all */
+        stanza_error_answer(user->shard, request, STANZA_ERROR_POLICY_VIOLATION, "the block list is full");
+        return;
+    }
     struct blocking_change *change = change_new(user, items);
     const int wrong = read_items(command, change, block);
     while (items == 0 && change->count > 0)
@@ -156,7 +161,7 @@ static void set(struct user *user, const struct stanza *request, const struct el
     if (wrong >= 0) {
         stanza_error_answer(user->shard, request, (enum stanza_error)wrong, NULL);
         change_free(change);
-    } else if (block && change->count > (size_t)option_int(host->section, "max-blocked")) {
+    } else if (block && change->count > max) {
         stanza_error_answer(user->shard, request, STANZA_ERROR_POLICY_VIOLATION, "the block list is full");
         change_free(change);
     } else if (change->change_count == 0) {

@@ -226,10 +226,10 @@ static void set_list(struct user *user, const struct stanza *request, const stru
     struct privacy_list *list = privacy_list_new(elem);
     if (!list) {
         refuse(user, request, STANZA_ERROR_BAD_REQUEST);
-    } else if (!groups_exist(user, list)) {
-        refuse(user, request, STANZA_ERROR_ITEM_NOT_FOUND);
     } else if (!fits(user, request, list)) {
         stanza_error_answer(user->shard, request, STANZA_ERROR_POLICY_VIOLATION, "too many items in privacy lists");
+    } else if (!groups_exist(user, list)) {
+        refuse(user, request, STANZA_ERROR_ITEM_NOT_FOUND);
     } else {
         struct privacy_change *change = MEM_NEW(struct privacy_change);
         change->list = list;

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ELEMENTS_MAX = 128 }; /* of one request */
+
 struct private_job {
     struct user *user;
     struct stanza *request;
@@ -45,14 +47,31 @@ static void job_end(struct private_job *job)
     free(job);
 }
 
-static const char *value_of(const struct store_record *records, size_t count, const struct elem *wanted)
+static const char *value_of(const struct store_record *records, size_t count, const char *key)
 {
-    char *key = key_of(wanted);
-    const char *value = NULL;
-    for (size_t i = 0; i < count && !value; i++)
-        if (strcmp(records[i].key, key) == 0) value = records[i].value;
-    free(key);
-    return value;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(records[i].key, key) == 0) return records[i].value;
+    return NULL;
+}
+
+/* An element that is asked for again and again is large only once. */
+static bool is_repeated(const struct elem *wanted)
+{
+    const struct elem *before = elem_child(wanted->parent, NULL, NULL);
+    while (before != wanted && (strcmp(before->name, wanted->name) != 0 || strcmp(before->ns, wanted->ns) != 0))
+        before = elem_next_element(before);
+    return before != wanted;
+}
+
+static void add_value(struct elem *query, struct shard *shard, const struct elem *wanted, const char *value)
+{
+    struct elem *kept = value ? elem_parse(&shard->parser, value, strlen(value)) : NULL;
+    if (kept) {
+        elem_add_copy(query, kept);
+    } else {
+        elem_add(query, wanted->ns, wanted->name);
+    }
+    elem_free(&kept);
 }
 
 static void on_read(enum store_status status, const struct store_record *records, size_t count, void *arg)
@@ -68,14 +87,10 @@ static void on_read(enum store_status status, const struct store_record *records
     struct elem *query = elem_add(reply->elem, NS_PRIVATE, "query");
     const struct elem *wanted = elem_child(query_of(job->request), NULL, NULL);
     for (; wanted; wanted = elem_next_element(wanted)) {
-        const char *value = value_of(records, count, wanted);
-        struct elem *kept = value ? elem_parse(&shard->parser, value, strlen(value)) : NULL;
-        if (kept) {
-            elem_add_copy(query, kept);
-        } else {
-            elem_add(query, wanted->ns, wanted->name);
-        }
-        elem_free(&kept);
+        if (is_repeated(wanted)) continue;
+        char *key = key_of(wanted);
+        add_value(query, shard, wanted, value_of(records, count, key));
+        free(key);
     }
     router_deliver(shard, reply);
     job_end(job);
@@ -153,8 +168,10 @@ static void on_read_for_change(enum store_status status, const struct store_reco
 static enum stanza_error check(const struct elem *query)
 {
     const struct elem *elem = query ? elem_child(query, NULL, NULL) : NULL;
+    size_t count = 0;
     if (!elem) return STANZA_ERROR_BAD_REQUEST;
     for (; elem; elem = elem_next_element(elem)) {
+        if (++count > ELEMENTS_MAX) return STANZA_ERROR_NOT_ACCEPTABLE;
         if (strcmp(elem->ns, NS_PRIVATE) == 0 || *elem->ns == '\0') return STANZA_ERROR_NOT_ACCEPTABLE;
         if (strlen(elem->ns) + strlen(elem->name) + 2 > STORE_KEY_TEXT_MAX_BYTES) return STANZA_ERROR_NOT_ACCEPTABLE;
     }
