@@ -4,12 +4,14 @@
 
 #include <string.h>
 
-/* More than what a client may send: the server adds a delay, addresses and the like. */
+/* More than what can come of the largest stanza that a client may send.  Escapes make it six times as long at the most,
+ * and so its namespaces, which are written out; an attribute may have to declare its namespace where it stands; the
+ * server adds a delay, addresses and the like. */
 static const struct xml_limits LIMITS = {
-    .stanza_bytes = 4 * 1024 * 1024,
-    .depth = 128,
-    .attributes = 128,
-    .name_bytes = 2048,
+    .stanza_bytes = 256 * 1024 * 1024,
+    .depth = 256,
+    .attributes = 512,
+    .name_bytes = 8192,
     .elements = 65536,
 };
 

@@ -28,7 +28,7 @@ static void on_kicked(void *arg)
 
 static void end_sessions(struct kick *k, struct user *user)
 {
-    user_pin(user);
+    user_hold(user); /* whoever hears that one leaves may have to leave, too, and is not to while we walk */
     LIST_EACH (link, &user->sessions) {
         struct session *session = LIST_ENTRY(link, struct session, link);
         if (k->jid->resource && strcmp(session->jid->resource, k->jid->resource) != 0) continue;
@@ -38,7 +38,7 @@ static void end_sessions(struct kick *k, struct user *user)
         else
             session_end(&session);
     }
-    user_unpin(user);
+    user_resume(user);
 }
 
 static void on_kick(void *arg)

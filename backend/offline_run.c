@@ -139,8 +139,8 @@ static void on_entries(enum store_status status, const struct store_entry *entri
 {
     struct offline_run *run = arg;
     struct user *user = run->user;
+    send_slice(run, entries, status == STORE_OK ? count : 0); /* the session may leave by it: reading keeps the run */
     run->reading = false;
-    send_slice(run, entries, status == STORE_OK ? count : 0);
     if (!run->session) {
         finish(run);
         pass_on(user);

@@ -83,7 +83,6 @@ static void tell_own(struct user *user, const struct stanza *stanza)
 {
     struct stanza *copy = stanza_copy(stanza);
     elem_set(copy->elem, "to", user->bare);
-    copy->shared = true;
     LIST_EACH (link, &user->sessions) {
         struct session *session = LIST_ENTRY(link, struct session, link);
         if (session->available) session_send(session, copy);
@@ -173,6 +172,7 @@ static void become_available(struct user *user, struct session *session, const s
     session->priority = (int16_t)priority;
     each_contact(session, ROSTER_FROM, stanza);
     tell_own(user, stanza);
+    if (session->left) return; /* while the stanza was held; its farewell comes next */
     if (!change.was_available) {
         tell_newcomer(user, session);
         probe_contacts(session);

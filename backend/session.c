@@ -7,6 +7,7 @@
 #include "backend/presence.h"
 #include "backend/shard.h"
 #include "backend/sm.h"
+#include "backend/sm_share.h"
 #include "backend/stanza_error.h"
 #include "backend/stream.h"
 #include "lib/log.h"
@@ -221,11 +222,13 @@ struct session_fault session_receive(struct session *session, struct elem *elem)
 
 void session_send(struct session *session, struct stanza *stanza)
 {
+    if (session->left) return; /* by what was just sent to it */
     shard_count(session->user->shard, COUNTER_STANZAS_OUT);
     if (session->sm) {
         sm_send(session->sm, stanza);
         return;
     }
+    if (stanza->share) stanza->share->arrived = true;
     stream_send_elem(session->stream, stanza->elem);
     if (stanza->stored_id == 0) return;
     offline_delete(session->user, &stanza->stored_id, 1); /* written: such a client can say no more */

@@ -57,6 +57,7 @@ void sm_receive(struct sm *sm, struct stanza *stanza)
         (struct receipt){.shard = sm->session->user->shard, .session = sm->serial, .number = sm->received};
 }
 
+/* Writing may end the session, and so free sm: session->sm is NULL then. */
 static void write_ack(struct sm *sm)
 {
     struct buf out = {0};
@@ -80,9 +81,10 @@ static bool wants_answer(const struct sm *sm)
 static void on_later(void *arg)
 {
     struct sm *sm = sm_of(arg);
-    if (!sm->session->stream) return;
+    const struct session *session = sm->session;
+    if (!session->stream) return;
     if (sm->owes && sm->handled == sm->received) write_ack(sm);
-    if (wants_answer(sm)) ask(sm);
+    if (session->sm && wants_answer(sm)) ask(sm);
 }
 
 static void do_later(struct sm *sm)
@@ -97,7 +99,6 @@ static void give_up(struct sm *sm)
 {
     struct session *session = sm->session;
     struct user *user = session->user;
-    user_pin(user);
     session_log_expired(session);
     user_pin(user);
     session_end(&session);
@@ -127,20 +128,22 @@ static void print(const struct sm *sm, const struct stanza *stanza, struct buf *
 
 void sm_send(struct sm *sm, struct stanza *stanza)
 {
-    const struct backend_config *config = shard_config(sm->session->user->shard);
-    struct stream *stream = sm->session->stream;
+    const struct session *session = sm->session;
+    const struct backend_config *config = shard_config(session->user->shard);
+    struct stream *stream = session->stream;
     struct buf text = {0};
     print(sm, stanza, &text);
     sm_queue_add(&sm->queue, stanza, &text);
     const bool full = sm->queue.count > config->sm_unacked || sm->queue.bytes > config->sm_unacked_bytes;
     if (stream) stream_write_buf(stream, &text);
     buf_free(&text);
+    if (!session->sm) return; /* closed for its slow reading */
     if (full && stream) {
         stream_fail(stream, END_UNACKED, "resource-constraint", "too much was sent and not acknowledged");
     } else if (full) {
         sm->later.fn = on_give_up; /* the caller may be walking through the user's sessions */
         sm->later.arg = sm;
-        loop_defer(sm->session->user->shard->loop, &sm->later);
+        loop_defer(session->user->shard->loop, &sm->later);
     } else if (wants_answer(sm)) {
         do_later(sm);
     }
@@ -245,7 +248,7 @@ static void finish_resumption(struct sm *sm)
     stream_write_buf(stream, &out);
     shard_count(stream->shard, COUNTER_SM_RESUMED);
     stream_log_resumed(stream);
-    if (sm->queue.count > 0) ask(sm);
+    if (session->sm && sm->queue.count > 0) ask(sm);
     offline_run_continue(session);
 }
 

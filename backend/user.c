@@ -290,12 +290,12 @@ static void on_cut_off(void *arg)
 
 void user_end_detached(struct user *user)
 {
-    user_pin(user);
+    user_hold(user); /* whoever hears that one leaves may have to leave, too, and is not to while we walk */
     LIST_EACH (link, &user->sessions) {
         struct session *session = LIST_ENTRY(link, struct session, link);
         if (!session->stream) session_end(&session);
     }
-    user_unpin(user);
+    user_resume(user);
 }
 
 void user_end_streams(struct shard *owner, const char *bare, const char *condition, const char *keep)
