@@ -51,8 +51,17 @@ struct one {
 
 static void go_on(struct import *import);
 
+/* Which mechanisms can be offered is known at once, not only when it is asked about the next time. */
+static void refresh(const struct host *host, void *arg)
+{
+    const struct import *import = arg;
+    struct key_shapes *shapes = import->here->backend->key_shapes;
+    if (shapes) key_shapes_load(shapes, host->domain);
+}
+
 static void end(struct import *import)
 {
+    if (!import->dry_run) hosts_each(shard_hosts(import->here), refresh, import);
     json_t *report = import_report_json(&import->report);
     if (import->why[0]) json_object_set_new(report, "fault", json_string(import->why));
     import->fn(report, import->arg);
