@@ -13,7 +13,7 @@ EACH = 500
 @pytest.mark.release
 def test_a_thousand_connections_of_both_kinds(own_site):
     raise_descriptor_limit(8 * EACH)
-    site = own_site(backend_extra="auth-timeout = 5m", gateway_extra="workers = 2").start()
+    site = own_site(backend_extra="auth-timeout = 5m\nstreams-per-source = 0\n", gateway_extra="workers = 2").start()
     asyncio.run(asyncio.wait_for(crowd(site.port, site.cert, DOMAIN, WEBSITE, XMPPS, EACH), 240))
     site.gateway.close_lines(count=EACH, route="website", reason="done")
     handed = site.gateway.close_lines(count=EACH, route="xmpp-sni", reason="handed_off")
