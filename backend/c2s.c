@@ -70,8 +70,17 @@ enum stream_state c2s_open(struct stream *stream, struct elem *header)
     return condition ? stream_fail(stream, reason, condition, text) : next;
 }
 
+/* RFC 6120 section 5.4.2.2: STARTTLS that is not offered, or written wrongly. */
+static enum stream_state refuse_tls(struct stream *stream, struct elem *elem)
+{
+    elem_free(&elem);
+    stream_write(stream, "<failure xmlns='" NS_TLS "'/>");
+    return stream_close(stream, END_BAD_STANZA);
+}
+
 enum stream_state c2s_misplaced(struct stream *stream, struct elem *elem)
 {
+    if (elem_is(elem, NS_TLS, NULL)) return refuse_tls(stream, elem);
     const bool stanza = stanza_new(elem) != NULL;
     const bool server = strcmp(elem->ns, NS_SERVER) == 0;
     elem_free(&elem);
@@ -143,6 +152,7 @@ enum stream_state c2s_bind(struct stream *stream, struct elem *elem)
 enum stream_state c2s_stanza(struct stream *stream, struct elem *elem)
 {
     if (elem_is(elem, NS_SM, NULL)) return sm_element(stream, elem);
+    if (elem_is(elem, NS_TLS, NULL)) return refuse_tls(stream, elem);
     const struct session_fault fault = session_receive(stream->session, elem);
     if (fault.condition) return stream_fail(stream, END_BAD_STANZA, fault.condition, fault.text);
     if (!stream->session->ahead) return STREAM_BOUND;

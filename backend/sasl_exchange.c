@@ -9,6 +9,7 @@
 #include "backend/registration.h"
 #include "backend/sasl.h"
 #include "backend/shard.h"
+#include "backend/sm.h"
 #include "backend/stream_log.h"
 #include "backend/stream_tls.h"
 #include "backend/terminated.h"
@@ -298,6 +299,7 @@ static enum stream_state step(struct sasl_exchange *exchange, const struct elem 
 enum stream_state sasl_exchange_step(struct stream *stream, struct elem *elem)
 {
     struct sasl_exchange *exchange = stream->exchange;
+    if (elem_is(elem, NS_SM, NULL)) return sm_element(stream, elem); /* too early, which is no reason to part */
     if (registration_is_asked(elem)) return registration_step(&exchange->registration, stream, elem);
     if (elem_is(elem, NS_SASL, "abort")) {
         exchange->next = failed_early(exchange, "aborted");

@@ -273,6 +273,8 @@ static enum stream_state resume(struct stream *stream, const struct elem *elem)
         return refuse(stream, "item-not-found");
     }
     struct sm *sm = session->sm;
+    /* who has lost count does no harm to the session, which may be alive on another connection */
+    if (!sm_queue_allows(&sm->queue, h)) return count_too_high(stream, sm, h);
     struct stream *old = sm->resuming ? sm->resuming : session->stream;
     session->stream = NULL;
     if (old) {
@@ -282,7 +284,8 @@ static enum stream_state resume(struct stream *stream, const struct elem *elem)
     }
     sm->resuming = NULL;
     deadline_arm(stream->shard->detached, &sm->deadline);
-    if (!sm_queue_ack(&sm->queue, h)) return count_too_high(stream, sm, h);
+    const bool allowed = sm_queue_ack(&sm->queue, h);
+    CHECK(allowed);
     sm->resuming = stream;
     stream->resumes = session;
     if (sm->handled != sm->received) return STREAM_RESUMING;
@@ -306,7 +309,9 @@ enum stream_state sm_element(struct stream *stream, struct elem *elem)
         next = take_ack(stream, sm, elem);
     } else if (elem_is(elem, NS_SM, "enable") && bound && !sm) {
         next = enable(stream, elem);
-    } else if (elem_is(elem, NS_SM, "resume") && !bound) {
+    } else if (elem_is(elem, NS_SM, "enable") && bound) { /* section 3: a second one ends the stream */
+        next = stream_fail(stream, END_BAD_STANZA, "policy-violation", "stream management is enabled already");
+    } else if (elem_is(elem, NS_SM, "resume") && !bound && stream->user) {
         next = resume(stream, elem);
     } else {
         next = refuse(stream, "unexpected-request");

@@ -39,8 +39,8 @@ struct sm {
 /* sm_feature - to be added to the features after authentication. */
 void sm_feature(struct buf *out);
 
-/* sm_element - an element of XEP-0198 (taken) on a stream with a bound resource, or before it.  Returns the state that
- * comes next. */
+/* sm_element - an element of XEP-0198 (taken) on a stream with a bound resource, or before it or authentication.
+ * Returns the state that comes next. */
 enum stream_state sm_element(struct stream *stream, struct elem *elem);
 
 /* sm_receive - count a stanza of the client, and give it its receipt. */

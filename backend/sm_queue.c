@@ -199,12 +199,17 @@ static void take_out(struct sm_queue *queue, struct sm_entry *entry, uint64_t *i
     }
 }
 
+bool sm_queue_allows(const struct sm_queue *queue, uint32_t h)
+{
+    return h - queue->acked <= queue->count;
+}
+
 bool sm_queue_ack(struct sm_queue *queue, uint32_t h)
 {
     enum { IDS_MAX = 128 };
     uint64_t ids[IDS_MAX];
     size_t id_count = 0;
-    if (h - queue->acked > queue->count) return false;
+    if (!sm_queue_allows(queue, h)) return false;
     while (queue->acked != h) {
         take_out(queue, entry_of(list_first(&queue->entries)), ids, &id_count);
         if (id_count < IDS_MAX) continue;

@@ -32,7 +32,10 @@ void sm_queue_init(struct sm_queue *queue, struct session *session);
 /* sm_queue_add - keep a stanza as printed in text; takes over its receipt and stored_id. */
 void sm_queue_add(struct sm_queue *queue, struct stanza *stanza, const struct buf *text);
 
-/* sm_queue_ack - the client has everything up to h.  false: more than was sent. */
+/* sm_queue_allows - whether h is no more than was sent, and no less than was acknowledged before. */
+MUSTCHECK bool sm_queue_allows(const struct sm_queue *queue, uint32_t h);
+
+/* sm_queue_ack - the client has everything up to h.  false: sm_queue_allows no such h. */
 MUSTCHECK bool sm_queue_ack(struct sm_queue *queue, uint32_t h);
 
 /* sm_queue_print - everything once more, as for a stream of jabber:client. */

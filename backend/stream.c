@@ -278,11 +278,20 @@ static enum stream_state fault(struct stream *stream)
     return stream_fail(stream, END_BAD_XML, condition, text);
 }
 
+/* RFC 6120 section 4.9.1.1: the client's error ends the stream, and is answered by our end alone. */
+static enum stream_state end_of_client(struct stream *stream, struct elem *error)
+{
+    elem_free(&error);
+    return stream_close(stream, END_CLIENT_ERROR);
+}
+
 static enum stream_state take(struct stream *stream, enum xml_unit unit, struct elem *elem)
 {
     switch (unit) {
     case XML_STREAM_START:
+        return ROWS[stream->state].step(stream, elem);
     case XML_STANZA:
+        if (elem_is(elem, NS_STREAM, "error")) return end_of_client(stream, elem);
         return ROWS[stream->state].step(stream, elem);
     case XML_STREAM_END:
         return stream_close(stream, END_DONE);

@@ -115,16 +115,25 @@ def test_hosts_come_and_go_and_sessions_stay(server):
     assert server.counters()["reloads"] == 2
 
 
+@pytest.mark.conforms("XEP-0198", "5", "a session whose host was taken away is not there any more, nor after the host's return")
 def test_a_session_that_waits_to_be_resumed_goes_with_its_host(server):
     first, second = server.enter(FIRST), server.enter(SECOND)
     for client in (first, second):
         client.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
-        assert local_name(client.next()) == "enabled"
+        enabled = client.next()
+        assert local_name(enabled) == "enabled"
         client.tcp.close()
     server.backend.wait_log(count=2, event="session_detached")
     server.reload(FIRST)
     told = json.loads(server.backend.ctl("--json", "sessions"))
     assert [one["jid"] for one in told] == [first.jid]
+    server.reload(FIRST, SECOND)
+    with server.connect(SECOND) as late:
+        late.open(SECOND)
+        late.authenticate("ann", "secret", "PLAIN")
+        late.open(SECOND)
+        answer = late.command(f"<resume xmlns='urn:xmpp:sm:3' h='0' previd='{enabled.get('id')}'/>")
+        assert local_name(answer) == "failed" and local_name(answer[0]) == "item-not-found"
 
 
 def test_who_is_logging_in_meanwhile(server):

@@ -316,11 +316,31 @@ def test_starttls(site):
         assert features(raw)
 
 
-@conforms("RFC 6120", "5.4.2.2", "who asks for it inside TLS has failed")
-def test_starttls_inside_tls(site):
+FAILED_TLS = "<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>"
+
+
+@conforms("RFC 6120", "5.4.2.2", "STARTTLS that is not offered, or written wrongly: a failure, and the end of the stream")
+def test_starttls_failure(site):
     with direct(site.c2s_direct) as raw:
         features(raw)
-        assert condition(said(raw, STARTTLS)) is not None
+        assert said(raw, STARTTLS) == FAILED_TLS
+    with logged_in(site.c2s_direct, "juliet") as raw:
+        assert said(raw, STARTTLS).endswith(FAILED_TLS)
+    with plain(site) as raw:
+        features(raw)
+        assert said(raw, STARTTLS.replace("<starttls", "<start")) == FAILED_TLS
+
+
+@conforms("RFC 6120", "4.9.1.1", "a client's error ends the stream, and is answered by our end alone")
+@pytest.mark.parametrize("bound", [False, True])
+def test_error_of_the_client(site, bound):
+    wrong = "<stream:error><undefined-condition xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
+    with logged_in(site.c2s_direct, "juliet") if bound else direct(site.c2s_direct) as raw:
+        if not bound:
+            features(raw)
+        out = said(raw, wrong + "</stream:stream>")
+        assert out.endswith("</stream:stream>") and "<stream:error" not in out
+    site.backend.wait_log(event="stream_end", reason="client_error")
 
 
 @conforms("RFC 6120", "5.4.3.2", "a handshake that fails ends the connection, without another word")

@@ -109,8 +109,45 @@ def test_enable(stage):
     romeo.send(sm("enable", resume="1"))
     enabled = romeo.next()
     assert enabled.tag == f"{{{SM}}}enabled" and enabled.get("resume") == "true" and enabled.get("max") == "3"
+
+
+def condition(failed):
+    assert failed.tag == f"{{{SM}}}failed"
+    return local_name(failed[0])
+
+
+@pytest.mark.conforms("XEP-0198", "3", "a second <enable/> ends the stream")
+def test_enable_twice(stage):
+    romeo = stage.enter()
+    previd = enable(romeo)
+    stage.parties.remove(romeo)
     romeo.send(sm("enable"))
-    assert romeo.next().tag == f"{{{SM}}}failed"
+    assert romeo.next()[0].tag.endswith("policy-violation")
+    _, answer = resume(stage, romeo.jid, previd, 0)
+    assert condition(answer) == "item-not-found"
+
+
+@pytest.mark.conforms("XEP-0198", "6", "what comes too early or is wrong is answered by <failed/>, and the stream goes on")
+@pytest.mark.conforms("XEP-0198", "10", "nobody resumes a session before authentication")
+def test_failures_are_recoverable(stage):
+    romeo = stage.enter()
+    previd = enable(romeo)
+    other = stage.connect()
+    other.open(DOMAIN)
+    for early in (sm("enable"), sm("resume", previd=previd, h=0), sm("r")):
+        assert condition(other.command(early)) == "unexpected-request"
+    other.authenticate(bare(romeo.jid).split("@")[0], PASSWORD, "PLAIN")
+    other.open(DOMAIN)
+    for early in (sm("enable"), sm("r"), sm("a", h=0)):
+        assert condition(other.command(early)) == "unexpected-request"
+    for wrong in (sm("resume", previd=previd), sm("resume", h=0), sm("resume", previd=previd, h="x")):
+        assert condition(other.command(wrong)) == "bad-request"
+    assert bind(other)
+    for unasked in (sm("r"), sm("a", h=0), sm("resume", previd=previd, h=0)):
+        assert condition(other.command(unasked)) == "unexpected-request"
+    assert other.command(sm("enable")).tag == f"{{{SM}}}enabled"
+    assert condition(other.command(sm("resume", previd=previd, h=0))) == "unexpected-request"
+    other.tcp.close()
 
 
 @pytest.mark.conforms("XEP-0198", "3", "not before binding")
@@ -229,6 +266,69 @@ def test_resume_of_nothing(stage, site):
         again.tcp.close()
 
 
+@pytest.mark.conforms("XEP-0198", "6", "an h that is too high resumes nothing, and does the session no harm")
+@pytest.mark.conforms("XEP-0198", "4", "nor may what was acknowledged be taken back")
+def test_resume_with_a_wrong_count(stage):
+    juliet, romeo = stage.enter(), stage.enter()
+    previd = enable(juliet)
+    came = []
+    for text in ("one", "two"):
+        romeo.send_message(juliet.jid, text)
+    while "two" not in bodies(came):
+        came.append(juliet.next())
+    juliet.send(sm("a", h=2))
+    assert acknowledged(juliet) == 0
+    for h in (1, 3, 4294967295):
+        again, answer = resume(stage, juliet.jid, previd, h)
+        assert local_name(answer) == "error"
+        assert answer.find(f"{{{SM}}}handled-count-too-high").get("h") == str(h)
+    romeo.send_message(juliet.jid, "three")
+    while "three" not in bodies(came):
+        came.append(juliet.next())
+    stage.parties.remove(juliet)
+    _, answer = resume(stage, juliet.jid, previd, 3)
+    assert answer.tag == f"{{{SM}}}resumed"
+
+
+@pytest.mark.conforms("XEP-0198", "5", "of two that resume a session the later one has it, and it goes on once")
+def test_two_resumptions_at_once(stage):
+    juliet, romeo = stage.enter(), stage.enter()
+    previd = enable(juliet)
+    romeo.send_message(juliet.jid, "one")
+    romeo.sync()
+    stage.parties.remove(juliet)
+    rivals = [reconnect(stage, juliet.jid) for _ in range(4)]
+    for rival in rivals:
+        rival.send(sm("resume", previd=previd, h=0))
+    came = []
+    for rival in rivals:
+        came.append([])
+        try:
+            while not (came[-1] and local_name(came[-1][-1]) in ("r", "error")):
+                came[-1].append(rival.next())
+        except Closed:
+            pass
+    assert all(one[0].tag == f"{{{SM}}}resumed" and bodies(one) == ["one"] for one in came)
+    alive = []
+    for rival in rivals:
+        rival.send(sm("r"))
+        try:
+            while (got := rival.next()).tag != f"{{{SM}}}a" and local_name(got) != "error":
+                pass
+            if local_name(got) == "a":
+                alive.append(rival)
+            else:
+                assert got[0].tag.endswith("conflict")
+        except Closed:
+            pass
+    assert len(alive) == 1
+    alive[0].jid = juliet.jid
+    stage.parties.append(alive[0])
+    alive[0].send(sm("a", h=1))
+    romeo.send_message(juliet.jid, "two")
+    assert bodies(next_sm(alive[0], "r")[1]) == ["two"]
+
+
 def test_what_is_left_goes_to_the_other_session(stage, site):
     juliet = stage.enter(priority=5)
     enable(juliet)
@@ -282,6 +382,7 @@ def test_a_new_session_with_the_resource_ends_the_one_that_waits(stage, site):
     assert answer.tag == f"{{{SM}}}failed"
 
 
+@pytest.mark.conforms("XEP-0198", "7", "a stream that was closed is over, and its session with it")
 def test_a_client_that_closes_its_stream_is_not_waited_for(stage):
     juliet = stage.enter()
     previd = enable(juliet)
