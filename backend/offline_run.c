@@ -50,19 +50,6 @@ static bool takes_messages(const struct session *session)
     return session->available && session->priority >= 0;
 }
 
-void offline_run_begin(struct user *user, struct session *session)
-{
-    if (user->temporary) return;
-    LIST_EACH (link, &user->sessions)
-        if (LIST_ENTRY(link, struct session, link)->offline) return;
-    struct offline_run *run = MEM_NEW(struct offline_run);
-    run->user = user;
-    run->session = session;
-    session->offline = run;
-    set_last(run, true);
-    read_more(run);
-}
-
 /* finish - the user is pinned or held by the caller. */
 static void finish(struct offline_run *run)
 {
@@ -71,15 +58,47 @@ static void finish(struct offline_run *run)
     free(run);
 }
 
-/* Another session gets what this one has not been given. */
-static void pass_on(struct user *user)
+/* let_go - the session is given no more. */
+static void let_go(struct session *session)
+{
+    struct offline_run *run = session->offline;
+    session->offline = NULL;
+    run->session = NULL;
+    if (!run->reading) finish(run); /* else the answer finds nobody */
+}
+
+/* is_taken - whether a session is being given what has waited.  One whose connection is broken is no reason to wait
+ * for it: what it has not been sent yet goes to the next. */
+static bool is_taken(const struct user *user)
 {
     LIST_EACH (link, &user->sessions) {
         struct session *session = LIST_ENTRY(link, struct session, link);
-        if (!takes_messages(session)) continue;
-        offline_run_begin(user, session);
-        return;
+        if (session->offline && session->stream) return true;
+        if (session->offline) let_go(session);
     }
+    return false;
+}
+
+void offline_run_begin(struct user *user, struct session *session)
+{
+    if (user->temporary || is_taken(user)) return;
+    struct offline_run *run = MEM_NEW(struct offline_run);
+    run->user = user;
+    run->session = session;
+    session->offline = run;
+    set_last(run, true);
+    read_more(run);
+}
+
+/* Another session gets what this one has not been given: one that is connected, if there is such a one. */
+static void pass_on(struct user *user)
+{
+    struct session *next = NULL;
+    LIST_EACH (link, &user->sessions) {
+        struct session *session = LIST_ENTRY(link, struct session, link);
+        if (takes_messages(session) && (!next || (session->stream && !next->stream))) next = session;
+    }
+    if (next) offline_run_begin(user, next);
 }
 
 void offline_run_end(struct session *session)
@@ -87,12 +106,10 @@ void offline_run_end(struct session *session)
     struct offline_run *run = session->offline;
     if (!run) return;
     struct user *user = run->user;
-    session->offline = NULL;
-    run->session = NULL;
-    if (run->reading) return; /* the answer finds nobody */
+    const bool reading = run->reading;
     user_pin(user);
-    finish(run);
-    pass_on(user);
+    let_go(session);
+    if (!reading) pass_on(user);
     user_unpin(user);
 }
 

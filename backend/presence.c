@@ -16,6 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A presence goes to every contact at once, and is kept.  What larger things there are to tell have other ways. */
+enum { BROADCAST_MAX_BYTES = 32 * 1024 };
+
 static presence_hook_fn *const HOOKS[] = {
 #define PRESENCE_HOOK(fn) fn,
 #include "backend/presence_hooks.def"
@@ -223,7 +226,9 @@ static struct session *sender_of(const struct user *user, const struct stanza *s
 static void broadcast(struct user *user, struct session *session, struct stanza *stanza)
 {
     int priority = 0;
-    if (stanza->type == STANZA_UNAVAILABLE) {
+    if (arena_bytes(stanza->elem->arena) > BROADCAST_MAX_BYTES) {
+        stanza_error_answer(user->shard, stanza, STANZA_ERROR_NOT_ACCEPTABLE, "a presence may not be that large");
+    } else if (stanza->type == STANZA_UNAVAILABLE) {
         become_unavailable(user, session, stanza);
     } else if (read_priority(stanza->elem, &priority)) {
         become_available(user, session, stanza, priority);

@@ -70,7 +70,8 @@ void sm_queue_add(struct sm_queue *queue, struct stanza *stanza, const struct bu
         entry->receipt = stanza->receipt;
         stanza->receipt.session = 0;
     }
-    if (entry->receipt.session != 0) deadline_arm(shard->promise, &entry->promise);
+    /* for a guest nothing is stored: its senders wait */
+    if (entry->receipt.session != 0 && !entry->user->temporary) deadline_arm(shard->promise, &entry->promise);
     list_append(&queue->entries, &entry->link);
     queue->count++;
     queue->messages += entry->message;
@@ -106,7 +107,8 @@ static bool leave_to_other(struct sm_entry *entry)
         other->receipt = entry->receipt;
         other->stored_id = entry->stored_id;
         entry->receipt.session = 0;
-        if (other->receipt.session != 0 && !other->orphaned) deadline_arm(user->shard->promise, &other->promise);
+        if (other->receipt.session != 0 && !other->orphaned && !user->temporary)
+            deadline_arm(user->shard->promise, &other->promise);
         return true;
     }
     return false;

@@ -168,6 +168,35 @@ def test_private_element_asked_for_again_and_again(stage):
     assert error(one.request("get", store.format("<a xmlns='urn:a'/>" * 1000))) == ("modify", "not-acceptable")
 
 
+def test_what_waits_does_not_wait_for_a_broken_connection(own_site):
+    """A client that breaks while it is given what waited: the next one gets the rest, long before it is given up."""
+    site = own_site()
+    site.backend.start()
+    with Stage(site) as stage:
+        writer, jid = stage.enter(), stage.account()
+        for number in range(100):
+            writer.send_message(jid, str(number))
+        wait_until(lambda: stored(site) == 100, "what waits")
+        one = stage.enter(jid, priority=None)
+        enable(silent(stage, one))
+        one.send_presence()
+        while body(one.next()) != "20":
+            pass
+        cut(one)
+        ended(site, one, "session_detached")
+        two = stage.enter(jid, priority=None)
+        two.send_presence()
+        while body(two.next()) != "99":
+            pass
+
+
+def test_a_huge_presence_is_not_told_to_everybody(stage):
+    one = stage.enter()
+    one.send_presence(inner=f"<status>{'x' * 100000}</status>")
+    one.expect("presence", "error", error="not-acceptable")
+    one.nothing()
+
+
 def test_sessions_that_end_by_each_others_end(own_site):
     """Two sessions are kicked at once; that the first leaves is what the second has no room for."""
     site = own_site(backend_extra="unacked-stanzas = 10\n")
