@@ -33,7 +33,8 @@ struct import_report {
 void import_report_init(struct import_report *report);
 
 /* import_report_note - about: whom or what, in front of the text. */
-void import_report_note(struct import_report *report, const char *about, const char *fmt, va_list args);
+void import_report_note(struct import_report *report, const char *about, const char *fmt, va_list args)
+    PRINTF_LIKE(3, 0);
 
 /* import_report_json - all of it, as posternctl is told; the report is empty afterwards. */
 MUSTCHECK json_t *import_report_json(struct import_report *report);
