@@ -16,6 +16,7 @@
 #include "backend/watchdog.h"
 #include "lib/log.h"
 #include "lib/proc.h"
+#include "lib/spare.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -222,6 +223,7 @@ int server_run(struct hosts **hosts)
     if (started == 0) {
         log_ready(&server.backend);
         proc_notify("READY=1");
+        spare_start_pages();
         loop_run(server.backend.shards[0]->loop);
     } else {
         fprintf(stderr, "postern-backend: %s\n", server.why);

@@ -32,7 +32,8 @@ def cpu_ns(pid):
 
 
 def memory(pid, kind):
-    """Pss: with its share of the libraries.  Private_Dirty: what is its own alone, whoever else runs."""
+    """Rss: with all of the libraries, as if alone on the machine.  Pss: with its share of them.  Private_Dirty: what is
+    its own alone, whoever else runs."""
     for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith(kind + ":"):
             return int(line.split()[1]) * 1024
@@ -57,6 +58,7 @@ class Run:
         self.wait_port()
         self.ready_ms = (time.monotonic() - began) * 1000
         self.pid = self.site.backend.popen.pid
+        self.ready_cpu_ms = cpu_ns(self.pid) / 1e6
 
     def certificate(self):
         """RSA with 2048 bits, which costs most and is still what many have."""
@@ -73,8 +75,12 @@ class Run:
         time.sleep(1)
         before = wakeups(self.pid)
         time.sleep(5)
-        return {"ready_ms": round(self.ready_ms, 1), "idle_pss_mib": round(memory(self.pid, "Pss") / 2**20, 2),
+        return {"ready_ms": round(self.ready_ms, 1), "ready_cpu_ms": round(self.ready_cpu_ms, 1),
+                "idle_rss_mib": self.memory_mib("Rss"), "idle_pss_mib": self.memory_mib("Pss"),
                 "idle_wakeups_in_5_s": wakeups(self.pid) - before}
+
+    def memory_mib(self, kind):
+        return round(memory(self.pid, kind) / 2**20, 2)
 
     def logins(self, count):
         with Stage(self.site) as stage:

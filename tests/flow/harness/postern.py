@@ -1,6 +1,8 @@
 """The gateway, the backend and posternctl of the build under test."""
 
 import json
+import os
+import re
 import socket
 import subprocess
 from collections import Counter, defaultdict
@@ -73,6 +75,8 @@ class Gateway(Server):
 
 
 class Backend(Server):
+    """With as many shards as $POSTERN_TEST_SHARDS says, where the test itself does not say it."""
+
     def __init__(self, place, text, name="backend"):
         self.run_dir, self.state_dir = place.folder(f"{name}-run"), place.folder(f"{name}-state")
         self.inlet, self.terminated = self.run_dir / "inlet.sock", self.run_dir / "terminated.sock"
@@ -80,6 +84,11 @@ class Backend(Server):
         if USER:
             common += f'gateway-user = "{USER}"\n'
         super().__init__(place, name, "postern-backend", text, common)
+
+    def configure(self, text):
+        shards = os.environ.get("POSTERN_TEST_SHARDS")
+        own = re.search(r"^\s*shards\s*=", text, re.M)
+        super().configure(text if own or not shards else f"shards = {shards}\n{text}")
 
     def ctl(self, *arguments, stdin="", status=0):
         """Run posternctl for this backend; its standard output, once the exit status is the expected one."""
