@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT / "tests" / "flow"))
 from harness.crowd import raise_descriptor_limit  # noqa: E402
 from harness.process import Process  # noqa: E402
 from harness.pp2 import ALPN, AUTHORITY, build, ssl, tlv  # noqa: E402
-from harness.rawxmpp import TerminatedClient  # noqa: E402
+from harness.rawxmpp import RawClient, TerminatedClient  # noqa: E402
 from harness.site import DOMAIN, Site  # noqa: E402
 from harness.stage import PASSWORD, Stage, local_name  # noqa: E402
 
@@ -119,18 +119,22 @@ class Run:
             if sm:
                 juliet.send(f"<a xmlns='urn:xmpp:sm:3' h='{already + got}'/>")
 
-    def login(self, name):
+    def login(self, name, direct=False):
+        if direct:
+            client = RawClient("127.0.0.1", self.site.c2s_direct).start_tls(sni=DOMAIN, alpn=["xmpp-client"])
+            client.login(name, PASSWORD, DOMAIN, mechanism="SCRAM-SHA-1", resource="a")
+            return client
         header = build(ssl() + tlv(AUTHORITY, DOMAIN.encode()) + tlv(ALPN, b"xmpp-client"))
         client = TerminatedClient(self.site.backend.terminated, header)
         client.login(name, PASSWORD, DOMAIN, mechanism="SCRAM-SHA-1", resource="a")
         return client
 
-    def sessions(self, count):
-        """Sessions without TLS of ours, as a gateway hands them over: what is left is the session."""
+    def sessions(self, count, direct=False):
+        """Without TLS of ours, as a gateway that terminates TLS hands them over, what is left is the session."""
         names = [f"idle{i}" for i in range(WARM_UP + count)]
         for name in names:
             self.site.add_account(name, PASSWORD)
-            client = self.login(name)
+            client = self.login(name)  # the quicker way
             for n in range(CONTACTS):
                 answer = client.command(f"<iq type='set' id='{n}'><query xmlns='jabber:iq:roster'><item jid='contact{n}@example.org' "
                                         f"name='Contact {n}'><group>Friends</group></item></query></iq>")
@@ -141,7 +145,7 @@ class Run:
             if i == WARM_UP:  # those before have filled what all share
                 time.sleep(1)
                 before = memory(self.pid, "Private_Dirty")
-            client = self.login(name)
+            client = self.login(name, direct)
             assert len(client.command("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>")[0]) == CONTACTS
             client.send("<presence><show>away</show><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' "
                         "node='https://example.org' ver='QgayPKawpkPSDYmwT/WM94uAlu0='/></presence>")
@@ -150,7 +154,7 @@ class Run:
         used = memory(self.pid, "Private_Dirty") - before
         for client in clients:
             client.tcp.close()
-        return {"idle_session_bytes": round(used / count)}
+        return {f"idle_{'tls_' if direct else ''}session_bytes": round(used / count)}
 
     def stop(self):
         self.site.stop()
@@ -173,6 +177,8 @@ def main():
                 figures.update(run.messages(4000 * scale, window, sm=False))
             figures.update(run.messages(4000 * scale, 16, sm=True))
             figures.update(run.sessions(100 * scale))
+            figures.update(run.sessions(100 * scale, direct=True))
+            figures["worked_rss_mib"] = run.memory_mib("Rss")
         finally:
             run.stop()
         rounds.append(figures)
