@@ -2,7 +2,6 @@
 
 #include "backend/ns.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -44,16 +43,16 @@ void delay_strip(struct elem *stanza, const char *from)
 /* What follows the seconds: a fraction, of which thousandths count, and a zone. */
 static bool read_rest(const char *text, int64_t *ms)
 {
-    int hours = 0, minutes = 0, end = 0;
+    struct tm zone = {0};
     if (*text == '.') {
         int64_t unit = 100;
         for (text++; *text >= '0' && *text <= '9'; text++, unit /= 10)
             *ms += unit * (*text - '0');
     }
     if (*text == '\0' || strcmp(text, "Z") == 0) return true;
-    if ((*text != '+' && *text != '-') || sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &end) != 2) return false;
-    if (text[1 + end] != '\0' || hours < 0 || minutes < 0) return false;
-    const int64_t offset = ((int64_t)hours * 60 + minutes) * 60 * 1000;
+    const char *end = *text == '+' || *text == '-' ? strptime(text + 1, "%H:%M", &zone) : NULL;
+    if (!end || *end != '\0') return false;
+    const int64_t offset = ((int64_t)zone.tm_hour * 60 + zone.tm_min) * 60 * 1000;
     *ms += *text == '+' ? -offset : offset;
     return true;
 }

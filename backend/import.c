@@ -265,10 +265,9 @@ static void read_piece(struct import *import)
 
 static void drop_waiting(struct import *import)
 {
-    while (!list_empty(&import->waiting)) {
-        struct one *one = LIST_ENTRY(list_first(&import->waiting), struct one, link);
-        list_remove(&one->link);
-        one_free(one);
+    LIST_EACH (link, &import->waiting) {
+        list_remove(link);
+        one_free(LIST_ENTRY(link, struct one, link));
         import->report.counts[IMPORT_FAILED]++;
     }
 }
@@ -279,10 +278,10 @@ static void turn(void *arg)
     if (backend_is_stopping(import->here->backend)) stop(import, "the server stops");
     if (!import->done && list_empty(&import->waiting)) read_piece(import);
     if (import->why[0]) drop_waiting(import);
-    while (import->working < WORKING_MAX && !list_empty(&import->waiting)) {
-        struct one *one = LIST_ENTRY(list_first(&import->waiting), struct one, link);
-        list_remove(&one->link);
-        work(one);
+    LIST_EACH (link, &import->waiting) {
+        if (import->working >= WORKING_MAX) break;
+        list_remove(link);
+        work(LIST_ENTRY(link, struct one, link));
     }
     import->turning = false;
     go_on(import);

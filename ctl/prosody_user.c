@@ -51,10 +51,12 @@ static void write_credentials(struct store_file *file, const char *key, const ch
     uint8_t data[64];
     char text[BASE64_TEXT_BYTES(sizeof(data))];
     size_t len = 0;
-    for (; hex && hex[2 * len] && len < sizeof(data); len++) {
-        unsigned byte = 0;
-        if (strspn(hex + 2 * len, "0123456789abcdefABCDEF") < 2 || sscanf(hex + 2 * len, "%2x", &byte) != 1) break;
-        data[len] = (uint8_t)byte;
+    while (hex && hex[2 * len] && hex[2 * len + 1] && len < sizeof(data)) {
+        const char digits[] = {hex[2 * len], hex[2 * len + 1], '\0'};
+        char *end = NULL;
+        data[len] = (uint8_t)strtoul(digits, &end, 16);
+        if (end != digits + 2) break;
+        len++;
     }
     base64_encode(data, len, text);
     buf_printf(file->out, "<%s>%s</%s>", element, text, element);
