@@ -162,8 +162,8 @@ static void on_entries(enum store_status status, const struct store_entry *entri
         finish(run);
         pass_on(user);
     } else if (count == OFFLINE_SLICE) {
-        set_last(run, false);
         offline_run_continue(run->session);
+        set_last(run, false); /* what was held may end the run: it is not looked at any more */
     } else if (run->last || status != STORE_OK) {
         finish(run);
     } else {
