@@ -272,16 +272,24 @@ static void drop_waiting(struct import *import)
     }
 }
 
+static void begin_waiting(struct import *import)
+{
+    LIST_EACH (link, &import->waiting) {
+        if (import->working >= WORKING_MAX) break;
+        list_remove(link);
+        work(LIST_ENTRY(link, struct one, link));
+    }
+}
+
 static void turn(void *arg)
 {
     struct import *import = arg;
     if (backend_is_stopping(import->here->backend)) stop(import, "the server stops");
     if (!import->done && list_empty(&import->waiting)) read_piece(import);
-    if (import->why[0]) drop_waiting(import);
-    LIST_EACH (link, &import->waiting) {
-        if (import->working >= WORKING_MAX) break;
-        list_remove(link);
-        work(LIST_ENTRY(link, struct one, link));
+    if (import->why[0]) {
+        drop_waiting(import);
+    } else {
+        begin_waiting(import);
     }
     import->turning = false;
     go_on(import);
