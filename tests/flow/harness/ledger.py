@@ -76,7 +76,7 @@ class Contacts(Writer):
 
     def step(self, actor):
         self.number += 1
-        remove = self.number % 3 == 0 or len(self.contacts) > 300
+        remove = len(self.contacts) > 300 or (self.contacts and self.number % 3 == 0)
         jid = min(self.contacts) if remove else f"contact{self.number:06}@{DOMAIN}"
         self.under_way = jid
         answer = actor.roster_set(jid, **({"subscription": "remove"} if remove else {}))
