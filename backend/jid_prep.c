@@ -1,5 +1,6 @@
 #include "backend/jid_prep.h"
 
+#include "backend/code_point.h"
 #include "backend/jid.h"
 
 #include <arpa/inet.h>
@@ -10,6 +11,7 @@
 #include <unicode/uidna.h>
 #include <unicode/usprep.h>
 #include <unicode/ustring.h>
+#include <unicode/utf8.h>
 
 enum {
     PART_UNITS = JID_PART_MAX_BYTES + 1, /* UTF-16 units: never more than the bytes of UTF-8 */
@@ -26,7 +28,7 @@ static void open_profiles(void)
     UErrorCode error = U_ZERO_ERROR;
     nodeprep = usprep_openByType(USPREP_RFC3920_NODEPREP, &error);
     resourceprep = usprep_openByType(USPREP_RFC3920_RESOURCEPREP, &error);
-    uts46 = uidna_openUTS46(UIDNA_USE_STD3_RULES | UIDNA_CHECK_BIDI | UIDNA_CHECK_CONTEXTJ |
+    uts46 = uidna_openUTS46(UIDNA_USE_STD3_RULES | UIDNA_CHECK_BIDI | UIDNA_CHECK_CONTEXTJ | UIDNA_CHECK_CONTEXTO |
                                 UIDNA_NONTRANSITIONAL_TO_ASCII | UIDNA_NONTRANSITIONAL_TO_UNICODE,
                             &error);
     CHECK(U_SUCCESS(error));
@@ -174,6 +176,17 @@ static bool has_a_label(const char *text, size_t len)
     return false;
 }
 
+/* has_symbol - whether there is a character that UTS 46 lets through and IDNA2008 has in no name: most are symbols. */
+static bool has_symbol(const char *text, int32_t len)
+{
+    for (int32_t i = 0; i < len;) {
+        UChar32 c = 0;
+        U8_NEXT(text, i, len, c);
+        if (c >= 0x80 && !code_point_in_label(c)) return true;
+    }
+    return false;
+}
+
 /* idna - one pass to U-labels, of a domain whose A-labels are not too long. */
 static int idna(const char *text, size_t len, char *out, const char **why)
 {
@@ -187,7 +200,8 @@ static int idna(const char *text, size_t len, char *out, const char **why)
     if (error == U_BUFFER_OVERFLOW_ERROR) return refuse(why, "the domain is too long");
     /* Hyphens in third and fourth place are in use, whatever registries say. */
     uint32_t errors = (to_unicode.errors | to_ascii.errors) & ~(uint32_t)UIDNA_ERROR_HYPHEN_3_4;
-    if (U_FAILURE(error) || errors) return refuse(why, "the domain is not an internationalized host name");
+    if (U_FAILURE(error) || errors || has_symbol(out, n))
+        return refuse(why, "the domain is not an internationalized host name");
     if (n > 0 && out[n - 1] == '.') n--;
     out[n] = '\0';
     return check_length((size_t)n, why);

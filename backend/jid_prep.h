@@ -1,7 +1,8 @@
 /* jid_prep - the preparation of each part of an address, so that equal addresses are equal bytes.
  *
- * Source: RFC 6122 sections 2.2 to 2.4, RFC 7622 section 3, UTS 46 (non-transitional, STD 3 rules) for domains.
- * Code points that Unicode 3.2 did not have are let through, or no emoji could be in a resource. */
+ * Source: RFC 6122 sections 2.2 to 2.4, RFC 7622 section 3, UTS 46 (non-transitional, STD 3 rules) for domains, of
+ * which IDNA2008 then allows less. Code points that Unicode 3.2 did not have are let through, or no emoji could be in a
+ * resource. */
 #ifndef POSTERN_BACKEND_JID_PREP_H
 #define POSTERN_BACKEND_JID_PREP_H
 

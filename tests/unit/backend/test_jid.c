@@ -200,6 +200,79 @@ static void hostile_addresses_are_refused(void **state)
     jid_free(&jid);
 }
 
+/* Local parts and resources are compared by RFC 6122, which folds more: docs/backend.md says why. */
+static void where_rfc_6122_is_kept(void **state)
+{
+    (void)state;
+    expect("fu\u00DFball@example.com", "fussball", "example.com", NULL);
+    expect("\u03C2@example.com/foo", "\u03C3", "example.com", "foo");
+    expect("henry\u2163@example.com", "henryiv", "example.com", NULL);
+    expect("\u265A@example.com", "\u265A", "example.com", NULL);
+    expect("juliet@example.com/ foo", "juliet", "example.com", " foo");
+    expect("juliet@example.com/\u2163", "juliet", "example.com", "IV");
+    expect("juliet@example.com/a\u3000b", "juliet", "example.com", "a b");
+    assert_false(jid_local_is_acceptable("\u265A", NULL));
+    assert_false(jid_local_is_acceptable("henry\u2163", NULL));
+}
+
+/* Conforms: RFC 7622, 3.2.1: A-labels become U-labels, what stands otherwise in them is refused */
+/* Conforms: RFC 7622, 3.2.2: case and width of domains are mapped; what IDNA2008 maps to nothing else stays */
+static void international_domains(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *domain;
+    } GOOD[] = {
+        {"fu\u00DFball.example", "fu\u00DFball.example"}, /* not "ss": IDNA2008 */
+        {"xn--fuball-cta.example", "fu\u00DFball.example"},
+        {"\u03A3\u03BF\u03C6\u03CC\u03C2.example", "\u03C3\u03BF\u03C6\u03CC\u03C2.example"}, /* final sigma too */
+        {"B\u00DCCHER.EXAMPLE", "b\u00FCcher.example"},
+        {"bu\u0308cher.example", "b\u00FCcher.example"}, /* composed */
+        {"\uFF45\uFF58\uFF0E\uFF45\uFF58", "ex.ex"},     /* full width, and its dot */
+        {"\uFF76\uFF9E.example", "\u30AC.example"},      /* half width */
+        {"\u05D0\u05D1.\u05D2", "\u05D0\u05D1.\u05D2"},  /* right to left */
+        {"\u0645\u062B\u0627\u0644.\u0627\u062E\u062A\u0628\u0627\u0631",
+         "\u0645\u062B\u0627\u0644.\u0627\u062E\u062A\u0628\u0627\u0631"},
+        {"\u0646\u0627\u0645\u0647\u200C\u0627\u06CC.example",
+         "\u0646\u0627\u0645\u0647\u200C\u0627\u06CC.example"}, /* a non-joiner where it has a meaning */
+        {"\u0915\u094D\u200D\u0937.example", "\u0915\u094D\u200D\u0937.example"}, /* a joiner likewise */
+        {"paral\u00B7lel.example", "paral\u00B7lel.example"},
+        {"\u30C6\u30B9\u30C8\u30FB\u30C6.example", "\u30C6\u30B9\u30C8\u30FB\u30C6.example"},
+        {"\u3007.example", "\u3007.example"},
+    };
+    for (size_t i = 0; i < sizeof(GOOD) / sizeof(GOOD[0]); i++) {
+        expect(GOOD[i].text, NULL, GOOD[i].domain, NULL);
+    }
+    static const char *const BAD[] = {
+        "\u2665.example",              /* a symbol */
+        "i\u2764.example",             /* likewise */
+        "xn--i-7iq.example",           /* the same, as an A-label */
+        "\U0001F600.example",          /* emoji */
+        "a\u200Db.example",            /* a joiner where it has no meaning */
+        "a\u200Cb.example",            /* a non-joiner likewise */
+        "a\u00B7b.example",            /* a middle dot that is not between two l */
+        "a\u30FBb.example",            /* a Katakana middle dot without anything Japanese */
+        "a\u05F4b.example",            /* gershayim without Hebrew before it */
+        "\u0627\u0661\u06F1.example",  /* two kinds of Arabic digits */
+        "\u0640\u0627.example",        /* tatweel */
+        "a\u20DD.example",             /* a mark for symbols */
+        "\u0301a.example",             /* a mark first */
+        "\u05D0a.example",             /* both directions in a label */
+        "1\u05D0.example",             /* a digit first in one from right to left */
+        "\u1100.example",              /* old Hangul */
+        "\u0378.example",              /* no character */
+        "a\uFFFD.example",             /* one that could not be read */
+        "xn--bcher-KVA-.example",      /* no punycode */
+        "xn--abc-.example",            /* punycode of what needs none */
+        "xn--bcher-kvb\u00FC.example", /* half of each */
+        "a\uFF0Fb.example",            /* a full-width slash */
+        "\uFF3B::1\uFF3D",             /* full-width brackets */
+    };
+    for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++) {
+        refused(BAD[i], strlen(BAD[i]));
+    }
+}
+
 /* with_length - the address with one part of n bytes of x, which for a domain is cut into labels. */
 static struct jid *with_length(int which, size_t n)
 {
@@ -308,6 +381,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_examples_of_rfc_7622),      cmocka_unit_test(parts_are_prepared),
+        cmocka_unit_test(international_domains),         cmocka_unit_test(where_rfc_6122_is_kept),
         cmocka_unit_test(hostile_addresses_are_refused), cmocka_unit_test(lengths_are_exact),
         cmocka_unit_test(parts_make_addresses),          cmocka_unit_test(new_accounts_are_stricter),
     };
