@@ -2,7 +2,9 @@
 
 import json
 import os
+import pathlib
 import pty
+import re
 import select
 import shutil
 import subprocess
@@ -152,3 +154,13 @@ def test_a_broken_program_is_told(tmp_path):
     done = subprocess.run([tmp_path / "posternctl", "gateway", "status"], text=True, capture_output=True, timeout=60)
     assert done.returncode == 3
     assert done.stderr == "posternctl: postern-gateway --print control-socket: exit status 3\n"
+
+
+def test_every_command_is_in_the_manual():
+    text = subprocess.run([BIN / "posternctl", "-h"], capture_output=True, text=True, check=True).stdout
+    commands = re.findall(r"^  ((?:(?:gateway|roster|motd|welcome|check) )?[a-z-]+)", text.split("Commands:")[1].split("Options:")[0], re.M)
+    page = (pathlib.Path(__file__).parents[2] / "man" / "posternctl.8").read_text()
+    page = re.sub(r'\\f[A-Z]|"', "", page).replace("\\-", "-")
+    heads = "\n".join(line for line in page.splitlines() if line.startswith((".B", ".BI", ".BR")))
+    missing = [one for one in commands if not all(word in heads for word in one.split())]
+    assert len(commands) > 30 and missing == []

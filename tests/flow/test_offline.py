@@ -1,8 +1,10 @@
 """Messages that wait for their recipient: XEP-0160, XEP-0203, RFC 6121 section 8.5.2.2."""
 
+import contextlib
 import json
 import re
 import signal
+import sqlite3
 import threading
 
 import pytest
@@ -237,3 +239,42 @@ def test_order_while_the_recipient_comes_and_goes(stage):
     assert all(got == list(range(NUMBERS)) for got in numbers.values()), numbers
     assert kinds == {False, True}, "some were stored, others were not"
     assert messages(juliet.sync()) == []
+
+
+@pytest.mark.conforms("XEP-0203", "4", "a delay that a client makes up in the name of our host is taken out")
+def test_delays_in_our_name_are_taken_out(stage):
+    romeo, juliet = stage.enter(), stage.enter()
+    made_up = "".join(f"<delay xmlns='urn:xmpp:delay' from='{who}' stamp='2001-01-01T00:00:00Z'/>"
+                      for who in (DOMAIN, "elsewhere.test", DOMAIN))
+    romeo.send_message(juliet.jid, "x", extra=made_up)
+    assert [one.get("from") for one in juliet.expect("message", body="x").findall(DELAY)] == ["elsewhere.test"]
+    juliet.send_presence("unavailable")
+    juliet.sync()
+    romeo.send_message(juliet.bare, "y", extra=made_up)
+    romeo.sync()
+    (got,) = come(juliet)
+    stamps = {one.get("from"): one.get("stamp") for one in got.findall(DELAY)}
+    assert len(got.findall(DELAY)) == 2 and stamps[DOMAIN] > "2026"
+
+
+def test_expired(own_site):
+    """What is older than offline-expire is not delivered; and when the queue is full it makes room."""
+    site = own_site(host_extra="offline-expire = 1m\noffline-messages = 3")
+    site.backend.start()
+    with Stage(site) as stage:
+        romeo, absent = stage.enter(), stage.account()
+        for text in ("old", "older", "new"):
+            romeo.send_message(absent, text)
+        romeo.nothing()
+        jid = romeo.jid
+    site.backend.stop()
+    with contextlib.closing(sqlite3.connect(site.backend.state_dir / "postern.sqlite")) as db, db:
+        db.execute("UPDATE queue SET stamp_ms = stamp_ms - 120000 WHERE text NOT LIKE '%new%'")
+    site.backend.start()
+    with Stage(site) as stage:
+        romeo = stage.enter(jid)
+        for text in ("newer", "newest"):
+            romeo.send_message(absent, text)
+        romeo.send_message(absent, "too many", id="full")
+        romeo.expect("message", "error", id="full", error="service-unavailable")
+        assert bodies(come(stage.enter(absent, priority=None))) == ["new", "newer", "newest"]

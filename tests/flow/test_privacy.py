@@ -128,6 +128,8 @@ def test_presence(stage):
     user.send_presence(inner="<show>chat</show>")
     user.expect("presence", frm=user.jid)
     friend.send_presence("probe", user.bare)
+    user.send_presence(to=friend.jid, inner="<show>dnd</show>")
+    user.expect("presence", "error", frm=friend.jid, error="not-acceptable")
     user.nothing()
     assert ask(user, "set", "<active/>") is None
     while friend.expect("presence").findtext("{*}show") != "chat":

@@ -425,11 +425,12 @@ def test_closed_with_an_error_when_too_much_is_unacknowledged(stage):
     stage.parties.remove(juliet)
     for number in range(60):
         romeo.send_message(juliet.jid, str(number), type="headline")
+    came = []
     with pytest.raises(Closed):
         while True:
-            got = juliet.next()
-            if local_name(got) == "error":
-                assert got[0].tag.endswith("resource-constraint")
+            came.append(juliet.next())
+    assert local_name(came[-1]) == "error" and local_name(came[-1][0]) == "resource-constraint"
+    assert len(bodies(came)) == 51
 
 
 def test_an_orderly_stop_keeps_what_was_not_acknowledged(own_site):

@@ -162,3 +162,15 @@ def test_an_unknown_stanza(stage, what):
     conditions = {child.tag.split("}")[1] for child in romeo.next()}
     stage.remove(romeo)
     assert conditions & {"unsupported-stanza-type", "invalid-namespace", "invalid-xml"}
+
+
+@conforms("RFC 6120", "10.5.2", "an address of the host with a resource has nobody who would answer")
+def test_to_a_resource_of_the_host(stage, cast):
+    romeo, _ = cast
+    place = f"{DOMAIN}/somewhere"
+    assert error(romeo.request("get", PING, place)) == ("cancel", "service-unavailable")
+    romeo.send_message(place, "x", id="m")
+    romeo.expect("message", "error", place, id="m", error="service-unavailable")
+    romeo.send_presence(to=place)
+    romeo.send_presence("unavailable", place)
+    romeo.nothing()
