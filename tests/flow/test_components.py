@@ -175,6 +175,7 @@ def test_a_component_that_is_away(site):
         receive_until(juliet, b"<remote-server-timeout ")
 
 
+@pytest.mark.tsan
 @conforms("XEP-0114", "3", "a second connection of a component is refused by conflict, or takes the place, as configured")
 def test_conflict(site):
     with attached() as old, attached() as new:
@@ -198,6 +199,7 @@ def test_silence_before_the_handshake_ends(site):
         assert condition(ending(raw)) == "connection-timeout"
 
 
+@pytest.mark.tsan
 def test_order_from_a_component(site):
     with logged_in(site.c2s_direct, "juliet") as juliet, attached() as raw:
         raw.send("".join(f"<message from='x@{ECHO}' to='{juliet.jid}' id='n{number}'/>" for number in range(500)))

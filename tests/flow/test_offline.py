@@ -176,6 +176,7 @@ def test_without_storage(own_site):
         assert "msgoffline" not in features
 
 
+@pytest.mark.tsan
 @pytest.mark.conforms("RFC 6120", "10.1", "order is kept when what has waited is long, and its reader slow")
 def test_a_long_queue_and_a_slow_reader(stage):
     """8 MB are more than the server would keep for a client that does not read; and what is sent meanwhile comes

@@ -216,6 +216,7 @@ def test_an_answer_that_was_short_is_followed_by_the_rest(stage):
         assert int(next_sm(romeo, "a")[0].get("h")) == 1
 
 
+@pytest.mark.tsan
 @pytest.mark.conforms("XEP-0198", "5", "resumption: what was not acknowledged comes again, once, in order")
 def test_resume(stage, site):
     romeo, juliet = stage.enter(), stage.enter()
@@ -290,6 +291,7 @@ def test_resume_with_a_wrong_count(stage):
     assert answer.tag == f"{{{SM}}}resumed"
 
 
+@pytest.mark.tsan
 @pytest.mark.conforms("XEP-0198", "5", "of two that resume a session the later one has it, and it goes on once")
 def test_two_resumptions_at_once(stage):
     juliet, romeo = stage.enter(), stage.enter()
@@ -329,6 +331,7 @@ def test_two_resumptions_at_once(stage):
     assert bodies(next_sm(alive[0], "r")[1]) == ["two"]
 
 
+@pytest.mark.tsan
 def test_what_is_left_goes_to_the_other_session(stage, site):
     juliet = stage.enter(priority=5)
     enable(juliet)
@@ -402,6 +405,7 @@ def test_a_changed_password_ends_a_session_that_waits(stage, site):
     assert answer.tag == f"{{{SM}}}failed"
 
 
+@pytest.mark.tsan
 def test_many_messages_between_two_with_sm(stage):
     romeo, juliet = stage.enter(), stage.enter()
     enable(romeo), enable(juliet)
@@ -433,6 +437,7 @@ def test_closed_with_an_error_when_too_much_is_unacknowledged(stage):
     assert len(bodies(came)) == 51
 
 
+@pytest.mark.tsan
 def test_an_orderly_stop_keeps_what_was_not_acknowledged(own_site):
     """One session is connected, one is detached; both have messages in memory only when the server is told to stop."""
     site = own_site(backend_extra="shards = 4\n")
