@@ -81,6 +81,13 @@ void stream_random_id(char out[2 * STREAM_ID_BYTES + 1])
     *out = '\0';
 }
 
+/* The session may end before the stream has. */
+static void resumes_no_more(struct stream *stream)
+{
+    sm_stream_gone(stream->resumes->sm, stream);
+    stream->resumes = NULL;
+}
+
 /* go_to - the one place where the state changes.  What is closing stays so until it has ended. */
 static void go_to(struct stream *stream, enum stream_state next)
 {
@@ -95,7 +102,7 @@ static void go_to(struct stream *stream, enum stream_state next)
         deadline_arm(stream->shard->hurry, &stream->deadline);
     }
     if (next == STREAM_CLOSING && stream->session) session_stop(&stream->session, stream->end);
-    if (next == STREAM_CLOSING && stream->resumes) sm_stream_gone(stream->resumes->sm, stream);
+    if (next == STREAM_CLOSING && stream->resumes) resumes_no_more(stream);
     if (next == STREAM_CLOSING && stream->exchange) sasl_exchange_give_up(stream->exchange);
     if (next == STREAM_BOUND) stream_pace_heard(stream);
     if (next == STREAM_PAUSED) stream_pace_begin_pause(stream);
@@ -125,7 +132,7 @@ static void end(struct stream *stream)
     loop_defer_cancel(&stream->deferred);
     if (stream->session) session_stop(&stream->session, stream->end);
     session_end(&stream->session);
-    if (stream->resumes) sm_stream_gone(stream->resumes->sm, stream);
+    if (stream->resumes) resumes_no_more(stream);
     list_remove(&stream->link);
     list_remove(&stream->user_link);
     if (stream->user) user_release(stream->user);
