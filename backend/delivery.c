@@ -6,6 +6,7 @@
 #include "backend/offline.h"
 #include "backend/presence.h"
 #include "backend/presence_probe.h"
+#include "backend/router.h"
 #include "backend/session.h"
 #include "backend/shard.h"
 #include "backend/sm_share.h"
@@ -149,10 +150,13 @@ static void take_presence(struct user *user, struct stanza *stanza, struct sessi
     case STANZA_UNAVAILABLE:
         presence_inbound(user, stanza);
         return;
-    case STANZA_SUBSCRIBE:
     case STANZA_SUBSCRIBED:
     case STANZA_UNSUBSCRIBE:
     case STANZA_UNSUBSCRIBED:
+        if (stanza->to->resource && !session) break; /* section 8.5.3.2.2 */
+        subscription_inbound(user, stanza);
+        return;
+    case STANZA_SUBSCRIBE:
         subscription_inbound(user, stanza);
         return;
     case STANZA_PROBE:
@@ -199,10 +203,23 @@ bool delivery_is_moot(const struct user *user, const struct stanza *stanza)
     return stanza->type == STANZA_AVAILABLE || stanza->type == STANZA_UNAVAILABLE || stanza->type == STANZA_ERROR;
 }
 
+/* A host has no presence, and nobody's: who asks for it is told so, and does not wait for ever. */
+static void presence_to_host(struct shard *shard, struct stanza *stanza)
+{
+    if (stanza->type == STANZA_SUBSCRIBE || stanza->type == STANZA_PROBE) {
+        struct stanza *answer = stanza_reply(stanza, "unsubscribed");
+        stanza_address(answer, jid_with_resource(stanza->to, NULL, NULL), jid_with_resource(stanza->from, NULL, NULL));
+        router_deliver(shard, answer);
+        stanza_free(&stanza);
+    } else {
+        drop(shard, stanza);
+    }
+}
+
 void delivery_to_host(struct shard *shard, struct stanza *stanza)
 {
     if (stanza->kind == STANZA_PRESENCE) {
-        drop(shard, stanza); /* a host has nobody's presence */
+        presence_to_host(shard, stanza);
     } else if (stanza->to->resource) {
         refuse(shard, stanza);
     } else {

@@ -33,6 +33,40 @@ bool last_read(struct shard *shard, const struct store_record *records, size_t c
     return false;
 }
 
+/* In memory, for those who ask by a probe. */
+struct last {
+    int64_t at_s;
+};
+
+void *last_load(struct user *user, const struct store_record *records, size_t count)
+{
+    int64_t at_s = 0;
+    char *status = NULL;
+    if (!last_read(user->shard, records, count, &at_s, &status)) return NULL;
+    free(status);
+    struct last *last = MEM_NEW(struct last);
+    last->at_s = at_s;
+    return last;
+}
+
+void last_free(void *part)
+{
+    free(part);
+}
+
+int64_t last_seen_s(const struct user *user)
+{
+    const struct last *last = user->parts[USER_PART_LAST];
+    return last ? last->at_s : 0;
+}
+
+static void note(struct user *user, int64_t now_s)
+{
+    if (!user->parts[USER_PART_LAST]) user->parts[USER_PART_LAST] = MEM_NEW(struct last);
+    struct last *last = user->parts[USER_PART_LAST];
+    last->at_s = now_s;
+}
+
 static void ignore(enum store_status status, void *arg)
 {
     (void)status; /* the log has it */
@@ -57,7 +91,9 @@ void last_on_presence(struct user *user, struct session *session, const struct p
         if (other != session && other->available) return;
     }
     char at[24];
-    snprintf(at, sizeof(at), "%" PRId64, (int64_t)time(NULL));
+    const int64_t now_s = (int64_t)time(NULL);
+    note(user, now_s);
+    snprintf(at, sizeof(at), "%" PRId64, now_s);
     struct elem *elem = elem_new(arena_new(), NS_LAST, "query");
     const struct elem *status = elem_child(change->stanza->elem, NS_CLIENT, "status");
     elem_set(elem, "at", at);

@@ -13,10 +13,14 @@
 #include <stdint.h>
 
 struct shard;
+struct user;
 
 /* last_read - from the records of an account, of whatever kinds: when (seconds since 1970), and the status (an
  * allocation; NULL: none).  False: there is no record. */
 MUSTCHECK bool last_read(struct shard *shard, const struct store_record *records, size_t count, int64_t *at_s,
                          char **status);
+
+/* last_seen_s - when the user, who has no available resource, had one last, in seconds since 1970; 0: nobody knows. */
+int64_t last_seen_s(const struct user *user);
 
 #endif

@@ -72,12 +72,12 @@ bool presence_is_shared(const struct session *session, const char *bare)
     return is_subscribed(session->user, bare) || directed_has_bare(session->directed, bare);
 }
 
-/* Everybody in the roster who is subscribed one way or the other. */
-static void each_contact(const struct session *session, uint8_t flag, const struct stanza *stanza)
+/* Everybody in the roster who is subscribed to the user. */
+static void each_subscriber(const struct session *session, const struct stanza *stanza)
 {
     const struct roster *roster = roster_of(session->user);
     for (size_t i = 0; roster && i < roster->count; i++)
-        if ((roster->items[i]->flags & flag) && !is_moot(session, roster_jid(roster->items[i])))
+        if ((roster->items[i]->flags & ROSTER_FROM) && !is_moot(session, roster_jid(roster->items[i])))
             send_text(session, stanza, roster_jid(roster->items[i]));
 }
 
@@ -149,16 +149,30 @@ static void tell_newcomer(struct user *user, struct session *newcomer)
     }
 }
 
-/* Section 4.3.1: from the full address, so that the answers come to the resource that needs them. */
-static void probe_contacts(const struct session *session)
+static struct stanza *probe_from(const struct session *session, const struct jid *from)
 {
     struct elem *elem = elem_new(arena_new(), NS_CLIENT, "presence");
     elem_set(elem, "type", "probe");
     struct stanza *probe = stanza_new(elem);
     CHECK(probe);
-    stanza_address(probe, jid_dup(session->jid), jid_dup(session->bare));
-    each_contact(session, ROSTER_TO, probe);
-    stanza_free(&probe);
+    stanza_address(probe, jid_dup(from), jid_dup(session->bare));
+    return probe;
+}
+
+/* Section 4.3.1: from the bare address.  Contacts at home here are asked from the full one, as no other server sees
+ * that, and so the answers come to the resource that needs them. */
+static void probe_contacts(const struct session *session)
+{
+    struct stanza *here = probe_from(session, session->jid), *elsewhere = probe_from(session, session->bare);
+    const struct roster *roster = roster_of(session->user);
+    for (size_t i = 0; roster && i < roster->count; i++) {
+        if (!(roster->items[i]->flags & ROSTER_TO)) continue;
+        const char *contact = roster_jid(roster->items[i]), *at = strchr(contact, '@');
+        const bool ours = hosts_find(shard_hosts(session->user->shard), at ? at + 1 : contact) != NULL;
+        send_text(session, ours ? here : elsewhere, contact);
+    }
+    stanza_free(&here);
+    stanza_free(&elsewhere);
 }
 
 static void call_hooks(struct user *user, struct session *session, const struct presence_change *change)
@@ -173,7 +187,7 @@ static void become_available(struct user *user, struct session *session, const s
     keep(session, stanza);
     session->available = true;
     session->priority = (int16_t)priority;
-    each_contact(session, ROSTER_FROM, stanza);
+    each_subscriber(session, stanza);
     tell_own(user, stanza);
     if (session->left) return; /* while the stanza was held; its farewell comes next */
     if (!change.was_available) {
@@ -196,7 +210,7 @@ static void become_unavailable(struct user *user, struct session *session, const
 {
     const struct presence_change change = {stanza, session->available, session->priority};
     if (change.was_available) {
-        each_contact(session, ROSTER_FROM, stanza);
+        each_subscriber(session, stanza);
         tell_own(user, stanza);
     }
     const char *text = NULL;
@@ -266,9 +280,20 @@ void presence_outbound(struct user *user, struct stanza *stanza)
     }
 }
 
+/* Section 4.6.1: who has gone need not be told any more that the session goes. */
+static void forget_directed(struct user *user, const struct stanza *gone)
+{
+    LIST_EACH (link, &user->sessions) {
+        struct session *session = LIST_ENTRY(link, struct session, link);
+        if (!gone->to->resource || strcmp(gone->to->resource, session->jid->resource) == 0)
+            directed_remove(&session->directed, gone->from->full);
+    }
+}
+
 void presence_inbound(struct user *user, struct stanza *stanza)
 {
     bool delivered = false;
+    if (stanza->type == STANZA_UNAVAILABLE) forget_directed(user, stanza);
     if (stanza->to->resource) {
         struct session *session = session_find(user, stanza->to->resource);
         delivered = session != NULL;

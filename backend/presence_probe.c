@@ -1,7 +1,9 @@
 #include "backend/presence_probe.h"
 
 #include "backend/blocking.h"
+#include "backend/delay.h"
 #include "backend/directed.h"
+#include "backend/last.h"
 #include "backend/presence.h"
 #include "backend/privacy.h"
 #include "backend/roster.h"
@@ -17,11 +19,28 @@ static bool is_asked_for(const struct session *session, const struct stanza *pro
     return !probe->to->resource || strcmp(probe->to->resource, session->jid->resource) == 0;
 }
 
-/* Whoever has been sent directed presence may know that the session is still there, and no more (section 4.6.6). */
+/* Whoever asks for one resource, or has been sent directed presence, may know that it is still there, and no more
+ * (sections 4.3.2 and 4.6.6). */
 static struct stanza *still_there(const struct session *session, const struct stanza *probe)
 {
     struct stanza *answer = stanza_reply(probe, NULL);
     stanza_address(answer, jid_dup(session->jid), jid_dup(probe->from));
+    return answer;
+}
+
+/* Who may know hears since when nobody has been there; all others get one answer, from the bare address, whether there
+ * is such a resource, or such an account, or not. */
+static struct stanza *nobody(const struct user *user, const struct stanza *probe, bool subscribed)
+{
+    struct stanza *answer = stanza_reply(probe, subscribed ? "unavailable" : "unsubscribed");
+    const int64_t seen_s = last_seen_s(user);
+    if (!subscribed) {
+        struct jid *bare = jid_with_resource(probe->to, NULL, NULL);
+        CHECK(bare);
+        stanza_address(answer, bare, jid_dup(probe->from));
+    } else if (!probe->to->resource && seen_s > 0) {
+        delay_add(answer->elem, probe->to->domain, seen_s * 1000);
+    }
     return answer;
 }
 
@@ -33,7 +52,9 @@ static unsigned answer_for_sessions(struct user *user, const struct stanza *prob
         if (!is_asked_for(session, probe)) continue;
         struct stanza *answer = NULL;
         if (!blocking_allows_kind(user, session, probe->from, PRIVACY_PRESENCE_OUT)) continue;
-        if (subscribed && session->available) {
+        if (subscribed && session->available && probe->to->resource) {
+            answer = still_there(session, probe);
+        } else if (subscribed && session->available) {
             answer = presence_recall(session, probe->from);
         } else if (directed_has_bare(session->directed, probe->from->bare)) {
             answer = still_there(session, probe);
@@ -49,10 +70,6 @@ void presence_probe_take(struct user *user, struct stanza *probe)
 {
     const struct roster_item *item = roster_find(user, probe->from->bare);
     const bool subscribed = jid_bare_equal(probe->from, probe->to) || (item && (item->flags & ROSTER_FROM));
-    if (answer_for_sessions(user, probe, subscribed) == 0) {
-        /* of a resource nothing is said that would be an answer about the account */
-        const char *type = subscribed || probe->to->resource ? "unavailable" : "unsubscribed";
-        router_deliver(user->shard, stanza_reply(probe, type));
-    }
+    if (answer_for_sessions(user, probe, subscribed) == 0) router_deliver(user->shard, nobody(user, probe, subscribed));
     stanza_free(&probe);
 }

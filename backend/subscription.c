@@ -118,6 +118,7 @@ static void act(struct user *user, struct work *w)
     const uint8_t changed = w->old ^ w->step.flags;
     const bool cancels = w->way == SUBSCRIPTION_OUTBOUND && (w->old & ~w->step.flags & ROSTER_FROM);
     const bool again = w->step.does & SUBSCRIPTION_AUTO; /* it has forgotten what it was granted, and what it saw */
+    const bool left = w->way == SUBSCRIPTION_INBOUND && w->stanza->type == STANZA_UNSUBSCRIBE && changed != 0;
     if (cancels) presence_tell_gone(user, contact);
     pass(user, w);
     if ((changed & (uint8_t)~ROSTER_PENDING_IN) != 0) roster_push(user, contact->bare);
@@ -126,6 +127,7 @@ static void act(struct user *user, struct work *w)
     } else if (!cancels) {
         subscription_follow(user, contact, w->old, w->step.flags);
     }
+    if (left) send_presence(user, "unsubscribed", NULL, contact); /* appendix A.3.2 */
     jid_free(&contact);
 }
 
@@ -185,6 +187,8 @@ static void process(struct user *user, struct stanza *stanza, enum subscription_
         store_work(user, stored);
     } else if (way == SUBSCRIPTION_OUTBOUND) {
         stanza_error_bounce(user->shard, stanza, STANZA_ERROR_RESOURCE_CONSTRAINT);
+    } else if (w.old & ROSTER_LISTED) {
+        stanza_error_bounce(user->shard, stanza, STANZA_ERROR_RESOURCE_CONSTRAINT); /* section 8.1: one who is known */
     } else {
         drop(user, stanza); /* an error would tell that there is such an account */
     }

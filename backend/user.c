@@ -12,7 +12,11 @@
 #include <string.h>
 #include <time.h>
 
-enum { USER_MAGIC = 0x75736572, HELD_MAX_BYTES = 256 * 1024 };
+enum {
+    USER_MAGIC = 0x75736572,
+    HELD_MAX_BYTES = 256 * 1024,                 /* then the user's own clients pause */
+    HELD_FROM_OTHERS_MAX_BYTES = 8 * 1024 * 1024 /* then others are refused: they cannot be paused for this user */
+};
 
 static struct user *user_of(void *arg)
 {
@@ -158,8 +162,13 @@ void user_deliver(struct shard *shard, struct stanza *stanza)
     if (delivery_is_moot(user_find(shard, stanza->to->bare), stanza)) {
         shard_count(shard, COUNTER_STANZAS_DROPPED);
         stanza_free(&stanza);
+        return;
+    }
+    struct user *user = user_get(shard, stanza->to->bare);
+    if (user->held_bytes < HELD_FROM_OTHERS_MAX_BYTES) {
+        take(user, stanza);
     } else {
-        take(user_get(shard, stanza->to->bare), stanza);
+        stanza_error_bounce(shard, stanza, STANZA_ERROR_RESOURCE_CONSTRAINT);
     }
 }
 

@@ -1,5 +1,7 @@
 """RFC 6121 section 4, section by section: presence."""
 
+import datetime
+
 import pytest
 
 from harness.component import Component
@@ -209,8 +211,52 @@ def test_a_probe(stage, cast, theatre):
     stage.remove(chamber)
     juliet.send_presence("unavailable")
     stage.settle()
-    assert [(brief(stanza), stanza.get("to")) for stanza in probe(stage, theatre, contact, juliet.bare)] == [
-        (f"presence unavailable from={juliet.bare}", contact)]
+    (gone,) = probe(stage, theatre, contact, juliet.bare, "question")
+    assert (brief(gone), gone.get("to")) == (f"presence unavailable from={juliet.bare}", contact)
+    assert gone.get("id") == "question"
+    (delay,) = gone
+    assert delay.tag == "{urn:xmpp:delay}delay" and delay.get("from") == juliet.bare.split("@")[1]
+    age = datetime.datetime.now(datetime.timezone.utc) - datetime.datetime.strptime(
+        delay.get("stamp"), "%Y-%m-%dT%H:%M:%S%z")
+    assert datetime.timedelta(seconds=-2) < age < datetime.timedelta(seconds=60)
+
+
+@conforms("RFC 6121", "4.3.2", "the time of the last presence survives that nobody of the account is there")
+def test_since_when_nobody_is_there(stage, cast, theatre):
+    contact, actor = theatre.contact(), stage.enter()
+    subscribed(stage, theatre, actor, contact)
+    actor.send_presence("unavailable")
+    stage.settle()
+    stage.remove(actor)
+    for _ in range(2):
+        theatre.send_presence("probe", actor.bare, from_=contact)
+        gone = theatre.expect("presence", "unavailable", actor.bare, contact)
+        assert gone.find("{urn:xmpp:delay}delay") is not None
+
+
+@conforms("RFC 6121", "4.3.2", "a subscriber who asks for one resource is told that it is there, and no more")
+def test_a_probe_for_one_resource(stage, cast, theatre):
+    juliet, contact = cast.juliet, theatre.contact()
+    stage.enter(juliet.bare, "chamber")
+    subscribed(stage, theatre, juliet, contact)
+    juliet.send_presence(inner="<show>away</show>")
+    stage.settle()
+    (answer,) = probe(stage, theatre, contact, juliet.jid)
+    assert brief(answer) == f"presence available from={juliet.jid}" and len(answer) == 0
+    assert briefs(probe(stage, theatre, contact, f"{juliet.bare}/attic")) == [
+        f"presence unavailable from={juliet.bare}/attic"]
+
+
+@conforms("RFC 6121", "4.6.1", "who sends unavailable presence is not told any more that the user goes")
+def test_who_has_gone_is_forgotten(stage, cast, theatre):
+    juliet, room, other = cast.juliet, f"{theatre.contact()}/juliet", f"{theatre.contact()}/juliet"
+    for to in (room, other):
+        juliet.send_presence(to=to)
+    theatre.send_presence("unavailable", juliet.jid, from_=room)
+    stage.settle()
+    juliet.send_presence("unavailable")
+    told = [stanza.get("to") for stanza in stage.settle()[theatre]]
+    assert other in told and room not in told
 
 
 @conforms("RFC 6121", "4.3.2", "a stranger, and one who is still waiting, gets unsubscribed from the bare address")
@@ -218,7 +264,7 @@ def test_a_probe_without_a_subscription(stage, cast, theatre):
     juliet, contact = cast.juliet, theatre.contact()
     refused = [f"presence unsubscribed from={juliet.bare}"]
     assert briefs(probe(stage, theatre, contact, juliet.bare)) == refused
-    assert briefs(probe(stage, theatre, contact, juliet.jid)) == [f"presence unavailable from={juliet.jid}"]
+    assert briefs(probe(stage, theatre, contact, juliet.jid)) == refused
     theatre.send_presence("subscribe", juliet.bare, from_=contact)
     stage.settle()
     assert briefs(probe(stage, theatre, contact, juliet.bare)) == refused
@@ -254,7 +300,7 @@ def test_a_contact_elsewhere(stage, cast, theatre):
     came = stage.settle()
     seen = [(brief(stanza), bare(stanza.get("to"))) for stanza in came[theatre]]
     assert (f"presence available from={juliet.jid}", contact) in seen
-    assert any(brief.startswith("presence probe") and bare(brief.split("from=")[1]) == juliet.bare for brief, _ in seen)
+    assert (f"presence probe from={juliet.bare}", contact) in seen
     theatre.send_presence(to=juliet.bare, from_=f"{contact}/far")
     theatre.send_presence("unavailable", juliet.bare, from_=f"{contact}/far")
     assert [brief(stanza) for stanza in stage.settle()[juliet]] == [

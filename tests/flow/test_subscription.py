@@ -7,16 +7,29 @@ import subprocess
 
 import pytest
 
+from harness.component import Component
 from harness.place import USER
+from harness.ports import reserve_port
 from harness.site import DOMAIN
 from harness.stage import Stage, bare, brief, error, local_name, number, push_item
 
-BACKEND_EXTRA = "roster-requests = 3\n"
+COMPONENT, SECRET = "contacts.example.test", "a-shared-secret"
+COMPONENT_PORT = reserve_port()
+BACKEND_EXTRA = f"""
+roster-requests = 3
+listener "components" {{ address = "127.0.0.1:{COMPONENT_PORT}" serve = components }}
+component "{COMPONENT}" {{ secret = "{SECRET}" }}
+"""
 TYPES = "subscribe", "subscribed", "unsubscribe", "unsubscribed"
 
 
 def conforms(section, what):
     return pytest.mark.conforms("RFC 6121", section, what)
+
+
+@pytest.fixture
+def contacts(stage):
+    return stage.add(Component(COMPONENT_PORT, COMPONENT, SECRET))
 
 
 @pytest.fixture
@@ -299,6 +312,19 @@ def test_requests_beyond_the_limit_are_dropped(stage):
     assert stage.settled() == {}
 
 
+@conforms("8.1", "who is in the roster is told what a stranger would not be")
+def test_a_contact_hears_of_the_limit(stage):
+    absent, friend = stage.enter(interested=True), stage.enter(interested=True)
+    absent.roster_set(friend.bare)
+    for _ in range(3):
+        stage.enter().send_presence("subscribe", absent.bare)
+    stage.settle()
+    friend.send_presence("subscribe", absent.bare)
+    friend.expect("push")
+    answer = friend.expect("presence", "error", absent.bare)
+    assert error(answer) == ("wait", "resource-constraint")
+
+
 def limit(pid, size):
     """No file of the process may grow beyond so many bytes, as if the disk were full."""
     who = {"user": USER, "group": pwd.getpwnam(USER).pw_gid, "extra_groups": []} if USER else {}
@@ -451,3 +477,31 @@ def test_an_account_is_deleted_while_the_server_is_stopped(stage, friends):
     stage.site.backend.start()
     romeo = stage.enter(romeo.bare)
     assert romeo.roster()[juliet.bare]["subscription"] == "none"
+
+
+@conforms("8.4", "a host has no presence to share: who asks for it, or still believes to have it, hears unsubscribed")
+@pytest.mark.parametrize("address", [DOMAIN, f"{DOMAIN}/service"])
+def test_a_host_has_no_presence(stage, address):
+    juliet = stage.enter(interested=True)
+    juliet.send_presence("subscribe", address)
+    assert stage.settled() == {juliet.jid: sorted([
+        f"push {DOMAIN} none ask", f"presence unsubscribed from={DOMAIN}", f"push {DOMAIN} none"])}
+    juliet.send_presence("probe", address)
+    for type in TYPES[1:]:
+        juliet.send_presence(type, address)
+    stage.settle()
+    assert state(juliet, DOMAIN)[:2] == ("none", None)
+    juliet.roster_set(DOMAIN, subscription="remove")
+
+
+@conforms("8.5.3.2.2", "to a resource that is not there a request is one to the account, and the other three are ignored")
+def test_subscriptions_to_a_resource_that_is_not_there(stage, contacts, pair):
+    juliet, _ = pair
+    contact = contacts.contact()
+    attic = f"{juliet.bare}/attic"
+    contacts.send_presence("subscribe", attic, from_=contact)
+    assert stage.settled() == {juliet.jid: [f"presence subscribe from={contact}"]}
+    contacts.send_presence("unsubscribe", attic, from_=contact)
+    assert stage.settled() == {}
+    contacts.send_presence("unsubscribe", juliet.jid, from_=contact)
+    assert stage.settled()[juliet.jid] == [f"presence unsubscribe from={contact}"]

@@ -245,7 +245,11 @@ def test_a_cell_of_appendix_a(user, way, kind, state, listed, passes, new):
 
     ours = user.balcony.bare
     routed = [(kind, ours, contact)] if way == "out" and passes else []
-    answered = [("subscribed", ours, contact)] if (way, kind) == ("in", "subscribe") and state in SEES_US else []
+    answered = []
+    if (way, kind) == ("in", "subscribe") and state in SEES_US:
+        answered = [("subscribed", ours, contact)]
+    elif (way, kind) == ("in", "unsubscribe") and new != state:
+        answered = [("unsubscribed", ours, contact)]
     assert subscriptions(component) == routed + answered
     check_presence(component, state, new)
 
