@@ -52,7 +52,8 @@ void user_release(struct user *user);
 void user_load(struct user *user);
 
 /* user_deliver - a stanza (taken) for a bare or full JID of ours has arrived on its owner's shard.  It is handled at
- * once (delivery_take), or when the user is ready and not held.  With 8 MiB held it is refused (resource-constraint). */
+ * once (delivery_take), or when the user is ready and not held.  With 8 MiB held it is refused (resource-constraint).
+ */
 void user_deliver(struct shard *shard, struct stanza *stanza);
 
 /* user_send - a stanza (taken; addressed) from one of the user's sessions: handled at once (outbound_take), or when it

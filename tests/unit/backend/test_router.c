@@ -53,6 +53,37 @@ static void order_is_kept(void **state)
     leave(&juliet);
 }
 
+static void what_others_send_to_a_held_user_is_bounded(void **state)
+{
+    enum { BODY = 100000, MESSAGES = 90 };
+    struct client romeo, juliet;
+    (void)state;
+    bind_as(&romeo, "romeo@example.test", "a");
+    bind_as(&juliet, other_shard_user(), "b");
+    const char *full = juliet.stream.session->jid->full;
+    struct user *user = juliet.stream.session->user;
+    char *text = malloc(BODY + 256);
+    user_hold(user);
+    for (int i = 0; i < MESSAGES; i++) {
+        snprintf(text, BODY + 256, "<message to='%s' id='n%d'><body>%0*d</body></message>", full, i, BODY, 0);
+        assert_null(say(&romeo, text));
+    }
+    assert_heard(&romeo, "resource-constraint");
+    assert_silent(&juliet);
+    user_resume(user);
+    settle();
+    buf_append(&juliet.out, "", 1);
+    assert_non_null(strstr((const char *)buf_data(&juliet.out), "id='n70'"));
+    assert_null(strstr((const char *)buf_data(&juliet.out), "id='n89'"));
+    buf_free(&juliet.out);
+    snprintf(text, BODY + 256, "<message to='%s' id='after'/>", full);
+    assert_null(say(&romeo, text));
+    assert_heard(&juliet, "id='after'");
+    free(text);
+    leave(&romeo);
+    leave(&juliet);
+}
+
 /* What is sent faster than the other shard takes it is not lost; the sender is told to pause, until it was taken. */
 static void a_shard_that_is_behind(void **state)
 {
@@ -202,11 +233,16 @@ static void changed_account_ends_its_streams(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(message_between_shards),           cmocka_unit_test(order_is_kept),
-        cmocka_unit_test(a_shard_that_is_behind),           cmocka_unit_test(faults_of_stanzas_are_answered),
-        cmocka_unit_test(faults_of_the_stream_are_told),    cmocka_unit_test(language_of_the_stream_is_added),
-        cmocka_unit_test(newer_session_takes_the_resource), cmocka_unit_test(resources_are_made_up_and_counted),
+        cmocka_unit_test(message_between_shards),
+        cmocka_unit_test(order_is_kept),
+        cmocka_unit_test(a_shard_that_is_behind),
+        cmocka_unit_test(faults_of_stanzas_are_answered),
+        cmocka_unit_test(faults_of_the_stream_are_told),
+        cmocka_unit_test(language_of_the_stream_is_added),
+        cmocka_unit_test(newer_session_takes_the_resource),
+        cmocka_unit_test(resources_are_made_up_and_counted),
         cmocka_unit_test(changed_account_ends_its_streams),
+        cmocka_unit_test(what_others_send_to_a_held_user_is_bounded),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
