@@ -58,6 +58,7 @@ static struct shard *shard_new(struct backend *backend, struct hosts *hosts, uns
     make_pace(shard);
     shard->components = component_desk_new(shard);
     shard->promise = deadline_queue_new(shard->loop, SM_PROMISE_MS, sm_queue_on_promise, shard);
+    shard->again = deadline_queue_new(shard->loop, SM_AGAIN_MS, sm_on_again, shard);
     shard->silence = deadline_queue_new(shard->loop, backend->config->ack_timeout_ms, sm_on_silence, shard);
     shard->detached = deadline_queue_new(shard->loop, backend->config->resume_timeout_ms, sm_on_detached, shard);
     shard->managed = map_new();
@@ -232,6 +233,7 @@ static void shard_free(struct shard **shard)
     deadline_queue_free(&s->hurry);
     deadline_queue_free(&s->pause);
     deadline_queue_free(&s->promise);
+    deadline_queue_free(&s->again);
     deadline_queue_free(&s->silence);
     deadline_queue_free(&s->detached);
     deadline_queue_free(&s->sasl);

@@ -37,6 +37,7 @@ struct shard {
     struct map *users;               /* by bare JID; struct user */
     struct deadline_queue *hurry;    /* streams that are not bound yet: auth-timeout */
     struct deadline_queue *promise;  /* messages that a client should acknowledge, for a sender who waits */
+    struct deadline_queue *again;    /* clients that are to be asked once more */
     struct deadline_queue *silence;  /* clients that were asked to acknowledge */
     struct deadline_queue *detached; /* sessions that wait to be resumed */
     struct map *managed;             /* sessions with stream management, by serial; struct sm */

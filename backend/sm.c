@@ -70,12 +70,18 @@ static void ask(struct sm *sm)
 {
     stream_write(sm->session->stream, "<r xmlns='" NS_SM "'/>");
     sm->asked = true;
+    sm->asked_after = sm->queue.acked + sm->queue.count;
     deadline_arm(sm->session->user->shard->silence, &sm->deadline);
+}
+
+static bool is_enough_to_ask(const struct sm *sm)
+{
+    return sm->queue.messages > 0 || sm->queue.count >= ASK_AFTER_STANZAS;
 }
 
 static bool wants_answer(const struct sm *sm)
 {
-    return !sm->asked && (sm->queue.messages > 0 || sm->queue.count >= ASK_AFTER_STANZAS);
+    return !sm->asked && is_enough_to_ask(sm) && sm->asked_after != sm->queue.acked + sm->queue.count;
 }
 
 static void on_later(void *arg)
@@ -178,7 +184,12 @@ static enum stream_state take_ack(struct stream *stream, struct sm *sm, const st
     sm->asked = false;
     deadline_disarm(&sm->deadline);
     offline_run_continue(stream->session);
-    if (wants_answer(sm)) do_later(sm);
+    if (wants_answer(sm)) {
+        do_later(sm);
+    } else if (is_enough_to_ask(sm)) {
+        /* it has not got that far yet: at once it would say the same again */
+        deadline_arm(stream->shard->again, &sm->deadline);
+    }
     return stream->state;
 }
 
@@ -363,6 +374,13 @@ void sm_on_silence(struct deadline *deadline, void *shard)
     (void)shard;
     struct sm *sm = sm_of(CONTAINER_OF(deadline, struct sm, deadline));
     stream_abort(sm->session->stream, END_SILENT);
+}
+
+void sm_on_again(struct deadline *deadline, void *shard)
+{
+    (void)shard;
+    struct sm *sm = sm_of(CONTAINER_OF(deadline, struct sm, deadline));
+    if (sm->session->stream) ask(sm);
 }
 
 void sm_on_detached(struct deadline *deadline, void *shard)

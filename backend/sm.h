@@ -16,7 +16,10 @@
 struct session;
 struct shard;
 
-enum { SM_ID_BYTES = 2 * STREAM_ID_BYTES + 1 }; /* with its NUL */
+enum {
+    SM_ID_BYTES = 2 * STREAM_ID_BYTES + 1, /* with its NUL */
+    SM_AGAIN_MS = 1000,                    /* from an answer that was short to the next <r/> */
+};
 
 /* Lives from <enable/> to the end of the session.  Counts are modulo 2^32. */
 struct sm {
@@ -30,6 +33,7 @@ struct sm {
     uint32_t settled_cap; /* a power of two */
     bool owes;            /* an <r/> was answered with less than all */
     bool asked;           /* our <r/> has no answer yet */
+    uint32_t asked_after; /* so many stanzas */
     struct sm_queue queue;
     struct stream *resuming;    /* waits until all is settled; NULL: none */
     struct loop_deferred later; /* acknowledge or ask at the end of the turn */
@@ -62,8 +66,9 @@ void sm_end(struct sm **sm);
 /* sm_settle - the stanza with that number is settled, if the session is still there. */
 void sm_settle(struct shard *shard, uint64_t serial, uint32_t number);
 
-/* sm_on_silence, sm_on_detached - nothing came in ack-timeout or resume-timeout: for the shard's deadline queues. */
+/* For the shard's deadline queues: nothing came in ack-timeout, or resume-timeout; SM_AGAIN_MS are over. */
 void sm_on_silence(struct deadline *deadline, void *shard);
+void sm_on_again(struct deadline *deadline, void *shard);
 void sm_on_detached(struct deadline *deadline, void *shard);
 
 #endif

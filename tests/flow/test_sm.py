@@ -206,6 +206,21 @@ def test_the_count_waits_for_the_recipient(stage):
     juliet.nothing()
 
 
+def test_who_answers_with_an_old_count_is_not_asked_at_once_again(stage):
+    romeo, juliet = stage.enter(), stage.enter()
+    enable(juliet)
+    romeo.send_message(juliet.jid, "one")
+    next_sm(juliet, "r")
+    began = time.monotonic()
+    for _ in range(3):
+        juliet.send(sm("a", h=0))
+    _, passed = next_sm(juliet, "r")
+    assert time.monotonic() - began > 0.9 and passed == []
+    juliet.send(sm("a", h=1))
+    romeo.send_message(juliet.jid, "two")
+    assert bodies(next_sm(juliet, "r")[1]) == ["two"]
+
+
 def test_an_answer_that_was_short_is_followed_by_the_rest(stage):
     romeo, juliet = stage.enter(), stage.enter()
     enable(romeo), enable(juliet)
