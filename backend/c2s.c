@@ -39,6 +39,7 @@ enum stream_state c2s_open(struct stream *stream, struct elem *header)
         text = "a client certificate is required";
         reason = END_NO_CERTIFICATE;
     }
+    if (stream->exchange) sasl_exchange_claim(stream->exchange, elem_get(header, "from"));
     /* RFC 6120 section 4.9.3.19: only behind TLS can the client know that it is us who send it away */
     const bool elsewhere = !condition && stream->secure && stream->host->see_other_host;
     struct buf out = {0};

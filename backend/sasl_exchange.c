@@ -31,6 +31,7 @@ struct sasl_exchange {
     struct client_cert cert; /* env borrows from it */
     struct sasl *sasl;       /* NULL: no attempt is under way */
     struct registration *registration;
+    struct jid *claimed; /* who the client says it is, in the stream's header; NULL: it does not say */
     unsigned failures, mismatches;
     bool calling, answered, over;
     enum stream_state next;
@@ -66,6 +67,7 @@ void sasl_exchange_free(struct sasl_exchange **exchange)
     sasl_free(&(*exchange)->sasl);
     registration_free(&(*exchange)->registration);
     client_cert_clear(&(*exchange)->cert);
+    jid_free(&(*exchange)->claimed);
     mem_wipe(*exchange, sizeof(**exchange));
     free(*exchange);
     *exchange = NULL;
@@ -75,6 +77,12 @@ void sasl_exchange_give_up(struct sasl_exchange *exchange)
 {
     sasl_free(&exchange->sasl);
     registration_free(&exchange->registration);
+}
+
+void sasl_exchange_claim(struct sasl_exchange *exchange, const char *from)
+{
+    jid_free(&exchange->claimed);
+    exchange->claimed = from ? jid_parse(from, strlen(from), NULL) : NULL;
 }
 
 static void apply_policy(struct sasl_env *env, const struct host *host)
@@ -191,6 +199,13 @@ static enum stream_state failed_early(struct sasl_exchange *exchange, const char
     return failed(exchange, &(struct sasl_result){.status = SASL_FAILURE, .condition = condition});
 }
 
+/* RFC 6120 section 6.4.6.  A guest could not know its name. */
+static bool is_whom_it_claimed(const struct sasl_exchange *exchange, bool guest)
+{
+    const struct jid *claimed = exchange->claimed;
+    return guest || !claimed || !claimed->local || jid_bare_equal(claimed, exchange->stream->bare);
+}
+
 static enum stream_state answer(struct sasl_exchange *exchange, const struct sasl_result *result)
 {
     static const uint8_t NOTHING[1];
@@ -206,6 +221,11 @@ static enum stream_state answer(struct sasl_exchange *exchange, const struct sas
     }
     stream->bare = jid_new(result->local, stream->host->domain, NULL, NULL);
     if (!stream->bare) return failed_early(exchange, "not-authorized");
+    if (!is_whom_it_claimed(exchange, result->temporary)) {
+        jid_free(&stream->bare);
+        exchange->over = true;
+        return stream_fail(stream, END_BAD_HEADER, "invalid-from", "the header's \"from\" is not who logged in");
+    }
     stream->binding = result->binding;
     stream->guest = result->temporary;
     if (result->delayed_ms > 0) shard_count(stream->shard, COUNTER_AUTH_DELAYED);

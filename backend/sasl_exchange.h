@@ -17,6 +17,10 @@ void sasl_exchange_give_up(struct sasl_exchange *exchange);
  * proves.  false: the host requires a certificate that it trusts, and there is none. */
 MUSTCHECK bool sasl_exchange_identify(struct sasl_exchange *exchange);
 
+/* sasl_exchange_claim - who the client says it is, in the header of a stream behind TLS; NULL: it does not.  Who then
+ * logs in as somebody else is sent away. */
+void sasl_exchange_claim(struct sasl_exchange *exchange, const char *from);
+
 /* sasl_exchange_features - the mechanisms and channel bindings, for stream:features; after sasl_exchange_identify. */
 void sasl_exchange_features(struct sasl_exchange *exchange, struct buf *out);
 

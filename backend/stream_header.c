@@ -102,7 +102,7 @@ void stream_header_print(struct stream *stream, const struct elem *client, struc
     struct jid *jid = from ? jid_parse(from, strlen(from), NULL) : NULL;
     if (jid) print_attribute("to", jid->bare, out);
     jid_free(&jid);
-    print_attribute("xml:lang", stream->lang ? stream->lang : "en", out);
-    buf_append_str(out, ">");
+    /* RFC 6120 section 4.7.4: what we say is in English, whatever the client would rather read */
+    buf_append_str(out, " xml:lang='en'>");
     stream->header_sent = true;
 }

@@ -100,12 +100,25 @@ def test_stream_ids(hosts):
     assert len(seen) == 6
 
 
-@conforms("RFC 6120", "4.7.4", "the server's language is the client's, or the default when that is none")
-@pytest.mark.parametrize("given, wanted", [(None, "en"), ("de", "de"), ("pt-BR", "pt-BR"), ("not a tag", "en"),
-                                           ("x" * 36, "en")])
-def test_language_of_the_header(hosts, given, wanted):
+@conforms("RFC 6120", "4.7.4", "the server's language is the one it speaks, for it has no other, whatever the client prefers")
+@pytest.mark.parametrize("given", [None, "en", "en-GB", "de", "pt-BR", "not a tag", "x" * 36])
+def test_language_of_the_header(hosts, given):
     attributes, _ = answer_to_header(hosts, header(more=f" xml:lang='{given}'" if given else ""))
-    assert f"xml:lang='{wanted}'" in attributes
+    assert "xml:lang='en'" in attributes
+
+
+@conforms("RFC 6120", "6.4.6", "who logs in as somebody else than the header behind TLS said is sent away")
+@conforms("RFC 6120", "4.9.3.9", "invalid-from for who is not whom the header says")
+@pytest.mark.parametrize("claimed, wanted", [(f"romeo@{DOMAIN}", "invalid-from"), ("juliet@elsewhere.example", "invalid-from"),
+                                             (f"JULIET@{DOMAIN}/balcony", None), (DOMAIN, None), ("@@", None)])
+def test_who_the_header_says_it_is(hosts, claimed, wanted):
+    with direct(hosts.direct) as raw:
+        raw.send(header(more=f" from='{claimed}'") + auth("juliet"))
+        if wanted:
+            text = ending(raw)
+            assert condition(text) == wanted and "<success" not in text
+        else:
+            receive_until(raw, b"<success")
 
 
 @conforms("RFC 6120", "8.1.5", "a stanza without a language has that of its sender's stream; one with a language keeps it")
