@@ -90,7 +90,7 @@ class Run:
                 if i == 3:  # the first ones pay for what all share
                     before = cpu_ns(self.pid)
                 client = stage.connect()
-                client.login("user1", PASSWORD, DOMAIN, mechanism="SCRAM-SHA-256")
+                client.login("user1", PASSWORD, DOMAIN, mechanism="SCRAM-SHA-512")
                 client.leave()
             return {"login_ms": round((cpu_ns(self.pid) - before) / count / 1e6, 3)}
 
@@ -118,6 +118,40 @@ class Run:
                     got += 1
             if sm:
                 juliet.send(f"<a xmlns='urn:xmpp:sm:3' h='{already + got}'/>")
+
+    def roster(self, count):
+        """A roster of 200, asked for again and again."""
+        with Stage(self.site) as stage:
+            actor = stage.enter("many")
+            for n in range(200):
+                actor.request("set", f"<query xmlns='jabber:iq:roster'><item jid='contact{n}@example.org' name='Contact {n}'>"
+                                     "<group>Friends</group></item></query>")
+            before = cpu_ns(self.pid)
+            for _ in range(count):
+                assert len(actor.request("get", "<query xmlns='jabber:iq:roster'/>")[0]) == 200
+            return {"roster_of_200_us": round((cpu_ns(self.pid) - before) / count / 1e3)}
+
+    def offline(self, count):
+        """Messages to somebody who is away, until all are stored; and what it costs when they come for them."""
+        with Stage(self.site) as stage:
+            romeo = stage.enter("user1")
+            stage.account("away")
+            assert local_name(romeo.command("<enable xmlns='urn:xmpp:sm:3'/>")) == "enabled"
+            before = cpu_ns(self.pid)
+            for _ in range(count):
+                romeo.send_message(f"away@{DOMAIN}", "Two households, both alike in dignity")
+            romeo.send("<r xmlns='urn:xmpp:sm:3'/>")
+            while romeo.next().get("h") != str(count):
+                pass  # what is acknowledged is stored
+            stored = cpu_ns(self.pid)
+            away = stage.connect()
+            away.login("away", PASSWORD, DOMAIN)
+            away.send("<presence/>")
+            for _ in range(count):
+                while local_name(away.next()) != "message":
+                    pass
+            return {"offline_store_us": round((stored - before) / count / 1e3, 1),
+                    "offline_deliver_us": round((cpu_ns(self.pid) - stored) / count / 1e3, 1)}
 
     def login(self, name, direct=False):
         if direct:
@@ -176,6 +210,8 @@ def main():
             for window in 1, 16:
                 figures.update(run.messages(4000 * scale, window, sm=False))
             figures.update(run.messages(4000 * scale, 16, sm=True))
+            figures.update(run.roster(50 * scale))
+            figures.update(run.offline(90))
             figures.update(run.sessions(100 * scale))
             figures.update(run.sessions(100 * scale, direct=True))
             figures["worked_rss_mib"] = run.memory_mib("Rss")
