@@ -92,6 +92,12 @@ void control_sessions_list(struct control_request *request, void *arg)
         control_fail(request, "usage", "expected a host or an address such as user@example.com");
         return;
     }
+    const struct backend *backend = arg;
+    if (jid && !hosts_find(shard_hosts(backend->shards[0]), jid->domain)) {
+        jid_free(&jid);
+        control_fail(request, "not-found", "that host is not served here");
+        return;
+    }
     struct session_list *list = MEM_NEW(struct session_list);
     list->request = request;
     list->backend = arg;

@@ -35,7 +35,9 @@ def test_sessions_of_one(backend_site, cast):
     balcony, chamber, orchard = cast
     assert {one.jid for one in cast} <= set(jids(backend_site)) == set(jids(backend_site, DOMAIN))
     assert jids(backend_site, "Juliet@example.test") == [balcony.jid, chamber.jid]
-    assert jids(backend_site, OTHER) == jids(backend_site, f"nobody@{DOMAIN}") == []
+    assert jids(backend_site, f"nobody@{DOMAIN}") == []
+    for only in (OTHER, f"nobody@{OTHER}"):
+        assert "not served" in backend_site.backend.ctl("sessions", only, status=1)
     backend_site.backend.ctl("sessions", balcony.jid, status=1)
     text = backend_site.backend.ctl("sessions", orchard.bare).splitlines()
     assert text[0].split("\t")[0] == "jid" and text[1].split("\t")[0] == orchard.jid
@@ -93,7 +95,7 @@ def test_message(backend_site, cast, stage):
     backend_site.backend.ctl("message", chamber.jid, "only <you> & me")
     chamber.expect("message", type="normal", frm=DOMAIN, body="only <you> & me")
     assert stage.settled() == {}
-    for to, text in (("x@elsewhere.test", "served"), ("@", "expected")):
+    for to, text in (("x@elsewhere.test", "served"), ("@", "expected"), (f"nobody@{DOMAIN}", "no such account")):
         assert text in backend_site.backend.ctl("message", to, "text", status=1)
     assert "control characters" in backend_site.backend.ctl("message", "all", "a\x01b", status=1)
     backend_site.backend.ctl("message", "all", stdin="", status=2)
