@@ -210,8 +210,10 @@ static void log_ready(const struct backend *backend)
     log_uint(&line, "descriptors", backend->descriptor_limit);
     log_end(&line);
     if (backend->descriptor_limit >= (size_t)backend->config->max_connections + 128) return;
-    log_msg(LOG_LEVEL_WARN, "descriptors", "the limit of open files allows fewer than max-connections = %" PRId64,
-            backend->config->max_connections);
+    log_msg(LOG_LEVEL_WARN, "descriptors",
+            "a limit of %zu open files allows fewer than max-connections = %" PRId64
+            ": raise it (LimitNOFILE= of the service), or lower that",
+            backend->descriptor_limit, backend->config->max_connections);
 }
 
 int server_run(struct hosts **hosts)

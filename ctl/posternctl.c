@@ -25,17 +25,29 @@ static void usage(FILE *out)
                  "\nExit status: 0 done, 1 refused, 2 wrong command line or configuration, 3 server not reached\n");
 }
 
+/* Short, so that it stays on the screen: the commands that begin with the same word, if there are any. */
+static void no_such_command(const struct command_line *line)
+{
+    const char *first = line->args[0], *second = line->arg_count > 1 ? line->args[1] : "";
+    size_t len = strlen(first);
+    fprintf(stderr, "posternctl: there is no command \"%s%s%s\"; posternctl -h shows all\n", first, *second ? " " : "",
+            second);
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        const struct command *command = &COMMANDS[i];
+        if (strncmp(command->name, first, len) == 0 && command->name[len] == ' ')
+            fprintf(stderr, "usage: posternctl %s%s%s\n", command->name, *command->args ? " " : "", command->args);
+    }
+}
+
 static enum command_status run(struct command_line *line)
 {
     size_t used;
     const struct command *command = command_find(line->args, line->arg_count, &used);
     if (!command) {
-        if (line->arg_count) {
-            const char *second = line->arg_count > 1 ? line->args[1] : "";
-            fprintf(stderr, "posternctl: there is no command \"%s%s%s\"\n\n", line->args[0], *second ? " " : "",
-                    second);
-        }
-        usage(stderr);
+        if (line->arg_count)
+            no_such_command(line);
+        else
+            usage(stderr);
         return COMMAND_USAGE;
     }
     line->args += used;

@@ -22,6 +22,8 @@ static enum command_status unreachable(const char *server, const char *why, int 
     fprintf(stderr, "posternctl: cannot reach %s: %s\n", server, why);
     if (error == EACCES || error == EPERM) {
         fprintf(stderr, "posternctl: only root and the user that it runs as may control it\n");
+    } else if (error == ENOENT || error == ECONNREFUSED) {
+        fprintf(stderr, "posternctl: it does not seem to run; its log tells why, if it was meant to\n");
     }
     return COMMAND_UNREACHABLE;
 }

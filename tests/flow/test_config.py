@@ -101,6 +101,14 @@ def test_command_line(program):
         assert done.returncode == 2 and wrong in done.stderr.splitlines()[0]
 
 
+def test_half_a_command_of_posternctl():
+    done = run("posternctl", "motd")
+    lines = done.stderr.splitlines()
+    assert done.returncode == 2 and 'no command "motd"' in lines[0] and "posternctl -h" in lines[0]
+    assert "usage: posternctl motd set HOST [TEXT]" in lines and all(" motd " in line for line in lines[1:])
+    assert len(run("posternctl", "mot").stderr.splitlines()) == 1
+
+
 def test_a_right_configuration_passes_the_check(own_site):
     site = own_site()
     for server in (site.gateway, site.backend):
