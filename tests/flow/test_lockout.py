@@ -86,6 +86,15 @@ def test_an_account_is_locked_but_not_for_its_user(site):
         assert attempt(site, host(), user) == (None if exists else "not-authorized")
 
 
+def test_a_new_password_opens_a_locked_account(site):
+    user = account(site)
+    assert {attempt(site, host(), user, "wrong") for _ in range(8)} == {"not-authorized"}
+    site.backend.wait_log(event="auth_locked", what="account", account=user)
+    assert attempt(site, host(), user) == "temporary-auth-failure"
+    site.backend.ctl("passwd", f"{user}@{DOMAIN}", stdin=f"{PASSWORD}\n")
+    assert attempt(site, host(), user) is None
+
+
 def test_ipv6_counts_by_prefix_and_tor_by_circuit(site):
     user, prefix = account(site), f"2001:db8:{number():x}:1"
     for last in range(4):
