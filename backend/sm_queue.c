@@ -212,8 +212,9 @@ bool sm_queue_ack(struct sm_queue *queue, uint32_t h)
     uint64_t ids[IDS_MAX];
     size_t id_count = 0;
     if (!sm_queue_allows(queue, h)) return false;
-    while (queue->acked != h) {
-        take_out(queue, entry_of(list_first(&queue->entries)), ids, &id_count);
+    LIST_EACH (link, &queue->entries) {
+        if (queue->acked == h) break;
+        take_out(queue, entry_of(link), ids, &id_count);
         if (id_count < IDS_MAX) continue;
         offline_delete(queue->session->user, ids, id_count);
         id_count = 0;
