@@ -8,7 +8,7 @@
  * and so its namespaces, which are written out; an attribute may have to declare its namespace where it stands; the
  * server adds a delay, addresses and the like. */
 static const struct xml_limits LIMITS = {
-    .stanza_bytes = 256 * 1024 * 1024,
+    .stanza_bytes = (size_t)256 * 1024 * 1024,
     .depth = 256,
     .attributes = 512,
     .name_bytes = 8192,

@@ -23,7 +23,8 @@ static void check_print(const struct elem *stanza)
     static const char header[] = "<s xmlns='" NS_CLIENT "'>";
     struct buf once = {0}, twice = {0};
     /* a printed stanza has more declarations than the one that came */
-    const struct xml_limits none = {1 << 30, 1 << 20, 1 << 20, 1 << 30, 1 << 20};
+    const struct xml_limits none = {
+        .stanza_bytes = 1 << 30, .depth = 1 << 20, .attributes = 1 << 20, .name_bytes = 1 << 30, .elements = 1 << 20};
     struct xml *xml = xml_new(&none, NULL);
     struct elem *elem = NULL;
     const uint8_t *data = (const uint8_t *)header;
