@@ -497,3 +497,20 @@ def test_a_session_ends_with_what_has_no_way_back(stage, how):
         juliet.tcp.close()
     again = stage.enter(juliet.jid, "again")
     assert set(again.roster()) == {"romeo@montague.example"}
+
+
+def test_what_was_for_one_resource_only_is_not_refused_when_it_breaks(stage, site):
+    """A normal message to a full address: its sender was told that it is safe, so it is for who comes next."""
+    juliet, romeo = stage.enter(), stage.enter()
+    enable(juliet)
+    enable(romeo)
+    stage.parties.remove(juliet)
+    cut(juliet)
+    detached(site, juliet.jid)
+    romeo.send_message(juliet.jid, "safe", type="normal")
+    wait_acknowledged(romeo, 1)
+    wait_until(lambda: site.backend.log(event="session_expired", jid=juliet.jid), "the end of the session")
+    again = stage.enter(bare(juliet.jid), priority=None)
+    again.send_presence()
+    assert bodies(again.sync()) == ["safe"]
+    assert bodies(romeo.sync()) == []
