@@ -75,6 +75,7 @@ struct session *session_bind(struct user *user, struct stream *stream, const str
         return NULL;
     }
     unsigned count = 0;
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): a session that session_end() frees is in no list */
     LIST_EACH (link, &user->sessions)
         count++;
     if (count >= stream->host->limits.sessions) {
