@@ -146,6 +146,7 @@ static void tell_newcomer(struct user *user, struct session *newcomer)
         struct stanza *stanza = presence_recall(session, newcomer->jid);
         session_send(newcomer, stanza);
         stanza_free(&stanza);
+        if (newcomer->left) return; /* by so much; and it may be the next in the list */
     }
 }
 
