@@ -45,20 +45,13 @@ static bool has_password(enum account_action action)
     return action == ACCOUNT_ADD || action == ACCOUNT_SET_PASSWORD;
 }
 
-/* What the owner's shard may remember of an address without an account is over. */
-static void on_added(struct user *user, void *arg)
-{
-    (void)arg;
-    if (user && !user->exists) user->stale = true;
-}
-
 /* What others have to know of a change that is durable. */
 static void tell(const struct account_job *job)
 {
     struct backend *backend = job->here->backend;
     const struct store_scram_keys *keys = has_password(job->action) ? job->account.keys : NULL;
     if (backend->key_shapes) key_shapes_changed(backend->key_shapes, job->jid->domain, keys);
-    if (job->action == ACCOUNT_ADD) user_call(shard_of(backend, job->jid->bare), job->jid->bare, on_added, NULL);
+    if (job->action == ACCOUNT_ADD) user_appeared(shard_of(backend, job->jid->bare), job->jid->bare);
     if (job->action == ACCOUNT_ADD || job->action == ACCOUNT_ENABLE) return;
     if (job->action == ACCOUNT_SET_PASSWORD) lockout_forgive_account(backend->lockout, job->jid->bare);
     user_end_streams(shard_of(backend, job->jid->bare), job->jid->bare,

@@ -9,6 +9,7 @@
 #include "backend/scram.h"
 #include "backend/shard.h"
 #include "backend/user.h"
+#include "backend/user_call.h"
 #include "backend/xml.h"
 #include "lib/list.h"
 
@@ -113,7 +114,10 @@ static void tell(const struct one *one)
     struct backend *backend = one->import->here->backend;
     const struct jid *jid = one->user->jid;
     if (backend->key_shapes) key_shapes_changed(backend->key_shapes, jid->domain, one->user->account.keys);
-    if (!one->import->replace) return;
+    if (!one->import->replace) {
+        user_appeared(shard_of(backend, jid->bare), jid->bare);
+        return;
+    }
     lockout_forgive_account(backend->lockout, jid->bare);
     user_end_streams(shard_of(backend, jid->bare), jid->bare, "reset", NULL);
 }

@@ -58,3 +58,14 @@ void user_call_drop(struct user *user)
         call_free(LIST_ENTRY(link, struct user_call, link));
     }
 }
+
+static void on_appeared(struct user *user, void *arg)
+{
+    (void)arg;
+    if (user && !user->exists) user->stale = true;
+}
+
+void user_appeared(struct shard *owner, const char *bare)
+{
+    user_call(owner, bare, on_appeared, NULL);
+}

@@ -15,4 +15,8 @@ void user_call(struct shard *owner, const char *bare, user_call_fn *fn, void *ar
 void user_call_next(struct user *user, struct user *answer);
 void user_call_drop(struct user *user);
 
+/* user_appeared - there is an account now where there was none: what the owner may remember of the address is over. Any
+ * thread. */
+void user_appeared(struct shard *owner, const char *bare);
+
 #endif
