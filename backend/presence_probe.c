@@ -52,11 +52,10 @@ static unsigned answer_for_sessions(struct user *user, const struct stanza *prob
         if (!is_asked_for(session, probe)) continue;
         struct stanza *answer = NULL;
         if (!blocking_allows_kind(user, session, probe->from, PRIVACY_PRESENCE_OUT)) continue;
-        if (subscribed && session->available && probe->to->resource) {
-            answer = still_there(session, probe);
-        } else if (subscribed && session->available) {
+        const bool open_to = subscribed && session->available;
+        if (open_to && !probe->to->resource) {
             answer = presence_recall(session, probe->from);
-        } else if (directed_has_bare(session->directed, probe->from->bare)) {
+        } else if (open_to || directed_has_bare(session->directed, probe->from->bare)) {
             answer = still_there(session, probe);
         }
         if (!answer) continue;

@@ -185,9 +185,7 @@ static void process(struct user *user, struct stanza *stanza, enum subscription_
         struct work *stored = MEM_NEW(struct work);
         *stored = w;
         store_work(user, stored);
-    } else if (way == SUBSCRIPTION_OUTBOUND) {
-        stanza_error_bounce(user->shard, stanza, STANZA_ERROR_RESOURCE_CONSTRAINT);
-    } else if (w.old & ROSTER_LISTED) {
+    } else if (way == SUBSCRIPTION_OUTBOUND || w.old & ROSTER_LISTED) {
         stanza_error_bounce(user->shard, stanza, STANZA_ERROR_RESOURCE_CONSTRAINT); /* section 8.1: one who is known */
     } else {
         drop(user, stanza); /* an error would tell that there is such an account */
