@@ -252,7 +252,8 @@ def test_delays_in_our_name_are_taken_out(stage):
     juliet.send_presence("unavailable")
     juliet.sync()
     romeo.send_message(juliet.bare, "y", extra=made_up)
-    romeo.sync()
+    romeo.send_message(juliet.jid, "it is there", type="headline")
+    juliet.expect("message", body="it is there")
     (got,) = come(juliet)
     stamps = {one.get("from"): one.get("stamp") for one in got.findall(DELAY)}
     assert len(got.findall(DELAY)) == 2 and stamps[DOMAIN] > "2026"
