@@ -252,6 +252,7 @@ def test_who_has_gone_is_forgotten(stage, cast, theatre):
     juliet, room, other = cast.juliet, f"{theatre.contact()}/juliet", f"{theatre.contact()}/juliet"
     for to in (room, other):
         juliet.send_presence(to=to)
+    stage.settle()  # they have it, before one of them goes
     theatre.send_presence("unavailable", juliet.jid, from_=room)
     stage.settle()
     juliet.send_presence("unavailable")
