@@ -10,11 +10,10 @@
 
 enum { BACKLOG_MAX_BYTES = 4 * 1024 * 1024 };
 
-/* On the shard that owns the addressee, which is a user of a host, or a component. */
-static bool deliver_here(struct shard *owner, struct stanza *stanza)
+/* On the shard that owns the addressee, which is a component, or a user of a host. */
+static bool deliver_here(struct shard *owner, struct stanza *stanza, bool component)
 {
-    if (!hosts_find(shard_hosts(owner), stanza->to->domain) && hosts_component(shard_hosts(owner), stanza->to->domain))
-        return component_deliver(owner, stanza);
+    if (component) return component_deliver(owner, stanza);
     user_deliver(owner, stanza);
     return atomic_load(&owner->backlog_bytes) <= BACKLOG_MAX_BYTES;
 }
@@ -24,7 +23,9 @@ static void on_arrival(void *arg)
     struct stanza *stanza = arg;
     struct shard *owner = stanza->bound_for;
     atomic_fetch_sub(&owner->backlog_bytes, arena_bytes(stanza->elem->arena));
-    (void)deliver_here(owner, stanza);
+    const struct hosts *hosts = shard_hosts(owner); /* they may have changed on the way */
+    const char *domain = stanza->to->domain;
+    (void)deliver_here(owner, stanza, !hosts_find(hosts, domain) && hosts_component(hosts, domain));
 }
 
 bool router_deliver(struct shard *here, struct stanza *stanza)
@@ -41,7 +42,7 @@ bool router_deliver(struct shard *here, struct stanza *stanza)
         return true;
     }
     struct shard *owner = shard_of(here->backend, component ? stanza->to->domain : stanza->to->bare);
-    if (owner == here) return deliver_here(here, stanza);
+    if (owner == here) return deliver_here(here, stanza, component);
     const size_t bytes = arena_bytes(stanza->elem->arena);
     const size_t waiting = atomic_fetch_add(&owner->backlog_bytes, bytes);
     stanza->bound_for = owner;

@@ -31,11 +31,9 @@ struct user *user_find(struct shard *shard, const char *bare)
     return user ? user_of(user) : NULL;
 }
 
-struct user *user_get(struct shard *shard, const char *bare)
+static struct user *add(struct shard *shard, const char *bare)
 {
-    struct user *user = user_find(shard, bare);
-    if (user) return user;
-    user = MEM_NEW(struct user);
+    struct user *user = MEM_NEW(struct user);
     user->magic = USER_MAGIC;
     user->shard = shard;
     user->bare = mem_strdup(bare);
@@ -46,6 +44,12 @@ struct user *user_get(struct shard *shard, const char *bare)
     list_init(&user->calls);
     map_set_str(shard->users, bare, user);
     return user;
+}
+
+struct user *user_get(struct shard *shard, const char *bare)
+{
+    struct user *user = user_find(shard, bare);
+    return user ? user : add(shard, bare);
 }
 
 static void let_go(struct user *user)
@@ -159,12 +163,13 @@ static void take(struct user *user, struct stanza *stanza)
 
 void user_deliver(struct shard *shard, struct stanza *stanza)
 {
-    if (delivery_is_moot(user_find(shard, stanza->to->bare), stanza)) {
+    struct user *user = user_find(shard, stanza->to->bare);
+    if (delivery_is_moot(user, stanza)) {
         shard_count(shard, COUNTER_STANZAS_DROPPED);
         stanza_free(&stanza);
         return;
     }
-    struct user *user = user_get(shard, stanza->to->bare);
+    if (!user) user = add(shard, stanza->to->bare);
     if (user->held_bytes < HELD_FROM_OTHERS_MAX_BYTES) {
         take(user, stanza);
     } else {
