@@ -11,12 +11,14 @@
 #include "backend/s2s_policy.h"
 #include "backend/s2s_trace.h"
 #include "backend/s2s_unacked.h"
+#include "backend/server_cert.h"
 #include "backend/stanza.h"
 #include "lib/list.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
+struct dialback;
 struct hosts;
 struct remote;
 struct s2s_sm;
@@ -40,12 +42,16 @@ enum s2s_state {
 
 enum s2s_proof { S2S_PROOF_NONE, S2S_PROOF_CERTIFICATE, S2S_PROOF_DIALBACK };
 
+enum { S2S_PAIRS_MAX = 100 }; /* on one stream */
+
 /* A pair of domains on a stream. */
 struct s2s_pair {
     struct list link; /* stream->pairs */
+    struct s2s_stream *stream;
     char *local, *remote;
-    enum s2s_proof proof;               /* NONE: under way */
-    struct dialback_question *question; /* in: what we have asked its server; NULL: nothing */
+    bool ours;             /* we ask the other server to take stanzas of local; else it asks us to take remote's */
+    enum s2s_proof proof;  /* NONE: under way */
+    struct dialback *asks; /* not ours: the question at remote's server; NULL: none */
 };
 
 /* Touched only on its shard. */
@@ -53,23 +59,37 @@ struct s2s_stream {
     unsigned magic;
     enum s2s_state state;
     bool outgoing;
-    bool bidi;                                          /* stanzas go both ways (XEP-0288) */
-    bool secure;                                        /* behind TLS, ours or the gateway's */
-    bool sm_offered, dialback_offered, dialback_errors; /* by the other's features */
-    struct list link; /* remote->streams once it is known for whom it is; before it the shard's */
+    bool bidi;                        /* stanzas go both ways (XEP-0288) */
+    bool secure;                      /* behind TLS, ours or the gateway's */
+    bool plain;                       /* in: its listener has no TLS */
+    bool restarted;                   /* SASL has succeeded: the next features are the last */
+    bool newcomer;                    /* in: counted in backend->newcomers */
+    bool linked;                      /* remote_link_up was told */
+    bool sm_offered, dialback_errors; /* by the other's features */
+    unsigned refusals;                /* in: failed proofs */
+    struct list all;                  /* desk->all */
+    struct list link;                 /* remote->streams, once it is known whose it is */
     struct shard *shard;
-    struct remote *remote;    /* NULL: not known yet */
-    struct hosts *hosts;      /* the snapshot that it uses */
-    struct peer_stream *peer; /* NULL: while it is dialing */
-    struct dialer *dialer;    /* out */
-    struct s2s_policy policy;
-    char *local, *domain;       /* the first pair, as in the headers; in: may be NULL at first */
-    struct list pairs;          /* struct s2s_pair */
-    struct s2s_unacked unacked; /* what was sent and not acknowledged */
-    struct s2s_sm *sm;          /* stream management; NULL: not enabled */
+    struct remote *remote;         /* in: NULL until a proof begins */
+    struct hosts *hosts;           /* the snapshot that policy points into */
+    struct peer_stream *peer;      /* NULL: there is no connection */
+    struct terminated *terminated; /* in: by the gateway; NULL: not by it */
+    struct dialer *dialer;         /* out: until a pair is open */
+    const struct dialer_way *way;  /* out: how we came to it; the dialer's */
+    struct s2s_policy policy;      /* of the first pair, once it is known */
+    struct server_cert cert;       /* what the other's certificate proves of domain */
+    char *local, *domain;          /* the first pair, as in the headers; in: NULL at first */
+    char *their_id;                /* out: of the stream, as the other side has it; NULL: none yet */
+    struct list pairs;             /* struct s2s_pair */
+    struct list waiting;           /* out: struct dialback, to be asked when it is ready for them */
+    struct list asked;             /* out: struct dialback, likewise, without an answer */
+    struct s2s_unacked unacked;    /* what was sent and not acknowledged */
+    struct s2s_sm *sm;             /* stream management; NULL: not enabled */
     struct s2s_trace trace;
-    enum s2s_failure failure;  /* out: why it ended */
-    const char *cert_why;      /* static: why the certificate proves nothing; NULL: it does */
+    enum s2s_failure failure; /* out: why it came to nothing */
+    char *why;                /* likewise, for a person; NULL: nothing to add */
+    struct deadline deadline; /* until it is open: auth-timeout; of a pause */
+    struct loop_deferred gone;
     int64_t begun_ms, used_ms; /* of loop_now_ms; used: the last stanza either way */
 };
 
@@ -80,7 +100,7 @@ struct s2s_stream *s2s_out_begin(struct remote *remote, const char *local, const
 /* s2s_out_join - let one more of our domains use an open outgoing stream: ends likewise.  false: this stream cannot. */
 MUSTCHECK bool s2s_out_join(struct s2s_stream *stream, const char *local);
 
-/* s2s_stream_carries - whether stanzas from local to remote's domain may be sent on it now. */
+/* s2s_stream_carries - whether stanzas from local to the remote's domain may be sent on it now. */
 bool s2s_stream_carries(const struct s2s_stream *stream, const char *local);
 
 /* s2s_stream_write - queue XML that stands in a stream of jabber:server; empties buf. */
@@ -90,11 +110,33 @@ void s2s_stream_write(struct s2s_stream *stream, struct buf *buf);
 size_t s2s_stream_pending(const struct s2s_stream *stream);
 
 /* s2s_stream_fail - end it with a stream error (text may be NULL).  s2s_stream_close - in order.  s2s_stream_abort -
- * without a word. Each ends in remote_link_gone, at the end of the turn at the earliest. */
+ * without a word.  Each ends in remote_link_gone or remote_link_failed, at the end of the turn at the earliest. */
 void s2s_stream_fail(struct s2s_stream *stream, enum end_reason end, const char *condition, const char *text);
 void s2s_stream_close(struct s2s_stream *stream, enum end_reason end);
 void s2s_stream_abort(struct s2s_stream *stream, enum end_reason end);
 
+/* s2s_stream_take - a stanza (taken) from the other server. */
+void s2s_stream_take(struct s2s_stream *stream, struct elem *elem);
+
+/* s2s_stream_pair - the pair, or NULL. ours: as in struct s2s_pair. */
+struct s2s_pair *s2s_stream_pair(const struct s2s_stream *stream, const char *local, const char *remote, bool ours);
+struct s2s_pair *s2s_stream_add_pair(struct s2s_stream *stream, const char *local, const char *remote, bool ours);
+void s2s_pair_free(struct s2s_pair *pair);
+
+/* s2s_stream_enter - the stream belongs to the domain of that remote from now on. */
+void s2s_stream_enter(struct s2s_stream *stream, struct remote *remote);
+
 const char *s2s_stream_state_name(const struct s2s_stream *stream);
+const char *s2s_proof_name(enum s2s_proof proof);
+
+/* s2s_stream_tls - the version, and in *cipher the cipher; NULL: none. */
+const char *s2s_stream_tls(const struct s2s_stream *stream, const char **cipher);
+
+/* For s2s_in and s2s_out. */
+struct s2s_stream *s2s_stream_new(struct shard *shard, bool outgoing);
+void s2s_stream_free(struct s2s_stream *stream); /* what it has to tell is told */
+struct s2s_stream *s2s_stream_of(void *arg);
+void s2s_stream_log(const struct s2s_stream *stream, const char *event);
+void s2s_stream_print_header(struct s2s_stream *stream, struct buf *out);
 
 #endif
