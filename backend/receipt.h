@@ -12,11 +12,11 @@ struct shard;
 /* A value: it owns nothing.  Zeroed: nobody waits. */
 struct receipt {
     struct shard *shard; /* of the sender */
-    uint64_t session;    /* the sender's: see struct sm; 0: no promise */
+    uint64_t session;    /* the sender's: see sm_inbox; 0: no promise */
     uint32_t number;     /* of the stanza in that session, from 1 */
 };
 
-/* receipt_settle - tell the sender's session, and clear the receipt.  Any shard's thread. */
+/* receipt_settle - tell the sender's inbox, and clear the receipt.  Any shard's thread. */
 void receipt_settle(struct receipt *receipt);
 
 #endif

@@ -215,7 +215,7 @@ struct session_fault session_receive(struct session *session, struct elem *elem)
         stanza_free(&stanza);
         return (struct session_fault){"invalid-from", NULL};
     }
-    if (session->sm) sm_receive(session->sm, stanza);
+    if (session->sm) sm_inbox_receive(&session->sm->inbox, stanza);
     session->ahead = false;
     route(session, stanza);
     return (struct session_fault){NULL, NULL};

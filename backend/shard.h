@@ -40,7 +40,7 @@ struct shard {
     struct deadline_queue *again;    /* clients that are to be asked once more */
     struct deadline_queue *silence;  /* clients that were asked to acknowledge */
     struct deadline_queue *detached; /* sessions that wait to be resumed */
-    struct map *managed;             /* sessions with stream management, by serial; struct sm */
+    struct map *managed;             /* what counts for stream management, by serial; struct sm_inbox */
     uint64_t last_serial;
     struct deadline_queue *sasl; /* attempts at authentication that have to wait: sasl_on_tick */
     /* streams that pause for a moment, and for longer; from which nothing came for client-ping;

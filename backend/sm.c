@@ -6,15 +6,15 @@
 #include "backend/offline_run.h"
 #include "backend/session.h"
 #include "backend/shard.h"
+#include "backend/sm_wire.h"
 #include "backend/stream_log.h"
 #include "lib/fault.h"
 
-#include <errno.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SM_MAGIC = 0x736d736d, SETTLED_MIN = 16, ASK_AFTER_STANZAS = 8 };
+enum { SM_MAGIC = 0x736d736d, ASK_AFTER_STANZAS = 8 };
 
 static struct sm *sm_of(void *arg)
 {
@@ -28,41 +28,12 @@ void sm_feature(struct buf *out)
     buf_append_str(out, "<sm xmlns='" NS_SM "'/>");
 }
 
-/* What is settled */
-
-static uint8_t *settled_at(const struct sm *sm, uint32_t number)
-{
-    return &sm->settled[number & (sm->settled_cap - 1)];
-}
-
-/* make_room - for the number behind received; those between handled and it keep their places. */
-static void make_room(struct sm *sm)
-{
-    if (sm->received - sm->handled < sm->settled_cap) return;
-    const uint32_t cap = sm->settled_cap ? sm->settled_cap * 2 : SETTLED_MIN;
-    uint8_t *wider = mem_alloc(cap);
-    for (uint32_t n = sm->handled + 1; n != sm->received + 1; n++)
-        wider[n & (cap - 1)] = *settled_at(sm, n);
-    free(sm->settled);
-    sm->settled = wider;
-    sm->settled_cap = cap;
-}
-
-void sm_receive(struct sm *sm, struct stanza *stanza)
-{
-    make_room(sm);
-    sm->received++;
-    *settled_at(sm, sm->received) = 0;
-    stanza->receipt =
-        (struct receipt){.shard = sm->session->user->shard, .session = sm->serial, .number = sm->received};
-}
-
 /* Writing may end the session, and so free sm: session->sm is NULL then. */
 static void write_ack(struct sm *sm)
 {
     struct buf out = {0};
-    buf_printf(&out, "<a xmlns='" NS_SM "' h='%u'/>", sm->handled);
-    sm->owes = sm->handled != sm->received;
+    sm_wire_ack(sm->inbox.handled, &out);
+    sm->owes = !sm_inbox_is_settled(&sm->inbox);
     stream_write_buf(sm->session->stream, &out);
 }
 
@@ -89,7 +60,7 @@ static void on_later(void *arg)
     struct sm *sm = sm_of(arg);
     const struct session *session = sm->session;
     if (!session->stream) return;
-    if (sm->owes && sm->handled == sm->received) write_ack(sm);
+    if (sm->owes && sm_inbox_is_settled(&sm->inbox)) write_ack(sm);
     if (session->sm && wants_answer(sm)) ask(sm);
 }
 
@@ -155,30 +126,18 @@ void sm_send(struct sm *sm, struct stanza *stanza)
     }
 }
 
-static bool read_number(const char *text, uint32_t *out)
-{
-    char *end = NULL;
-    if (!text || *text < '0' || *text > '9') return false;
-    errno = 0;
-    const unsigned long long value = strtoull(text, &end, 10);
-    if (errno != 0 || *end || value > UINT32_MAX) return false;
-    *out = (uint32_t)value;
-    return true;
-}
-
 /* Section 4: a client that acknowledges more than there was has lost count, and the stream with it. */
 static enum stream_state count_too_high(struct stream *stream, const struct sm *sm, uint32_t h)
 {
-    char more[160];
-    snprintf(more, sizeof(more), "<handled-count-too-high xmlns='" NS_SM "' h='%u' send-count='%u'/>", h,
-             sm->queue.acked + sm->queue.count);
+    char more[SM_WIRE_TOO_HIGH_BYTES];
+    sm_wire_too_high(h, sm->queue.acked + sm->queue.count, more);
     return stream_fail_with(stream, END_BAD_STANZA, "undefined-condition", more);
 }
 
 static enum stream_state take_ack(struct stream *stream, struct sm *sm, const struct elem *elem)
 {
     uint32_t h = 0;
-    if (!read_number(elem_get(elem, "h"), &h))
+    if (!sm_wire_number(elem, "h", &h))
         return stream_fail(stream, END_BAD_STANZA, "bad-format", "expected a number as h");
     if (!sm_queue_ack(&sm->queue, h)) return count_too_high(stream, sm, h);
     sm->asked = false;
@@ -198,14 +157,52 @@ static enum stream_state take_ack(struct stream *stream, struct sm *sm, const st
 static enum stream_state refuse(struct stream *stream, const char *condition)
 {
     struct buf out = {0};
-    buf_printf(&out, "<failed xmlns='" NS_SM "'><%s xmlns='" NS_STANZAS "'/></failed>", condition);
+    sm_wire_failed(condition, &out);
     stream_write_buf(stream, &out);
     return stream->state;
 }
 
-static bool is_true(const char *text)
+/* Everything that the client has sent is settled, so that what it counts as handled is safe: the stream takes over. */
+static void finish_resumption(struct sm *sm)
 {
-    return text && (strcmp(text, "true") == 0 || strcmp(text, "1") == 0);
+    struct session *session = sm->session;
+    struct stream *stream = sm->resuming;
+    struct buf out = {0};
+    sm->resuming = NULL;
+    sm->owes = sm->asked = false;
+    session->stream = stream;
+    stream->session = session;
+    stream->resumes = NULL;
+    deadline_disarm(&sm->deadline);
+    fault_point(FAULT_RESUMPTION);
+    sm_wire_resumed(sm->id, sm->inbox.handled, &out);
+    sm_queue_print(&sm->queue, &out);
+    stream_write_buf(stream, &out);
+    shard_count(stream->shard, COUNTER_SM_RESUMED);
+    stream_log_resumed(stream);
+    if (session->sm && sm->queue.count > 0) ask(sm);
+    offline_run_continue(session);
+}
+
+static void on_settled_all(void *arg)
+{
+    struct sm *sm = sm_of(arg);
+    struct stream *stream = sm->resuming;
+    if (!stream) return;
+    finish_resumption(sm);
+    stream_advance(stream, STREAM_BOUND);
+}
+
+static void on_settled(struct sm_inbox *inbox)
+{
+    struct sm *sm = sm_of(CONTAINER_OF(inbox, struct sm, inbox));
+    if (sm->resuming) {
+        sm->later.fn = on_settled_all;
+        sm->later.arg = sm;
+        loop_defer(inbox->shard->loop, &sm->later);
+    } else if (sm->owes) {
+        do_later(sm);
+    }
 }
 
 static enum stream_state enable(struct stream *stream, const struct elem *elem)
@@ -217,11 +214,10 @@ static enum stream_state enable(struct stream *stream, const struct elem *elem)
     struct sm *sm = session->sm = MEM_NEW(struct sm);
     sm->magic = SM_MAGIC;
     sm->session = session;
-    sm->serial = ++shard->last_serial;
+    sm_inbox_open(&sm->inbox, shard, on_settled);
     sm_queue_init(&sm->queue, session);
-    map_set(shard->managed, &sm->serial, sizeof(sm->serial), sm);
     buf_append_str(&out, "<enabled xmlns='" NS_SM "'");
-    if (is_true(elem_get(elem, "resume")) && resume_ms > 0) {
+    if (sm_wire_is_true(elem, "resume") && resume_ms > 0) {
         stream_random_id(sm->id);
         buf_printf(&out, " id='%s' resume='true' max='%lld'", sm->id, (long long)resume_ms / 1000);
     }
@@ -241,43 +237,12 @@ static struct session *find(const struct user *user, const char *id)
     return NULL;
 }
 
-/* Everything that the client has sent is settled, so that what it counts as handled is safe: the stream takes over. */
-static void finish_resumption(struct sm *sm)
-{
-    struct session *session = sm->session;
-    struct stream *stream = sm->resuming;
-    struct buf out = {0};
-    sm->resuming = NULL;
-    sm->owes = sm->asked = false;
-    session->stream = stream;
-    stream->session = session;
-    stream->resumes = NULL;
-    deadline_disarm(&sm->deadline);
-    fault_point(FAULT_RESUMPTION);
-    buf_printf(&out, "<resumed xmlns='" NS_SM "' h='%u' previd='%s'/>", sm->handled, sm->id);
-    sm_queue_print(&sm->queue, &out);
-    stream_write_buf(stream, &out);
-    shard_count(stream->shard, COUNTER_SM_RESUMED);
-    stream_log_resumed(stream);
-    if (session->sm && sm->queue.count > 0) ask(sm);
-    offline_run_continue(session);
-}
-
-static void on_settled_all(void *arg)
-{
-    struct sm *sm = sm_of(arg);
-    struct stream *stream = sm->resuming;
-    if (!stream) return;
-    finish_resumption(sm);
-    stream_advance(stream, STREAM_BOUND);
-}
-
 /* Section 5.  The session's stream may still seem to be alive: it is not. */
 static enum stream_state resume(struct stream *stream, const struct elem *elem)
 {
     uint32_t h = 0;
     const char *id = elem_get(elem, "previd");
-    if (!id || !read_number(elem_get(elem, "h"), &h)) return refuse(stream, "bad-request");
+    if (!id || !sm_wire_number(elem, "h", &h)) return refuse(stream, "bad-request");
     struct session *session = find(stream->user, id);
     if (!session) {
         shard_count(stream->shard, COUNTER_SM_RESUME_FAILED);
@@ -299,7 +264,7 @@ static enum stream_state resume(struct stream *stream, const struct elem *elem)
     CHECK(allowed);
     sm->resuming = stream;
     stream->resumes = session;
-    if (sm->handled != sm->received) return STREAM_RESUMING;
+    if (!sm_inbox_is_settled(&sm->inbox)) return STREAM_RESUMING;
     finish_resumption(sm);
     return STREAM_BOUND;
 }
@@ -329,28 +294,6 @@ enum stream_state sm_element(struct stream *stream, struct elem *elem)
     }
     elem_free(&elem);
     return next;
-}
-
-void sm_settle(struct shard *shard, uint64_t serial, uint32_t number)
-{
-    struct sm *sm = map_get(shard->managed, &serial, sizeof(serial));
-    if (!sm || number - sm->handled - 1 >= sm->received - sm->handled) return;
-    *settled_at(sm, number) = 1;
-    while (sm->handled != sm->received && *settled_at(sm, sm->handled + 1))
-        sm->handled++;
-    if (sm->handled != sm->received) return;
-    if (sm->settled_cap > SETTLED_MIN) {
-        free(sm->settled);
-        sm->settled = NULL;
-        sm->settled_cap = 0;
-    }
-    if (sm->resuming) {
-        sm->later.fn = on_settled_all;
-        sm->later.arg = sm;
-        loop_defer(shard->loop, &sm->later);
-    } else if (sm->owes) {
-        do_later(sm);
-    }
 }
 
 /* The end of a connection, and of the session */
@@ -400,11 +343,10 @@ void sm_end(struct sm **place)
         sm->resuming->resumes = NULL;
         stream_fail(sm->resuming, END_CONFLICT, "conflict", "the session has ended");
     }
-    map_del(user->shard->managed, &sm->serial, sizeof(sm->serial));
+    sm_inbox_close(&sm->inbox);
     deadline_disarm(&sm->deadline);
     loop_defer_cancel(&sm->later);
     sm_queue_end(&sm->queue, user);
-    free(sm->settled);
     sm->magic = 0;
     free(sm);
 }

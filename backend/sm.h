@@ -1,10 +1,11 @@
-/* sm - stream management of one session: counts, acknowledgements, resumption.
+/* sm - stream management of one session: acknowledgements, resumption.
  *
- * What the client has sent is counted as handled, in order, when its receipt is settled (receipt.h): a message when it
- * is safe.  What was sent to the client is in sm_queue until the client has acknowledged it.  Source: XEP-0198. */
+ * What the client has sent is counted in sm_inbox; what was sent to the client is in sm_queue until the client has
+ * acknowledged it.  Source: XEP-0198. */
 #ifndef POSTERN_BACKEND_SM_H
 #define POSTERN_BACKEND_SM_H
 
+#include "backend/sm_inbox.h"
 #include "backend/sm_queue.h"
 #include "backend/stanza.h"
 #include "backend/stream.h"
@@ -25,12 +26,8 @@ enum {
 struct sm {
     unsigned magic;
     struct session *session;
-    uint64_t serial;      /* its name in receipts; in shard->managed under it */
+    struct sm_inbox inbox;
     char id[SM_ID_BYTES]; /* of the resumption; "": not to be resumed */
-    uint32_t received;    /* stanzas from the client */
-    uint32_t handled;     /* of them, from the first without a gap: those that are settled */
-    uint8_t *settled;     /* one for each of those between, as a ring; NULL: none */
-    uint32_t settled_cap; /* a power of two */
     bool owes;            /* an <r/> was answered with less than all */
     bool asked;           /* our <r/> has no answer yet */
     uint32_t asked_after; /* so many stanzas */
@@ -47,9 +44,6 @@ void sm_feature(struct buf *out);
  * Returns the state that comes next. */
 enum stream_state sm_element(struct stream *stream, struct elem *elem);
 
-/* sm_receive - count a stanza of the client, and give it its receipt. */
-void sm_receive(struct sm *sm, struct stanza *stanza);
-
 /* sm_send - write a stanza (borrowed, but its receipt and stored_id are taken over) to the client, and keep it. */
 void sm_send(struct sm *sm, struct stanza *stanza);
 
@@ -62,9 +56,6 @@ void sm_stream_gone(struct sm *sm, const struct stream *stream);
 
 /* sm_end - the session is over: what its client has not acknowledged goes to its other sessions or is stored. */
 void sm_end(struct sm **sm);
-
-/* sm_settle - the stanza with that number is settled, if the session is still there. */
-void sm_settle(struct shard *shard, uint64_t serial, uint32_t number);
 
 /* For the shard's deadline queues: nothing came in ack-timeout, or resume-timeout; SM_AGAIN_MS are over. */
 void sm_on_silence(struct deadline *deadline, void *shard);
