@@ -3,9 +3,11 @@
 #include "backend/jid.h"
 #include "backend/ns.h"
 #include "backend/router.h"
+#include "backend/session.h"
 #include "backend/shard.h"
 #include "backend/stanza.h"
 #include "backend/user.h"
+#include "backend/user_call.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,9 +34,46 @@ static struct stanza *make(const struct jid *to, const char *type, const char *s
     return stanza;
 }
 
-void announce_to(struct shard *here, const struct jid *jid, const char *subject, const char *text)
+struct letter {
+    struct backend *backend;
+    struct jid *jid;
+    char *subject, *text;
+    announced_fn *fn;
+    void *arg;
+    enum announced result;
+};
+
+static void on_sent(void *arg)
 {
-    (void)router_deliver(here, make(jid, "normal", subject, text));
+    struct letter *letter = arg;
+    letter->fn(letter->result, letter->arg);
+    jid_free(&letter->jid);
+    free(letter->subject);
+    free(letter->text);
+    free(letter);
+}
+
+static void on_user(struct user *user, void *arg)
+{
+    struct letter *letter = arg;
+    const struct jid *jid = letter->jid;
+    if (!user)
+        letter->result = ANNOUNCED_FAILED;
+    else if (!user->exists)
+        letter->result = ANNOUNCED_NO_ACCOUNT;
+    else if (jid->resource && !session_find(user, jid->resource))
+        letter->result = ANNOUNCED_NOT_THERE;
+    else
+        (void)router_deliver(user->shard, make(jid, "normal", letter->subject, letter->text));
+    mailbox_post(letter->backend->shards[0]->mailbox, on_sent, letter);
+}
+
+void announce_to(struct backend *backend, const struct jid *jid, const char *subject, const char *text,
+                 announced_fn *fn, void *arg)
+{
+    struct letter *letter = MEM_NEW(struct letter);
+    *letter = (struct letter){backend, jid_dup(jid), mem_strdup(subject), mem_strdup(text), fn, arg, ANNOUNCED};
+    user_call(shard_of(backend, jid->bare), jid->bare, on_user, letter);
 }
 
 struct addressees {

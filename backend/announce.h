@@ -8,7 +8,6 @@
 
 struct backend;
 struct jid;
-struct shard;
 
 /* announce_fn - count: to how many users it went. */
 typedef void announce_fn(size_t count, void *arg);
@@ -18,7 +17,13 @@ typedef void announce_fn(size_t count, void *arg);
 void announce_to_all(struct backend *backend, const char *domain, const char *subject, const char *text,
                      announce_fn *fn, void *arg);
 
-/* announce_to - a message from the user's host to a bare or full JID of ours; stored when the user is away. */
-void announce_to(struct shard *here, const struct jid *jid, const char *subject, const char *text);
+enum announced { ANNOUNCED, ANNOUNCED_NO_ACCOUNT, ANNOUNCED_NOT_THERE, ANNOUNCED_FAILED };
+typedef void announced_fn(enum announced result, void *arg);
+
+/* announce_to - a message from the user's host to a bare or full JID of ours, subject may be NULL.  fn is called on
+ * shard 0, not before the call returns: it is on its way; there is no such account (nor guest); nobody has that
+ * resource; the store failed.  To a bare JID it is stored when the user is away.  From shard 0. */
+void announce_to(struct backend *backend, const struct jid *jid, const char *subject, const char *text,
+                 announced_fn *fn, void *arg);
 
 #endif

@@ -80,6 +80,7 @@ static int run(const struct arguments *arguments)
     } else if (!arguments->test) {
         status = server_run(&hosts);
     } else {
+        hosts_warn_of_certificates(hosts);
         printf("%s is good\n", arguments->file);
     }
     hosts_unref(&hosts);

@@ -137,6 +137,7 @@ static void on_read(void *arg)
         fail(reload);
         return;
     }
+    hosts_warn_of_certificates(reload->next);
     watch_files(reload, config);
     if (!reload->certificates_only) c2s_listen_change(reload->listeners, config->file);
     hosts_each(reload->next, load_key_shapes, backend->key_shapes);

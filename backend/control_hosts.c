@@ -61,32 +61,22 @@ bool control_hosts_is_text(const char *text)
     return true;
 }
 
-/* A message to one address, while it is asked whether there is such an account. */
-struct letter {
-    struct control_request *request;
-    struct shard *shard;
-    struct jid *jid;
-    char *subject, *text;
-};
-
-/* A guest has no account, and may be there. */
-static void on_account(enum store_status status, const struct store_account *account, void *arg)
+static void on_sent(enum announced result, void *arg)
 {
-    struct letter *letter = arg;
-    const struct host *host = hosts_find(shard_hosts(letter->shard), letter->jid->domain);
-    (void)account;
-    if (status == STORE_OK || (status == STORE_NOT_FOUND && host && option_bool(host->section, "anonymous"))) {
-        announce_to(letter->shard, letter->jid, letter->subject, letter->text);
-        control_reply(letter->request, json_pack("{s:i}", "users", 1));
-    } else if (status == STORE_NOT_FOUND) {
-        control_fail(letter->request, "not-found", "there is no such account");
-    } else {
-        control_fail(letter->request, "internal", "the store failed; see the log");
+    switch (result) {
+    case ANNOUNCED:
+        control_reply(arg, json_pack("{s:i}", "users", 1));
+        return;
+    case ANNOUNCED_NO_ACCOUNT:
+        control_fail(arg, "not-found", "there is no such account");
+        return;
+    case ANNOUNCED_NOT_THERE:
+        control_fail(arg, "not-found", "nobody is connected with that resource");
+        return;
+    case ANNOUNCED_FAILED:
+        control_fail(arg, "internal", "the store failed; see the log");
+        return;
     }
-    jid_free(&letter->jid);
-    free(letter->subject);
-    free(letter->text);
-    free(letter);
 }
 
 /* To one address, which is served here. */
@@ -101,9 +91,7 @@ static void message_to(struct control_request *request, struct shard *shard, con
         announce_to_all(shard->backend, jid->domain, subject, text, on_announced, request);
         return;
     }
-    struct letter *letter = MEM_NEW(struct letter);
-    *letter = (struct letter){request, shard, jid_dup(jid), mem_strdup(subject), mem_strdup(text)};
-    store_account_get(shard->backend->store, shard->mailbox, jid->local, jid->domain, on_account, letter);
+    announce_to(shard->backend, jid, subject, text, on_sent, request);
 }
 
 void control_hosts_message(struct control_request *request, void *arg)

@@ -235,9 +235,9 @@ static PRINTF_LIKE(2, 3) void warn(const struct host *host, const char *fmt, ...
     log_msg(LOG_LEVEL_WARN, "certificate", "%s", text);
 }
 
-/* Most clients would refuse it, but not those of whoever tries the server out. */
-static void check_leaf(const struct host *host)
+static void check_leaf(const struct host *host, void *arg)
 {
+    (void)arg;
     char ascii[SERVER_NAME_BYTES];
     const char *name = to_ascii(host->domain, ascii) ? ascii : host->domain;
     X509 *leaf = SSL_CTX_get0_certificate(host->tls);
@@ -245,6 +245,11 @@ static void check_leaf(const struct host *host)
     if (X509_check_host(leaf, name, 0, 0, NULL) != 1) warn(host, "the certificate is not for %s", name);
     if (X509_cmp_current_time(X509_get0_notAfter(leaf)) < 0) warn(host, "the certificate has expired");
     if (X509_cmp_current_time(X509_get0_notBefore(leaf)) > 0) warn(host, "the certificate is not valid yet");
+}
+
+void hosts_warn_of_certificates(const struct hosts *hosts)
+{
+    hosts_each(hosts, check_leaf, NULL);
 }
 
 /* client-certificate: none, optional or required. */
@@ -270,7 +275,6 @@ int hosts_load_certificates(struct hosts *hosts, char *error, size_t cap)
         const enum tls_profile profile = option_enum(host->section, "tls-profile") == 1 ? TLS_MODERN : TLS_INTERMEDIATE;
         host->tls = tls_server_ctx(option_str(host->section, "certificate"), key, profile, why, sizeof(why));
         if (host->tls) {
-            check_leaf(host);
             if (ask_clients(host, error, cap) != 0) return -1;
             continue;
         }

@@ -58,6 +58,10 @@ void host_point(const struct host **slot, const struct host *host);
 /* hosts_load_certificates - read every certificate and key; -1 and a message with file and line. */
 MUSTCHECK int hosts_load_certificates(struct hosts *hosts, char *error, size_t cap);
 
+/* hosts_warn_of_certificates - log what is wrong with those that have been read: most clients would refuse them, but
+ * not those of whoever tries the server out. */
+void hosts_warn_of_certificates(const struct hosts *hosts);
+
 /* What follows only reads: any thread. */
 
 /* hosts_config - the configuration that the snapshot was made from. */

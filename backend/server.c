@@ -150,6 +150,7 @@ static int start(struct server *server, struct hosts *hosts)
         snprintf(server->why, sizeof(server->why), "cannot open the log %s: %s", path, strerror(errno));
         return -1;
     }
+    hosts_warn_of_certificates(hosts);
     if (server_state_take(backend, server->why, sizeof(server->why)) != 0) return -1;
     if (config->pid_file && proc_write_pid(config->pid_file, server->why, sizeof(server->why)) != 0) return -1;
     server->has_pid_file = config->pid_file != NULL;

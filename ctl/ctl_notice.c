@@ -17,7 +17,13 @@ static enum command_status call(const struct command_line *line, const char *com
         return COMMAND_USAGE;
     }
     const enum command_status status = reach_backend(line, command, args, false, &answer);
-    return status == COMMAND_OK ? command_answer(line, answer, done) : status;
+    if (status != COMMAND_OK) return status;
+    const json_t *result = json_object_get(answer, "result");
+    if (!line->json && json_is_null(json_object_get(result, "text"))) {
+        json_object_set_new(answer, "result", json_null());
+        done = "none is set";
+    }
+    return command_answer(line, answer, done);
 }
 
 static enum command_status call_with_text(const struct command_line *line, const char *command, const char *what)

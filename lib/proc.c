@@ -162,7 +162,8 @@ int proc_lock(const char *path, char *why, size_t cap)
         errno = error;
         if (error != EAGAIN && error != EACCES) return fail(why, cap, "cannot lock", path);
         holder[n > 0 ? strspn(holder, "0123456789") : 0] = '\0';
-        snprintf(why, cap, "%s: another process holds this lock: pid %s", path, *holder ? holder : "unknown");
+        snprintf(why, cap, "%s: another process holds this lock, pid %s; stop that server first", path,
+                 *holder ? holder : "unknown");
         return -1;
     }
     char text[32];

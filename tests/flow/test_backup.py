@@ -147,7 +147,7 @@ def test_restores_that_are_refused(backend):
     ctl, folder = backend.ctl, backend.place.path
     copy = folder / "copy.backup"
     ctl("backup", copy)
-    assert str(backend.pid) in ctl("restore", copy, status=1)
+    assert f"pid {backend.pid}; stop that server first" in ctl("restore", copy, status=1)
     backend.stop()
     before = files_of(backend)
 

@@ -95,7 +95,8 @@ def test_message(backend_site, cast, stage):
     backend_site.backend.ctl("message", chamber.jid, "only <you> & me")
     chamber.expect("message", type="normal", frm=DOMAIN, body="only <you> & me")
     assert stage.settled() == {}
-    for to, text in (("x@elsewhere.test", "served"), ("@", "expected"), (f"nobody@{DOMAIN}", "no such account")):
+    for to, text in (("x@elsewhere.test", "served"), ("@", "expected"), (f"nobody@{DOMAIN}", "no such account"),
+                     (f"{chamber.bare}/nowhere", "nobody is connected with that resource")):
         assert text in backend_site.backend.ctl("message", to, "text", status=1)
     assert "control characters" in backend_site.backend.ctl("message", "all", "a\x01b", status=1)
     backend_site.backend.ctl("message", "all", stdin="", status=2)

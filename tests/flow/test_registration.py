@@ -103,7 +103,7 @@ def test_a_source_may_ask_for_so_many(backend_site):
     with newcomer(site) as client:
         assert register(client, f"many{number()}") is None
     # the same for a /64 and whoever tries to find out names
-    prefix = f"2001:db8:2:{number()}"
+    prefix = f"2001:db8:2:{number():x}"
     answers = []
     for last in range(4):
         with newcomer(site, f"{prefix}::{last + 1}") as client:

@@ -1,5 +1,6 @@
 """Stream management (XEP-0198): what an acknowledgement means, and sessions that outlive their connection."""
 
+import json
 import socket
 import struct
 import time
@@ -365,6 +366,12 @@ def test_what_is_left_goes_to_the_other_session(stage, site):
     assert bodies(came) == ["a", "b"]
 
 
+def unacknowledged(site, jid):
+    """How many the server keeps; None: there is no such session."""
+    sessions = json.loads(site.backend.ctl("--json", "sessions", bare(jid)))
+    return next((one["unacknowledged"] for one in sessions if one["jid"] == jid), None)
+
+
 def test_too_much_for_a_detached_session(stage, site):
     juliet = stage.enter()
     enable(juliet)
@@ -372,9 +379,13 @@ def test_too_much_for_a_detached_session(stage, site):
     stage.parties.remove(juliet)
     cut(juliet)
     detached(site, juliet.jid)
-    for number in range(60):
+    for number in range(51):
         romeo.send_message(juliet.jid, str(number), type="headline")
-    wait_until(lambda: site.backend.log(event="session_expired", jid=juliet.jid), "the end of the session")
+    wait_until(lambda: unacknowledged(site, juliet.jid) in (None, 51), "all have arrived")
+    for number in range(9):
+        romeo.send_message(juliet.jid, str(number), type="headline")
+    line = site.backend.wait_log(event="session_expired", jid=juliet.jid)
+    assert line["unacknowledged"] == "51"
 
 
 def test_a_client_that_does_not_answer_is_detached(stage, site):

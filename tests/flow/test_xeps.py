@@ -207,6 +207,7 @@ def test_notices_by_posternctl(site):
         assert json.loads(ctl("--json", "motd", "show", DOMAIN)) == {"text": "Two\nlines"}
         ctl("motd", "delete", DOMAIN)
         assert json.loads(ctl("--json", "motd", "show", DOMAIN)) == {"text": None}
+        assert ctl("motd", "show", DOMAIN) == ctl("welcome", "show", DOMAIN) == "none is set\n"
         ctl("welcome", "set", DOMAIN, "Hello")
         assert json.loads(ctl("--json", "welcome", "show", DOMAIN)) == {"text": "Hello"}
         ctl("welcome", "delete", DOMAIN)
