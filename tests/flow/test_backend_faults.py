@@ -35,7 +35,7 @@ class Alone:
     def __init__(self, extra="shards = 4"):
         self.place = Place()
         self.port, self.direct = reserve_port(), reserve_port()
-        cert, key = self.place.certificate("alone", [DOMAIN])
+        self.certificate = cert, key = self.place.certificate("alone", [DOMAIN])
         self.backend = Backend(self.place, BACKEND.format(extra=extra, host_extra="", c2s=self.port, c2s_direct=self.direct,
                                                           domain=DOMAIN, xmpps=XMPPS, cert=cert, key=key))
 
@@ -64,9 +64,9 @@ class Alone:
 def alone():
     made = []
 
-    def make(extra="shards = 4", **arguments):
-        made.append(Alone(extra).start(**arguments))
-        return made[-1]
+    def make(extra="shards = 4", start=True, **arguments):
+        made.append(Alone(extra))
+        return made[-1].start(**arguments) if start else made[-1]
 
     yield make
     for one in made:
@@ -102,6 +102,16 @@ def test_what_is_wrong_with_a_certificate_is_told_before_anything_starts(place):
         done = run("postern-backend", "-t", "-c", path)
         assert done.returncode == status, done.stderr
         assert text in done.stderr.replace("\\", "") and bool(text) == bool(done.stderr)
+
+
+def test_what_is_wrong_with_a_certificate_is_in_the_log(alone):
+    """Once, and as the configuration wants the log to be."""
+    server = alone("log { format = json }", start=False)
+    sign_for(*server.certificate, 2020, 2021)
+    server.start(users=())
+    line, = server.backend.log(event="certificate")
+    assert line["msg"].endswith(f'host "{DOMAIN}": certificate: the certificate has expired')
+    assert '"event":"certificate"' in server.backend.log_text()
 
 
 def plain(user):
