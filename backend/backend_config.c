@@ -66,15 +66,22 @@ static int check_encryption(const struct option_section *s, char *error, size_t 
     return 0;
 }
 
-/* Who may ask is for those who watch the server. */
-static int check_allow(const struct option_section *s, char *error, size_t cap)
+/* Who may ask is for those who watch the server; they come through nobody. */
+static int check_networks(const struct option_section *s, char *error, size_t cap)
 {
-    struct cidr_set allow = {0};
-    if (option_is_set(s, "allow") && option_enum(s, "serve") != 2)
+    static const char *const NETWORKS[] = {"allow", "proxy-protocol-from"};
+    const bool admin = option_enum(s, "serve") == 2;
+    if (option_is_set(s, "allow") && !admin)
         return option_error(s, "allow", error, cap, "expected \"serve = admin\" beside it");
-    const int result = cidr_set_read(&allow, s, "allow", error, cap);
-    cidr_set_clear(&allow);
-    return result;
+    if (option_is_set(s, "proxy-protocol-from") && admin)
+        return option_error(s, "proxy-protocol-from", error, cap, "expected another serve than admin beside it");
+    for (size_t i = 0; i < ARRAY_LEN(NETWORKS); i++) {
+        struct cidr_set networks = {0};
+        const int result = cidr_set_read(&networks, s, NETWORKS[i], error, cap);
+        cidr_set_clear(&networks);
+        if (result != 0) return result;
+    }
+    return 0;
 }
 
 static int check_sections(const struct option_file *file, char *error, size_t cap)
@@ -90,7 +97,7 @@ static int check_sections(const struct option_file *file, char *error, size_t ca
     if (hosts == 0)
         return option_error(option_top(file), NULL, error, cap, "expected at least one section host \"DOMAIN\" { … }");
     while ((s = option_next(file, "listener", s)) != NULL) {
-        if (check_required(s, "address", error, cap) != 0 || check_allow(s, error, cap) != 0) return -1;
+        if (check_required(s, "address", error, cap) != 0 || check_networks(s, error, cap) != 0) return -1;
         for (size_t i = 0; i < option_count(s, "address"); i++)
             if (check_address_free(file, s, i, error, cap) != 0) return -1;
         if (check_encryption(s, error, cap) != 0) return -1;

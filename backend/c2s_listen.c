@@ -2,9 +2,12 @@
 
 #include "backend/admin_http.h"
 #include "backend/admission.h"
+#include "backend/arrival.h"
 #include "backend/component.h"
+#include "backend/gateway_socket.h"
 #include "backend/shard.h"
 #include "lib/cidr.h"
+#include "lib/log.h"
 #include "lib/option.h"
 
 #include <errno.h>
@@ -15,7 +18,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { C2S_LISTENER_MAGIC = 0x61636365, ACCEPTS_PER_TURN = 64, RETRY_MS = 200 };
+enum { C2S_LISTEN_MAGIC = 0x6c697374, C2S_LISTENER_MAGIC = 0x61636365, ACCEPTS_PER_TURN = 64, RETRY_MS = 200 };
+
+/* In the order of the option's choices. */
+enum serve { SERVE_CLIENTS, SERVE_COMPONENTS, SERVE_ADMIN };
 
 struct c2s_listener {
     unsigned magic;
@@ -24,17 +30,21 @@ struct c2s_listener {
     struct endpoint endpoint;
     int backlog;
     int fd;
-    bool direct_tls, for_components, admin;
-    struct cidr_set allow; /* who may ask, when admin */
+    bool direct_tls;
+    enum serve serve;
+    struct cidr_set allow;      /* who may ask, with SERVE_ADMIN */
+    struct cidr_set proxy_from; /* whose connections begin with a PROXY header */
     struct event *event;
     struct deadline retry;
 };
 
 struct c2s_listen {
+    unsigned magic;
     struct backend *backend;
     struct c2s_listener *first;
     struct deadline_queue *retry;
     struct admin_http *admin;
+    struct arrivals *arrivals;
 };
 
 /* A descriptor, or -1 with errno. */
@@ -59,10 +69,11 @@ static void configure(struct c2s_listener *listener, const struct option_section
 {
     char error[256];
     listener->direct_tls = option_enum(s, "tls") == 1;
-    listener->for_components = option_enum(s, "serve") == 1;
-    listener->admin = option_enum(s, "serve") == 2;
+    listener->serve = (enum serve)option_enum(s, "serve");
     cidr_set_clear(&listener->allow);
-    CHECK(cidr_set_read(&listener->allow, s, "allow", error, sizeof(error)) == 0);
+    cidr_set_clear(&listener->proxy_from);
+    CHECK(cidr_set_read(&listener->allow, s, "allow", error, sizeof(error)) == 0 &&
+          cidr_set_read(&listener->proxy_from, s, "proxy-protocol-from", error, sizeof(error)) == 0);
 }
 
 static int open_section(struct c2s_listen *listeners, const struct option_section *s, char *why, size_t cap)
@@ -92,6 +103,7 @@ static int open_section(struct c2s_listen *listeners, const struct option_sectio
 struct c2s_listen *c2s_listen_open(const struct option_file *file, char *why, size_t cap)
 {
     struct c2s_listen *listeners = MEM_NEW(struct c2s_listen);
+    listeners->magic = C2S_LISTEN_MAGIC;
     const struct option_section *s = NULL;
     while ((s = option_next(file, "listener", s)) != NULL) {
         if (open_section(listeners, s, why, cap) == 0) continue;
@@ -116,13 +128,51 @@ static void on_retry(struct deadline *deadline, void *arg)
     event_add(listener->event, NULL);
 }
 
+/* The origin's address is that of whoever is at the other end in the end, and it has an id. */
+static void begin(struct backend *backend, struct stream_origin *origin, enum serve serve)
+{
+    if (serve == SERVE_COMPONENTS)
+        component_begin(backend, origin->fd, origin->direct_tls, &origin->peer);
+    else
+        admission_take(backend, origin);
+}
+
+/* Who does not tell for whom it speaks, or speaks for itself, is nobody's source: its address is not known then. */
+static void on_header(void *arg, struct stream_origin *origin, unsigned kind, const struct pp2 *header)
+{
+    const struct c2s_listen *listeners = arg;
+    CHECK_MAGIC(listeners, C2S_LISTEN_MAGIC);
+    const struct addr via = origin->peer;
+    char sni[GATEWAY_SNI_BYTES];
+    struct log_line line;
+    gateway_socket_describe(header, origin, sni);
+    log_begin(&line, LOG_LEVEL_DEBUG, "header");
+    log_str(&line, "conn", origin->id);
+    log_addr(&line, "via", &via);
+    log_addr(&line, "peer", &origin->peer);
+    log_end(&line);
+    begin(listeners->backend, origin, (enum serve)kind);
+}
+
+static void on_bad_header(void *arg, const struct stream_origin *origin, const char *why)
+{
+    const struct c2s_listen *listeners = arg;
+    CHECK_MAGIC(listeners, C2S_LISTEN_MAGIC);
+    struct log_line line;
+    counter_add(listeners->backend->counters, COUNTER_PROXY_HEADER_FAULTS, 1);
+    log_begin(&line, LOG_LEVEL_WARN, "header_malformed");
+    log_addr(&line, "via", &origin->peer);
+    log_str(&line, "error", why);
+    log_end(&line);
+}
+
 /* false: nothing more to accept now. */
 static bool accept_one(struct c2s_listener *listener)
 {
     struct backend *backend = listener->all->backend;
     struct sockaddr_storage peer;
     socklen_t len = sizeof(peer);
-    if (!listener->admin && !admission_has_room(backend)) {
+    if (listener->serve != SERVE_ADMIN && !admission_has_room(backend)) {
         rest(listener);
         return false;
     }
@@ -136,16 +186,14 @@ static bool accept_one(struct c2s_listener *listener)
     }
     struct stream_origin origin = {.fd = fd, .direct_tls = listener->direct_tls};
     addr_from_sockaddr(&origin.peer, (const struct sockaddr *)&peer, len);
-    if (listener->for_components) {
-        component_begin(backend, fd, listener->direct_tls, &origin.peer);
-        return true;
-    }
-    if (listener->admin) {
+    if (listener->serve == SERVE_ADMIN) {
         admin_http_take(listener->all->admin, fd, cidr_set_admits(&listener->allow, &origin.peer));
-        return true;
+    } else if (cidr_set_holds(&listener->proxy_from, &origin.peer)) {
+        arrivals_add(listener->all->arrivals, &origin, listener->serve);
+    } else {
+        admission_name(&origin);
+        begin(backend, &origin, listener->serve);
     }
-    admission_name(&origin);
-    admission_take(backend, &origin);
     return true;
 }
 
@@ -165,6 +213,8 @@ void c2s_listen_start(struct c2s_listen *listeners, struct backend *backend)
     listeners->backend = backend;
     listeners->retry = deadline_queue_new(loop, RETRY_MS, on_retry, listeners);
     listeners->admin = admin_http_new(backend);
+    const struct arrival_rules rules = {.version1 = true, .settled = on_header, .failed = on_bad_header};
+    listeners->arrivals = arrivals_new(backend, &rules, listeners);
     for (struct c2s_listener *a = listeners->first; a; a = a->next) {
         a->event = event_new(loop_base(loop), a->fd, EV_READ | EV_PERSIST, on_connection, a);
         CHECK(a->event && event_add(a->event, NULL) == 0);
@@ -212,6 +262,7 @@ static void close_listener(struct c2s_listener *listener)
     if (listener->event) event_free(listener->event);
     close(listener->fd);
     cidr_set_clear(&listener->allow);
+    cidr_set_clear(&listener->proxy_from);
     listener->magic = 0;
     free(listener);
 }
@@ -239,10 +290,12 @@ void c2s_listen_free(struct c2s_listen **listeners)
     *listeners = NULL;
     deadline_queue_free(&all->retry);
     admin_http_free(&all->admin);
+    arrivals_free(&all->arrivals);
     while (all->first) {
         struct c2s_listener *a = all->first;
         all->first = a->next;
         close_listener(a);
     }
+    all->magic = 0;
     free(all);
 }
