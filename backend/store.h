@@ -150,6 +150,18 @@ void store_queue_get(struct store *store, struct mailbox *reply_to, const char *
 void store_queue_del(struct store *store, struct mailbox *reply_to, const char *owner, enum store_kind kind,
                      const uint64_t *ids, size_t count, uint64_t last, store_done_fn *fn, void *arg);
 
+/* A queue of the kind REMOTE that is not empty. */
+struct store_remote {
+    const char *owner;
+    uint64_t count, bytes; /* of entries, and of their texts */
+    int64_t oldest_ms;     /* the first stamp */
+};
+
+typedef void store_remotes_fn(enum store_status status, const struct store_remote *remotes, size_t count, void *arg);
+
+/* store_remote_list - all of them, in any order; it takes no longer for what else is in the store. */
+void store_remote_list(struct store *store, struct mailbox *reply_to, store_remotes_fn *fn, void *arg);
+
 /* All that there is of an account, as it comes from another server. */
 struct store_whole {
     const struct store_account *account;

@@ -102,6 +102,17 @@ size_t memory_owner_count(const struct memory_owner *owner, enum store_kind kind
     return count;
 }
 
+void memory_owner_sum(const struct memory_owner *owner, enum store_kind kind, struct store_remote *out)
+{
+    for (size_t i = 0; i < owner->entry_count; i++) {
+        const struct memory_entry *entry = &owner->entries[i];
+        if (entry->kind != kind) continue;
+        if (out->count == 0 || entry->stamp_ms < out->oldest_ms) out->oldest_ms = entry->stamp_ms;
+        out->count++;
+        out->bytes += entry->len;
+    }
+}
+
 void memory_owner_append(struct memory_owner *owner, enum store_kind kind, const struct store_entry *entry)
 {
     if (owner->entry_count == owner->entry_cap) {

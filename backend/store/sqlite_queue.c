@@ -153,3 +153,28 @@ enum store_status sqlite_queue_del(void *engine, const char *owner, enum store_k
     struct removal removal = {.owner = owner, .kind = kind, .ids = ids, .count = count, .last = last};
     return sqlite_engine_write(engine, write_removal, &removal);
 }
+
+static enum store_status list(struct sqlite_engine *s, sqlite3_stmt *st, struct store_remotes *out)
+{
+    int result;
+
+    while ((result = sqlite_engine_step(st)) == SQLITE_ROW) {
+        const char *owner = (const char *)sqlite3_column_text(st, 0);
+        const struct store_remote remote = {.owner = owner ? owner : "",
+                                            .count = (uint64_t)sqlite3_column_int64(st, 1),
+                                            .bytes = (uint64_t)sqlite3_column_int64(st, 2),
+                                            .oldest_ms = sqlite3_column_int64(st, 3)};
+        store_remotes_add(out, &remote);
+    }
+    enum store_status status = result == SQLITE_DONE ? STORE_OK : sqlite_engine_failed(s, "remote_list");
+    sqlite_engine_done(st);
+    return status;
+}
+
+enum store_status sqlite_remote_list(void *engine, struct store_remotes *out)
+{
+    struct sqlite_engine *s = engine;
+
+    if (s->batch != STORE_OK) return s->batch;
+    return list(s, sqlite_engine_statement(s, SQLITE_REMOTE_LIST_SQL), out);
+}

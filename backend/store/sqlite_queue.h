@@ -11,5 +11,6 @@ enum store_status sqlite_queue_get(void *engine, const char *owner, enum store_k
                                    struct store_entries *out);
 enum store_status sqlite_queue_del(void *engine, const char *owner, enum store_kind kind, const uint64_t *ids,
                                    size_t count, uint64_t last);
+enum store_status sqlite_remote_list(void *engine, struct store_remotes *out);
 
 #endif

@@ -39,12 +39,19 @@ struct store_entries {
     size_t count, cap;
 };
 
+struct store_remotes {
+    struct arena *arena;
+    struct store_remote *items;
+    size_t count, cap;
+};
+
 /* The engine adds what it found; texts are copied. */
 void store_names_add(struct store_names *names, const char *local, const char *domain);
 /* store_shapes_add - as many accounts more of a shape (its own number does not count). */
 void store_shapes_add(struct store_shapes *shapes, const struct store_shape *shape, uint64_t accounts);
 void store_records_add(struct store_records *records, enum store_kind kind, const char *key, const char *value);
 void store_entries_add(struct store_entries *entries, uint64_t id, int64_t stamp_ms, const char *text, size_t len);
+void store_remotes_add(struct store_remotes *remotes, const struct store_remote *remote);
 
 /* What a check found: counts, and texts in the arena. */
 struct store_check {
@@ -100,6 +107,7 @@ struct store_engine {
                                    struct store_entries *out);
     enum store_status (*queue_del)(void *engine, const char *owner, enum store_kind kind, const uint64_t *ids,
                                    size_t count, uint64_t last);
+    enum store_status (*remote_list)(void *engine, struct store_remotes *out);
 
     /* A copy made in steps between batches; NULL where the engine has none.  begin: NULL and a message in why.  step:
      * false when it is done, or has failed with a message in why.  end: also of one that is given up. */

@@ -55,3 +55,11 @@ void store_entries_add(struct store_entries *entries, uint64_t id, int64_t stamp
     entries->items[entries->count++] = (struct store_entry){
         .id = id, .stamp_ms = stamp_ms, .text = arena_strndup(entries->arena, text, len), .len = len};
 }
+
+void store_remotes_add(struct store_remotes *remotes, const struct store_remote *remote)
+{
+    remotes->items = grow(remotes->arena, remotes->items, remotes->count, &remotes->cap, sizeof *remotes->items);
+    struct store_remote *added = &remotes->items[remotes->count++];
+    *added = *remote;
+    added->owner = arena_strdup(remotes->arena, remote->owner);
+}

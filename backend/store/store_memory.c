@@ -253,6 +253,25 @@ static enum store_status memory_queue_del(void *engine, const char *owner, enum 
     return STORE_OK;
 }
 
+static bool add_remote(const void *key, size_t key_len, void *value, void *arg)
+{
+    char *name = mem_strndup(key, key_len);
+    struct store_remote remote = {.owner = name};
+
+    memory_owner_sum(value, STORE_REMOTE, &remote);
+    if (remote.count > 0) store_remotes_add(arg, &remote);
+    free(name);
+    return true;
+}
+
+static enum store_status memory_remote_list(void *engine, struct store_remotes *out)
+{
+    const struct store_memory *memory = engine;
+
+    map_each(memory->owners, add_remote, out);
+    return STORE_OK;
+}
+
 /* What is in memory is never wrong. */
 static enum store_status memory_check(const char *folder, struct store_check *check)
 {
@@ -281,5 +300,6 @@ const struct store_engine STORE_MEMORY = {
     .queue_add = memory_queue_add,
     .queue_get = memory_queue_get,
     .queue_del = memory_queue_del,
+    .remote_list = memory_remote_list,
     .check = memory_check,
 };

@@ -114,3 +114,37 @@ void store_queue_del(struct store *store, struct mailbox *reply_to, const char *
     call->call.answer = answer_del;
     store_call_post(store, &call->call);
 }
+
+struct list_call {
+    struct store_call call;
+    struct store_remotes found;
+    store_remotes_fn *fn;
+};
+
+static struct list_call *list_call(struct store_call *call)
+{
+    return CONTAINER_OF(call, struct list_call, call);
+}
+
+static void run_list(const struct store_engine *engine, void *state, struct store_call *call)
+{
+    call->status = engine->remote_list(state, &list_call(call)->found);
+}
+
+static void answer_list(struct store_call *call)
+{
+    const struct list_call *mine = list_call(call);
+    const bool ok = call->status == STORE_OK;
+    mine->fn(call->status, ok ? mine->found.items : NULL, ok ? mine->found.count : 0, call->arg);
+}
+
+void store_remote_list(struct store *store, struct mailbox *reply_to, store_remotes_fn *fn, void *arg)
+{
+    struct list_call *call = store_call_new(sizeof *call, reply_to, arg);
+
+    call->found.arena = call->call.arena;
+    call->fn = fn;
+    call->call.run = run_list;
+    call->call.answer = answer_list;
+    store_call_post(store, &call->call);
+}

@@ -109,6 +109,7 @@ const struct store_engine STORE_SQLITE = {
     .queue_add = sqlite_queue_add,
     .queue_get = sqlite_queue_get,
     .queue_del = sqlite_queue_del,
+    .remote_list = sqlite_remote_list,
     .copy_begin = sqlite_copy_begin,
     .copy_step = sqlite_copy_step,
     .copy_end = sqlite_copy_end,

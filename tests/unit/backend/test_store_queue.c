@@ -179,6 +179,60 @@ static void test_owners(void **state)
     store_close(&store);
 }
 
+/* What was listed, as "owner count bytes oldest; " each, sorted by the engine or not. */
+static void on_remotes(enum store_status status, const struct store_remote *remotes, size_t count, void *arg)
+{
+    size_t used = 0;
+
+    (void)arg;
+    found[0] = '\0';
+    found_count = count;
+    for (size_t i = 0; i < count; i++)
+        used += (size_t)snprintf(found + used, sizeof found - used, "%s %d %d %d; ", remotes[i].owner,
+                                 (int)remotes[i].count, (int)remotes[i].bytes, (int)remotes[i].oldest_ms);
+    answered(status);
+}
+
+static void list_remotes(struct store *store, size_t wanted)
+{
+    store_remote_list(store, mailbox, on_remotes, NULL);
+    assert_int_equal(wait_for(1), STORE_OK);
+    assert_int_equal(found_count, wanted);
+}
+
+static void push_remote(struct store *store, const char *owner, int64_t stamp_ms, const char *text)
+{
+    store_queue_add(store, mailbox, owner, STORE_REMOTE, stamp_ms, text, strlen(text), 0, on_added, NULL);
+    assert_int_equal(wait_for(1), STORE_OK);
+}
+
+/* What waits for other servers is found at the start, also after a restart; what waits for users is not among it. */
+static void test_remotes(void **state)
+{
+    struct store *store = open_with_two(*state);
+
+    list_remotes(store, 0);
+    push_remote(store, "far.test a.test", 7, "12345");
+    const uint64_t first = added;
+    push_remote(store, "far.test a.test", 9, "\xc3\xa4");
+    push_remote(store, "away.test a.test", 5, "1");
+    assert_int_equal(push(store, "juliet@a.test", "a", 0), STORE_OK);
+    assert_int_equal(push(store, "far.test a.test", "a", 0), STORE_OK); /* of another kind */
+    if (strcmp(*state, "sqlite") == 0) {
+        store_close(&store);
+        store = open_store(*state);
+    }
+    list_remotes(store, 2);
+    assert_non_null(strstr(found, "far.test a.test 2 7 7; "));
+    assert_non_null(strstr(found, "away.test a.test 1 1 5; "));
+    store_queue_del(store, mailbox, "far.test a.test", STORE_REMOTE, &first, 1, 0, on_done, NULL);
+    store_queue_del(store, mailbox, "away.test a.test", STORE_REMOTE, NULL, 0, UINT64_MAX, on_done, NULL);
+    assert_int_equal(wait_for(2), STORE_OK);
+    list_remotes(store, 1);
+    assert_string_equal(found, "far.test a.test 1 2 9; ");
+    store_close(&store);
+}
+
 /* Posted together, they are kept together, and in order; what is long stays whole. */
 static void test_many(void **state)
 {
@@ -277,7 +331,8 @@ int main(void)
         FOR_EACH_ENGINE(test_in_order),   FOR_EACH_ENGINE(test_limit),
         FOR_EACH_ENGINE(test_taking_out), FOR_EACH_ENGINE(test_ids_are_never_used_again),
         FOR_EACH_ENGINE(test_owners),     FOR_EACH_ENGINE(test_many),
-        FOR_SQLITE(test_tampered),        FOR_SQLITE(test_log_is_bounded),
+        FOR_EACH_ENGINE(test_remotes),    FOR_SQLITE(test_tampered),
+        FOR_SQLITE(test_log_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
