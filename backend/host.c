@@ -3,6 +3,7 @@
 #include "backend/backend_config.h"
 #include "backend/component_def.h"
 #include "backend/jid.h"
+#include "backend/remote_def.h"
 #include "lib/log.h"
 #include "lib/map.h"
 #include "lib/mem.h"
@@ -26,6 +27,8 @@ struct hosts {
     size_t count;
     struct map *by_domain, *by_server_name;
     struct component_defs *components;
+    struct s2s_rules s2s; /* of components that are below no host */
+    struct remote_defs *remotes;
 };
 
 enum { SERVER_NAME_BYTES = 256 };
@@ -136,6 +139,7 @@ static int add(struct hosts *hosts, struct host *host, char *error, size_t cap)
     host->domain = mem_strdup(domain);
     if (sasl_policy_read(&host->sasl, host->section, error, cap) != 0) return -1;
     if (registration_policy_read(&host->registration, host->section, error, cap) != 0) return -1;
+    if (s2s_rules_read(&host->s2s, option_top(hosts->config->file), host->section, error, cap) != 0) return -1;
     if (map_get_str(hosts->by_domain, domain))
         return option_error(host->section, NULL, error, cap, "the domain \"%s\" has a section already", domain);
     map_set_str(hosts->by_domain, domain, host);
@@ -167,7 +171,9 @@ struct hosts *hosts_new(struct backend_config *config, char *error, size_t cap)
         return NULL;
     }
     hosts->components = component_defs_new(file, hosts, error, cap);
-    if (!hosts->components) hosts_unref(&hosts);
+    if (!hosts->components || s2s_rules_read(&hosts->s2s, option_top(file), NULL, error, cap) != 0 ||
+        !(hosts->remotes = remote_defs_new(file, hosts, error, cap)))
+        hosts_unref(&hosts);
     return hosts;
 }
 
@@ -181,6 +187,7 @@ static void host_clear(struct host *host)
 {
     SSL_CTX_free(host->tls);
     registration_policy_clear(&host->registration);
+    s2s_rules_clear(&host->s2s);
     for (size_t i = 0; i < host->admin_count; i++)
         free(host->admins[i]);
     free(host->admins);
@@ -195,6 +202,8 @@ void hosts_unref(struct hosts **hosts)
     for (size_t i = 0; i < h->count; i++)
         host_clear(&h->list[i]);
     component_defs_free(&h->components);
+    remote_defs_free(&h->remotes);
+    s2s_rules_clear(&h->s2s);
     backend_config_unref(&h->config);
     map_free(&h->by_domain);
     map_free(&h->by_server_name);
@@ -321,6 +330,20 @@ const struct component_def *hosts_component(const struct hosts *hosts, const cha
 void hosts_each_component(const struct hosts *hosts, void (*fn)(const struct component_def *def, void *arg), void *arg)
 {
     component_defs_each(hosts->components, fn, arg);
+}
+
+const struct s2s_rules *hosts_s2s_rules(const struct hosts *hosts, const char *domain)
+{
+    const struct host *host = hosts_find(hosts, domain);
+    if (host) return &host->s2s;
+    const struct component_def *def = hosts_component(hosts, domain);
+    if (!def) return NULL;
+    return def->parent ? &hosts_find(hosts, def->parent)->s2s : &hosts->s2s;
+}
+
+const struct remote_defs *hosts_remote_defs(const struct hosts *hosts)
+{
+    return hosts->remotes;
 }
 
 SSL_CTX *hosts_tls(const struct hosts *hosts)

@@ -7,6 +7,7 @@
 
 #include "backend/client_limits.h"
 #include "backend/registration_policy.h"
+#include "backend/s2s_rules.h"
 #include "backend/sasl_policy.h"
 #include "lib/check.h"
 
@@ -18,6 +19,7 @@ struct backend_config;
 struct component_def;
 struct hosts;
 struct option_section;
+struct remote_defs;
 
 /* The order of the option's choices.  Source: RFC 6120 section 7.7.2.2. */
 enum host_conflict { HOST_CONFLICT_REPLACE, HOST_CONFLICT_REFUSE, HOST_CONFLICT_RENAME };
@@ -31,6 +33,7 @@ struct host {
     size_t admin_count;
     struct sasl_policy sasl;
     struct registration_policy registration;
+    struct s2s_rules s2s;
     SSL_CTX *tls;                                /* NULL before hosts_load_certificates */
     bool asks_certificate, requires_certificate; /* of clients */
     enum host_conflict conflict;                 /* when two clients of a user want one resource */
@@ -79,6 +82,11 @@ const struct host *hosts_find(const struct hosts *hosts, const char *domain);
 /* hosts_component - the external component whose (prepared) domain that is, or NULL; hosts_each_component - all. */
 const struct component_def *hosts_component(const struct hosts *hosts, const char *domain);
 void hosts_each_component(const struct hosts *hosts, void (*fn)(const struct component_def *def, void *arg), void *arg);
+
+/* hosts_s2s_rules - of a host, or a component: those of the host that it is below, or of the top level.  NULL: the
+ * (prepared) domain is none of ours.  hosts_remote_defs - what is configured for other servers' domains. */
+const struct s2s_rules *hosts_s2s_rules(const struct hosts *hosts, const char *domain);
+const struct remote_defs *hosts_remote_defs(const struct hosts *hosts);
 
 /* hosts_by_server_name - the host whose domain or server-names have the TLS server name; for an unknown one or none
  * (NULL) the first host, since old clients send no name. */

@@ -27,11 +27,11 @@ enum { S2S_PIN_BYTES = 32 }; /* SHA-256 of the SubjectPublicKeyInfo */
 
 /* A value: what it points to lives as long as the hosts that it was made from. */
 struct s2s_policy {
-    bool onion;   /* the remote domain ends in .onion, or it is mapped to one: never TLS, the proxy alone */
-    bool encrypt; /* TLS is required */
-    bool secure;  /* a certificate that proves the domain is required; else dialback will do */
-    bool dialback;
-    bool dane;                      /* believe signed TLSA records */
+    bool onion;    /* the remote domain ends in .onion, or it is mapped to one: never TLS, the proxy alone */
+    bool encrypt;  /* TLS is required */
+    bool secure;   /* a certificate that proves the domain is required; else dialback will do */
+    bool dialback; /* may prove the domain where no certificate does */
+    bool dane;     /* believe signed TLSA records */
     const struct s2s_place *places; /* in this order; NULL: ask DNS */
     size_t place_count;
     const uint8_t (*pins)[S2S_PIN_BYTES]; /* NULL: none; else the key must be one of them, and need not be more */
@@ -40,13 +40,16 @@ struct s2s_policy {
     size_t stanza_bytes;            /* of what comes from it */
     int64_t stanza_rate, byte_rate; /* likewise, a second; 0: any */
     unsigned streams;               /* from it at once */
+    int64_t idle_ms;                /* without a stanza; then the stream is closed; 0: never */
+    int64_t resume_ms;              /* that a broken stream waits to be resumed; 0: it ends at once */
     size_t queue_messages;          /* that wait for it, of all our domains together */
     size_t queue_bytes;
     int64_t queue_age_ms;
 };
 
 /* s2s_policy_of - of the pair local (a host of ours or a component, prepared) and remote (prepared).  Returns true, or
- * false and *failure (DISABLED, DENIED) when they may not talk to each other. */
+ * false and *failure (DISABLED, DENIED, NO_PROXY) when they may not talk to each other.  A component is under the
+ * policy of the host that it is below, or that of the top level.  Some lookups of hashes: cheap. */
 bool s2s_policy_of(const struct hosts *hosts, const char *local, const char *remote, struct s2s_policy *policy,
                    enum s2s_failure *failure);
 

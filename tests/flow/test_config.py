@@ -124,7 +124,7 @@ def test_a_right_configuration_passes_the_check(own_site):
 def with_every_option(text):
     """The lines that are commented out, but not the prose; of the log's two places the second."""
     text = re.sub(r'^# +file = .*\n', "", text, flags=re.M)
-    return re.sub(r'^# ?( *(?:[a-z-]+ = |[a-z]+ (?:"[^"]*" )?\{|\}))', r"\1", text, flags=re.M)
+    return re.sub(r'^# ?( *(?:[a-z0-9-]+ = |[a-z]+ (?:"[^"]*" )?\{|\}))', r"\1", text, flags=re.M)
 
 
 def client_files(place):

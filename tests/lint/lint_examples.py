@@ -6,18 +6,18 @@ from lint_common import ROOT, finish
 
 ROW = re.compile(r'^OPTION\("([^"]*)", "([^"]+)", (OPTION_[A-Z_]+)', re.M)
 EXAMPLES = {"gateway/options.def": "gateway.conf.example", "backend/options.def": "conf/backend.conf.example"}
-LINE = re.compile(r"^\s*#?\s*([a-z-]+)\s*(?:=|\"|\{)")
+LINE = re.compile(r"^\s*#?\s*([a-z0-9-]+)\s*(?:=|\"|\{)")
 
 
 def documented(example):
     """(section, option) of every line; sections are recognized commented out as well."""
     section, found = "", set()
     for line in example.read_text().splitlines():
-        opened = re.match(r'^\s*#?\s*([a-z-]+)(?:\s+"[^"]*")?\s*\{(.*)$', line)
+        opened = re.match(r'^\s*#?\s*([a-z0-9-]+)(?:\s+"[^"]*")?\s*\{(.*)$', line)
         if opened:
             found.add(("", opened.group(1)))
             inside = opened.group(2)
-            found.update((opened.group(1), name) for name in re.findall(r"([a-z-]+)\s*=", inside))
+            found.update((opened.group(1), name) for name in re.findall(r"([a-z0-9-]+)\s*=", inside))
             if not inside.rstrip().endswith("}"):
                 section = opened.group(1)
         elif re.match(r"^\s*#?\s*\}", line):

@@ -75,7 +75,8 @@ class Gateway(Server):
 
 
 class Backend(Server):
-    """With as many shards as $POSTERN_TEST_SHARDS says, where the test itself does not say it."""
+    """With as many shards as $POSTERN_TEST_SHARDS says, and without other servers, where the test itself does not say
+    it."""
 
     def __init__(self, place, text, name="backend"):
         self.run_dir, self.state_dir = place.folder(f"{name}-run"), place.folder(f"{name}-state")
@@ -87,8 +88,9 @@ class Backend(Server):
 
     def configure(self, text):
         shards = os.environ.get("POSTERN_TEST_SHARDS")
-        own = re.search(r"^\s*shards\s*=", text, re.M)
-        super().configure(text if own or not shards else f"shards = {shards}\n{text}")
+        if shards and not re.search(r"^\s*shards\s*=", text, re.M):
+            text = f"shards = {shards}\n{text}"
+        super().configure(text if re.search(r"^\s*s2s\s*=", text, re.M) else f"s2s = false\n{text}")
 
     def ctl(self, *arguments, stdin="", status=0):
         """Run posternctl for this backend; its standard output, once the exit status is the expected one."""
