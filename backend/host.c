@@ -10,6 +10,7 @@
 #include "lib/option.h"
 #include "lib/tls.h"
 #include "lib/tls_ask.h"
+#include "lib/tls_client.h"
 
 #include <ctype.h>
 #include <openssl/x509v3.h>
@@ -186,6 +187,7 @@ struct hosts *hosts_ref(struct hosts *hosts)
 static void host_clear(struct host *host)
 {
     SSL_CTX_free(host->tls);
+    SSL_CTX_free(host->tls_servers);
     registration_policy_clear(&host->registration);
     s2s_rules_clear(&host->s2s);
     for (size_t i = 0; i < host->admin_count; i++)
@@ -233,6 +235,13 @@ static struct tls_choice choose(const char *sni, void *arg)
     return (struct tls_choice){.ctx = (named ? named : mine)->tls, .alpn = "xmpp-client"};
 }
 
+static struct tls_choice choose_for_server(const char *sni, void *arg)
+{
+    const struct host *mine = arg;
+    const struct host *named = by_server_name(mine->hosts, sni);
+    return (struct tls_choice){.ctx = (named ? named : mine)->tls_servers, .alpn = "xmpp-server"};
+}
+
 static PRINTF_LIKE(2, 3) void warn(const struct host *host, const char *fmt, ...)
 {
     char what[SERVER_NAME_BYTES + 64], text[512];
@@ -275,6 +284,13 @@ static int ask_clients(struct host *host, char *error, size_t cap)
     return option_error(host->section, "client-ca", error, cap, "%s", why);
 }
 
+static int serve_servers(struct host *host, enum tls_profile profile, char *error, size_t cap)
+{
+    host->tls_servers = tls_client_ctx(host->tls, profile);
+    if (host->tls_servers) return 0;
+    return option_error(host->section, "certificate", error, cap, "OpenSSL cannot be set up: %s", tls_error());
+}
+
 int hosts_load_certificates(struct hosts *hosts, char *error, size_t cap)
 {
     char why[512];
@@ -284,14 +300,16 @@ int hosts_load_certificates(struct hosts *hosts, char *error, size_t cap)
         const enum tls_profile profile = option_enum(host->section, "tls-profile") == 1 ? TLS_MODERN : TLS_INTERMEDIATE;
         host->tls = tls_server_ctx(option_str(host->section, "certificate"), key, profile, why, sizeof(why));
         if (host->tls) {
-            if (ask_clients(host, error, cap) != 0) return -1;
+            if (ask_clients(host, error, cap) != 0 || serve_servers(host, profile, error, cap) != 0) return -1;
             continue;
         }
         const bool of_key = strncmp(why, key, strlen(key)) == 0; /* the text begins with the file at fault */
         return option_error(host->section, of_key ? "key" : "certificate", error, cap, "%s", why);
     }
-    for (size_t i = 0; i < hosts->count; i++)
+    for (size_t i = 0; i < hosts->count; i++) {
         tls_set_chooser(hosts->list[i].tls, choose, &hosts->list[i]);
+        tls_set_chooser(hosts->list[i].tls_servers, choose_for_server, &hosts->list[i]);
+    }
     return 0;
 }
 
@@ -349,4 +367,28 @@ const struct remote_defs *hosts_remote_defs(const struct hosts *hosts)
 SSL_CTX *hosts_tls(const struct hosts *hosts)
 {
     return hosts->list[0].tls;
+}
+
+/* Whose certificate is for local: a component has none of its own, but a host may have its name as a server name. */
+static const struct host *certified_for(const struct hosts *hosts, const char *local)
+{
+    char ascii[SERVER_NAME_BYTES];
+    const struct host *host = local ? hosts_find(hosts, local) : NULL;
+    if (host) return host;
+    host = local ? by_server_name(hosts, to_ascii(local, ascii) ? ascii : local) : NULL;
+    if (host) return host;
+    const struct component_def *def = local ? hosts_component(hosts, local) : NULL;
+    host = def && def->parent ? hosts_find(hosts, def->parent) : NULL;
+    return host ? host : &hosts->list[0];
+}
+
+SSL_CTX *hosts_tls_server(const struct hosts *hosts, const char *local)
+{
+    const struct host *host = certified_for(hosts, local);
+    return host->tls ? host->tls_servers : NULL;
+}
+
+SSL_CTX *hosts_tls_client(const struct hosts *hosts, const char *local)
+{
+    return certified_for(hosts, local)->tls_servers;
 }

@@ -35,6 +35,7 @@ struct host {
     struct registration_policy registration;
     struct s2s_rules s2s;
     SSL_CTX *tls;                                /* NULL before hosts_load_certificates */
+    SSL_CTX *tls_servers;                        /* likewise; with other servers, on either side */
     bool asks_certificate, requires_certificate; /* of clients */
     enum host_conflict conflict;                 /* when two clients of a user want one resource */
     const char *see_other_host;                  /* where its clients are sent; NULL: they are served here */
@@ -94,5 +95,12 @@ const struct host *hosts_by_server_name(const struct hosts *hosts, const char *n
 
 /* hosts_tls - the context to begin a handshake with; it picks the host's own. */
 SSL_CTX *hosts_tls(const struct hosts *hosts);
+
+/* hosts_tls_server - likewise with another server that has connected to us, for local: a host's domain or a component's
+ * (prepared; NULL: it has not said for whom).  The server is asked for a certificate, and any is taken.  NULL: local
+ * has no certificate.  hosts_tls_client - for tls_client_ssl, when local connects to another server; never NULL, but
+ * without a certificate of its own nothing is shown. */
+SSL_CTX *hosts_tls_server(const struct hosts *hosts, const char *local);
+SSL_CTX *hosts_tls_client(const struct hosts *hosts, const char *local);
 
 #endif

@@ -279,6 +279,8 @@ static bool drive(struct io *io, short what)
     if (io->phase == IO_SWITCHING && io->plain_left == 0) {
         io->phase = IO_HANDSHAKE;
         io->handshake_writes = false;
+        /* A client has the first word. */
+        if (!SSL_is_server(io->wire.ssl) && !step_handshake(io)) return false;
     }
     if ((readable || io->read_wants_write) && !step_read(io)) return false;
     if (!step_shutdown(io)) return false;
@@ -370,10 +372,21 @@ void io_free(struct io **io_place)
 
 void io_start_tls(struct io *io, SSL_CTX *ctx)
 {
-    if (io->phase == IO_ENDED) return;
+    SSL *ssl = SSL_new(ctx);
+    /* Only lack of memory fails here, and that ends the process elsewhere too. */
+    CHECK(ssl != NULL);
+    io_connect_tls(io, ssl);
+}
+
+void io_connect_tls(struct io *io, SSL *ssl)
+{
+    if (io->phase == IO_ENDED) {
+        SSL_free(ssl);
+        return;
+    }
     CHECK(io->phase == IO_PLAIN);
-    wire_start_tls(&io->wire, ctx);
-    SSL_set_options(io->wire.ssl, SSL_OP_CLEANSE_PLAINTEXT);
+    wire_take_tls(&io->wire, ssl);
+    SSL_set_options(ssl, SSL_OP_CLEANSE_PLAINTEXT);
     io->plain_left = buf_len(&io->out);
     io->phase = IO_SWITCHING;
     schedule(io);

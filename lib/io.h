@@ -20,7 +20,7 @@ struct io;
 struct io_events {
     /* data arrived; the bytes are valid during the call only, and all len of them are consumed by it. */
     void (*on_data)(void *arg, const uint8_t *data, size_t len);
-    /* the TLS handshake begun by io_start_tls is complete. */
+    /* the TLS handshake begun by io_start_tls or io_connect_tls is complete. */
     void (*on_secure)(void *arg);
     /* the queue of output has fallen to zero; may be NULL. */
     void (*on_drained)(void *arg);
@@ -38,6 +38,9 @@ void io_free(struct io **io);
 /* io_start_tls - begin the server's side of a handshake with ctx.  Bytes read earlier and not consumed do not exist by
  * construction, so nothing said before STARTTLS survives it. */
 void io_start_tls(struct io *io, SSL_CTX *ctx);
+
+/* io_connect_tls - likewise the client's side, as tls_client_ssl has made it; takes ssl. */
+void io_connect_tls(struct io *io, SSL *ssl);
 
 /* io_write - queue len bytes (copied).  io_pending tells how many are queued and not yet taken by the kernel. */
 void io_write(struct io *io, const void *data, size_t len);

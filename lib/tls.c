@@ -65,6 +65,13 @@ static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
     return SSL_TLSEXT_ERR_NOACK;
 }
 
+void tls_make_choosable(SSL_CTX *ctx)
+{
+    ensure_indexes();
+    SSL_CTX_set_tlsext_servername_callback(ctx, tls_accept_name);
+    SSL_CTX_set_alpn_select_cb(ctx, select_alpn, NULL);
+}
+
 static int use_pair(SSL_CTX *ctx, const struct tls_pair *pair, const char *key_path, char *why, size_t cap)
 {
     if (SSL_CTX_use_cert_and_key(ctx, pair->leaf, pair->key, pair->chain, 1) == 1) return 0;
@@ -77,7 +84,6 @@ SSL_CTX *tls_server_ctx(const char *cert_path, const char *key_path, enum tls_pr
     const struct tls_policy policy = {.profile = profile};
     const char *part;
 
-    ensure_indexes();
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     /* No resumption at all: sessions cannot cross names then, and a stream that lives for hours gains nothing. */
     if (!ctx || tls_policy_apply(ctx, &policy, &part) != 0) {
@@ -92,8 +98,7 @@ SSL_CTX *tls_server_ctx(const char *cert_path, const char *key_path, enum tls_pr
         SSL_CTX_free(ctx);
         return NULL;
     }
-    SSL_CTX_set_tlsext_servername_callback(ctx, tls_accept_name);
-    SSL_CTX_set_alpn_select_cb(ctx, select_alpn, NULL);
+    tls_make_choosable(ctx);
     return ctx;
 }
 

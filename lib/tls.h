@@ -25,6 +25,9 @@ typedef struct tls_choice tls_choose_fn(const char *sni, void *arg);
 MUSTCHECK SSL_CTX *tls_server_ctx(const char *cert_path, const char *key_path, enum tls_profile profile, char *why,
                                   size_t cap);
 
+/* tls_make_choosable - have a context that tls_server_ctx has not made do what a chooser's choice says. */
+void tls_make_choosable(SSL_CTX *ctx);
+
 /* tls_set_chooser - have ctx (the one that SSL_new is called with) pick per client.  ALPN: the chosen name is selected
  * when the client offers it, whatever else it offers; an offer without it is answered by no ALPN at all, a deliberate
  * exception to RFC 7301 section 3.2 so that a web client gets to see the stream error. */

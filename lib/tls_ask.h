@@ -19,7 +19,15 @@ enum { TLS_ASK_CHAIN_MAX = 10 }; /* certificates of a client, the leaf among the
  * them to the client.  Returns 0, or -1 and a message in why that begins with the path. */
 MUSTCHECK int tls_ask_client(SSL_CTX *ctx, enum tls_ask ask, const char *ca_path, char *why, size_t cap);
 
-/* tls_ask_chain - the client's certificates of a connection, leaf first, whether they are trusted or not; NULL: none.
+/* tls_ask_any - have ctx ask for a certificate without naming authorities, and take any that is bearable, or none:
+ * whether it proves anything is decided after the handshake. */
+void tls_ask_any(SSL_CTX *ctx);
+
+/* tls_ask_bearable - whether checking signatures of the certificate's key costs no more than it should: RSA up to 8,192
+ * bits with an exponent of 64 at most, named elliptic curves, and no DSA. */
+bool tls_ask_bearable(X509 *cert);
+
+/* tls_ask_chain - the peer's certificates of a connection, leaf first, whether they are trusted or not; NULL: none.
  * Free with sk_X509_pop_free. */
 STACK_OF(X509) * tls_ask_chain(SSL *ssl);
 

@@ -1,4 +1,4 @@
-/* tls_client - the client's side of TLS, towards other servers.
+/* tls_client - TLS with other servers, above all the side that connects.
  *
  * The handshake takes any certificate: whether it proves anything is decided after it, by who knows what it should
  * prove. */
@@ -11,15 +11,13 @@
 #include <openssl/ssl.h>
 #include <stddef.h>
 
-/* tls_client_ctx - a context for connections on which the certificate and key of server (from tls_server_ctx; NULL:
- * none) are shown when asked for.  NULL only when OpenSSL fails: tls_error. */
+/* tls_client_ctx - a context for connections with other servers, on either side (io_start_tls, tls_client_ssl).  The
+ * certificate and key of server (from tls_server_ctx; NULL: none) are shown, and the peer's is asked for.  NULL only
+ * when OpenSSL fails: tls_error. */
 MUSTCHECK SSL_CTX *tls_client_ctx(SSL_CTX *server, enum tls_profile profile);
 
-/* tls_client_ssl - for one connection: server_name (RFC 6066; NULL: none) and ALPN (NULL: none) of the hello. */
+/* tls_client_ssl - the client's side of one connection: server_name (RFC 6066, in ASCII; NULL: none, and none is sent
+ * for an address) and ALPN (NULL: none) of the hello. */
 SSL *tls_client_ssl(SSL_CTX *ctx, const char *server_name, const char *alpn);
-
-/* tls_client_ask - the other way round, for a connection that io_start_tls has just begun, or in a hello's callback:
- * ask the peer for a certificate, take whatever comes, and name no authorities. */
-void tls_client_ask(SSL *ssl);
 
 #endif

@@ -136,14 +136,6 @@ static void make_socket_method(void)
     BIO_meth_set_ctrl(socket_method, bio_ctrl_socket);
 }
 
-void wire_start_tls(struct wire *wire, SSL_CTX *ctx)
-{
-    /* Only lack of memory fails here, and that ends the process elsewhere too. */
-    SSL *ssl = SSL_new(ctx);
-    CHECK(ssl != NULL);
-    wire_take_tls(wire, ssl);
-}
-
 void wire_take_tls(struct wire *wire, SSL *ssl)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -159,7 +151,10 @@ void wire_take_tls(struct wire *wire, SSL *ssl)
     SSL_set_mode(wire->ssl,
                  SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_set_options(wire->ssl, SSL_OP_NO_RENEGOTIATION);
-    SSL_set_accept_state(wire->ssl);
+    if (SSL_is_server(wire->ssl))
+        SSL_set_accept_state(wire->ssl);
+    else
+        SSL_set_connect_state(wire->ssl);
 }
 
 /* tls_result - what a failed OpenSSL call means; its errors are taken from the queue. */

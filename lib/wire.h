@@ -31,10 +31,8 @@ enum wire_result {
     WIRE_BROKEN,     /* why says how */
 };
 
-/* wire_start_tls - all later steps are those of a TLS server; the handshake is first. */
-void wire_start_tls(struct wire *wire, SSL_CTX *ctx);
-
-/* wire_take_tls - the same with a server's side that was made before; takes ssl. */
+/* wire_take_tls - all later steps are those of TLS, as a server or (tls_client_ssl) a client, and the handshake is
+ * first; takes ssl. */
 void wire_take_tls(struct wire *wire, SSL *ssl);
 
 MUSTCHECK enum wire_result wire_handshake(struct wire *wire);
