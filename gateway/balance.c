@@ -28,11 +28,9 @@ uint64_t balance_seed(const char *name)
 
 uint64_t balance_source(const struct addr *client)
 {
-    static const uint8_t tor[8] = {0xfc, 0x00, 0xde, 0xad, 0xbe, 0xef, 0x4d, 0xab};
-    if (client->sa.sa_family == AF_INET) return mix_bytes(&client->in.sin_addr, sizeof(client->in.sin_addr));
-    if (client->sa.sa_family != AF_INET6) return 0;
-    const uint8_t *ip = client->in6.sin6_addr.s6_addr;
-    return mix_bytes(ip, memcmp(ip, tor, sizeof(tor)) == 0 ? 16 : 8);
+    const uint8_t *bytes = NULL;
+    const size_t len = addr_source(client, &bytes);
+    return len == 0 ? 0 : mix_bytes(bytes, len);
 }
 
 static size_t lowest(uint64_t set)

@@ -85,7 +85,7 @@ bool addr_is_loopback(const struct addr *a)
 
 size_t addr_source(const struct addr *a, const uint8_t **bytes)
 {
-    static const uint8_t TOR_CIRCUITS[8] = {0xfc, 0x00, 0xde, 0xad, 0xbe, 0xef, 0x4d, 0xab};
+    static const uint8_t TOR_CIRCUITS[8] = {0xfc, 0x00, 0xde, 0xad, 0xbe, 0xef, 0x4d, 0xad};
     if (a->sa.sa_family == AF_INET) {
         *bytes = (const uint8_t *)&a->in.sin_addr;
         return sizeof(a->in.sin_addr);

@@ -56,7 +56,7 @@ bool addr_is_any(const struct addr *a);
 bool addr_is_loopback(const struct addr *a);
 
 /* addr_source - the bytes (in the address, not ended by anything) by which limits count whose it is, and their number:
- * an IPv4 address, the /64 of an IPv6 address, or one circuit of Tor, which comes from fc00:dead:beef:4dab::/64 as
+ * an IPv4 address, the /64 of an IPv6 address, or one circuit of Tor, which comes from fc00:dead:beef:4dad::/64 as
  * Tor's HiddenServiceExportCircuitID makes it.  0: the address is unknown. */
 size_t addr_source(const struct addr *a, const uint8_t **bytes);
 

@@ -70,8 +70,8 @@ def impatient():
 def circuit():
     """(Tor's header for a circuit that nobody has used, its address)."""
     gid = number()
-    address = f"fc00:dead:beef:4dab::{gid >> 16:x}:{gid & 0xffff:x}"
-    return f"PROXY TCP6 {address} ::1 {gid & 0xffff} 5222\r\n".encode(), f"[fc00:dead:beef:4dab::{gid:x}]:{gid}"
+    address = f"fc00:dead:beef:4dad::{gid >> 16:x}:{gid & 0xffff:x}"
+    return f"PROXY TCP6 {address} ::1 {gid & 0xffff} 5222\r\n".encode(), f"[fc00:dead:beef:4dad::{gid:x}]:{gid}"
 
 
 def version2(address, port, tlvs=b""):
@@ -154,7 +154,7 @@ def test_the_networks_can_change(own_site):
 
 def test_both_versions_in_one_piece_or_byte_by_byte(site):
     header, address = circuit()
-    for whole, peer in ((header, address), (version2("fc00:dead:beef:4dab::7", 7), "[fc00:dead:beef:4dab::7]:7")):
+    for whole, peer in ((header, address), (version2("fc00:dead:beef:4dad::7", 7), "[fc00:dead:beef:4dad::7]:7")):
         for cuts in ([len(whole)], range(1, len(whole) + 1)):
             with site.begin() as client:
                 start = 0

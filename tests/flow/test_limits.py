@@ -209,7 +209,7 @@ def test_circuits_of_tor_are_sources(front):
     one = front(extra="max-connections-per-source = 2", listener='proxy-protocol-from = "127.0.0.1"')
 
     def circuit(number):
-        return f"PROXY TCP6 fc00:dead:beef:4dab::{number:x} ::1 65535 42\r\n".encode()
+        return f"PROXY TCP6 fc00:dead:beef:4dad::{number:x} ::1 65535 42\r\n".encode()
 
     assert one.count_held(4, "127.0.0.1", circuit(1)) == 2
     assert one.count_held(4, "127.0.0.1", circuit(2)) == 2

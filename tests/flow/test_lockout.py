@@ -103,9 +103,9 @@ def test_ipv6_counts_by_prefix_and_tor_by_circuit(site):
     assert attempt(site, f"{prefix[:-1]}2::1", user) is None
     user = account(site)
     for _ in range(4):
-        assert attempt(site, "fc00:dead:beef:4dab::1:1", user, "wrong") == "not-authorized"
-    assert attempt(site, "fc00:dead:beef:4dab::1:1", user) == "temporary-auth-failure"
-    assert attempt(site, "fc00:dead:beef:4dab::1:2", user) is None
+        assert attempt(site, "fc00:dead:beef:4dad::1:1", user, "wrong") == "not-authorized"
+    assert attempt(site, "fc00:dead:beef:4dad::1:1", user) == "temporary-auth-failure"
+    assert attempt(site, "fc00:dead:beef:4dad::1:2", user) is None
 
 
 def test_a_binding_that_does_not_match_is_no_guess(site):

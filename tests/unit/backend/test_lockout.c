@@ -157,8 +157,8 @@ static void test_what_a_source_is(void **state)
     lock("2001:db8:1:2::1");
     assert_int_equal(verdict("2001:db8:1:2:ffff::9", "a@x"), LOCKOUT_SOURCE);
     assert_int_equal(verdict("2001:db8:1:3::1", "a@x"), LOCKOUT_OPEN);
-    lock("fc00:dead:beef:4dab::1:2");
-    assert_int_equal(verdict("fc00:dead:beef:4dab::1:3", "a@x"), LOCKOUT_OPEN); /* another circuit of Tor */
+    lock("fc00:dead:beef:4dad::1:2");
+    assert_int_equal(verdict("fc00:dead:beef:4dad::1:3", "a@x"), LOCKOUT_OPEN); /* another circuit of Tor */
 }
 
 static void test_unlimited_and_unknown_sources(void **state)

@@ -160,7 +160,7 @@ static void test_a_client_is_its_network(void **state)
     assert_true(balance_source(&a) == balance_source(&b));
     assert_true(source_of("2001:db8::1") == source_of("2001:db8::ffff:1"));
     assert_true(source_of("2001:db8::1") != source_of("2001:db8:0:1::1"));
-    assert_true(source_of("fc00:dead:beef:4dab::1") != source_of("fc00:dead:beef:4dab::2"));
+    assert_true(source_of("fc00:dead:beef:4dad::1") != source_of("fc00:dead:beef:4dad::2"));
 }
 
 int main(void)

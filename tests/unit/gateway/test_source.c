@@ -44,8 +44,8 @@ static void test_what_a_source_is(void **state)
     assert_true(key_of(&s, "[2001:db8::1]:1") == key_of(&s, "[2001:db8::ffff:ffff:ffff:ffff]:9"));
     assert_true(key_of(&s, "[2001:db8::1]:1") != key_of(&s, "[2001:db8:0:1::1]:1"));
     /* Circuits of Tor are told apart. */
-    assert_true(key_of(&s, "[fc00:dead:beef:4dab::1]:1") == key_of(&s, "[fc00:dead:beef:4dab::1]:2"));
-    assert_true(key_of(&s, "[fc00:dead:beef:4dab::1]:1") != key_of(&s, "[fc00:dead:beef:4dab::2]:1"));
+    assert_true(key_of(&s, "[fc00:dead:beef:4dad::1]:1") == key_of(&s, "[fc00:dead:beef:4dad::1]:2"));
+    assert_true(key_of(&s, "[fc00:dead:beef:4dad::1]:1") != key_of(&s, "[fc00:dead:beef:4dad::2]:1"));
     assert_true(key_of(&s, "[fc00:dead:beef:4dac::1]:1") == key_of(&s, "[fc00:dead:beef:4dac::2]:1"));
     sources_close(&s);
     source_table_free(&table);

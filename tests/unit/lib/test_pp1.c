@@ -50,7 +50,7 @@ static void test_lines(void **state)
     assert_line("PROXY TCP6 2001:DB8::1 ::1 1 2\r\n", "[2001:db8::1]:1", "[::1]:2");
     assert_line("PROXY TCP6 ::ffff:192.0.2.1 ::1 1 2\r\n", "192.0.2.1:1", "[::1]:2");
     /* As Tor writes them: the circuit in the lower half. */
-    assert_line("PROXY TCP6 fc00:dead:beef:4dab::1234:5678 ::1 65535 42\r\n", "[fc00:dead:beef:4dab::1234:5678]:65535",
+    assert_line("PROXY TCP6 fc00:dead:beef:4dad::1234:5678 ::1 65535 42\r\n", "[fc00:dead:beef:4dad::1234:5678]:65535",
                 "[::1]:42");
     assert_line("PROXY UNKNOWN\r\n", "unknown", "unknown");
     assert_line("PROXY UNKNOWN whatever it says\r\n", "unknown", "unknown");
