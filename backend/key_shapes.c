@@ -68,7 +68,7 @@ static void log_lacking(const char *domain, unsigned hashes)
     log_str(&line, "host", domain);
     for (int hash = 0; hash < STORE_HASHES; hash++)
         if (!(hashes & 1U << hash)) log_str(&line, "not_offered", scram_hash_name(hash));
-    log_str(&line, "msg", "some accounts have no keys for it until their password is changed");
+    log_str(&line, "msg", "some accounts have no keys for it until they log in by PLAIN, or change their password");
     log_end(&line);
 }
 

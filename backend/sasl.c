@@ -260,6 +260,8 @@ static void choose_keys(const struct sasl *sasl, const struct store_account *acc
     free(bare);
     out->real = account && account->keys[hash].key_len > 0;
     if (out->real) out->scram = account->keys[hash];
+    for (int other = 0; has_keys && other < STORE_HASHES; other++)
+        if (account->keys[other].key_len == 0) out->lacking |= 1U << other;
     out->exists = account != NULL;
     out->disabled = account && account->disabled;
 }

@@ -39,6 +39,7 @@ struct sasl_keys {
     int hash;
     bool exists, disabled; /* the account */
     bool real;             /* these are its keys */
+    unsigned lacking;      /* bits 1 << STORE_HASH_*: it has keys, but none of these */
     struct store_scram_keys scram;
 };
 

@@ -1,5 +1,6 @@
 #include "backend/sasl_mechanism.h"
 
+#include "backend/key_renewal.h"
 #include "backend/scram.h"
 
 #include <openssl/crypto.h>
@@ -36,10 +37,13 @@ static void plain_work_done(struct sasl *sasl)
 {
     const struct plain_state *state = sasl_state(sasl);
 
-    if (state->matches)
-        sasl_prove(sasl, &state->keys, NULL, 0);
-    else
+    if (!state->matches) {
         sasl_guessed(sasl);
+        return;
+    }
+    if (state->keys.lacking && !state->keys.disabled)
+        key_renewal_begin(sasl_env(sasl), state->local, state->password, &state->keys);
+    sasl_prove(sasl, &state->keys, NULL, 0);
 }
 
 static void plain_with_keys(struct sasl *sasl, const struct sasl_keys *keys)

@@ -95,15 +95,17 @@ void scram_derive(int hash, const char *prepared_password, struct store_scram_ke
     mem_wipe(client_key, sizeof client_key);
 }
 
+void scram_make_key(int hash, const char *prepared_password, uint32_t iterations, struct store_scram_keys *keys)
+{
+    *keys = (struct store_scram_keys){.iterations = iterations, .salt_len = SCRAM_SALT_BYTES};
+    CHECK(RAND_bytes(keys->salt, SCRAM_SALT_BYTES) == 1);
+    scram_derive(hash, prepared_password, keys);
+}
+
 void scram_make_keys(const char *prepared_password, uint32_t iterations, struct store_scram_keys keys[STORE_HASHES])
 {
-    for (int hash = 0; hash < STORE_HASHES; hash++) {
-        memset(&keys[hash], 0, sizeof keys[hash]);
-        keys[hash].iterations = iterations;
-        keys[hash].salt_len = SCRAM_SALT_BYTES;
-        CHECK(RAND_bytes(keys[hash].salt, SCRAM_SALT_BYTES) == 1);
-        scram_derive(hash, prepared_password, &keys[hash]);
-    }
+    for (int hash = 0; hash < STORE_HASHES; hash++)
+        scram_make_key(hash, prepared_password, iterations, &keys[hash]);
 }
 
 /* fake_bytes - HMAC-SHA-256(secret, hash, purpose, name): looks random, and is the same at each try. */

@@ -23,7 +23,8 @@ MUSTCHECK int scram_prepare_password(const char *password, char *out, size_t cap
  * Slow on purpose: run it on an offload thread. */
 void scram_derive(int hash, const char *prepared_password, struct store_scram_keys *keys);
 
-/* scram_make_keys - random salts, so many iterations, keys of every hash. */
+/* scram_make_key - a random salt, so many iterations, keys of one hash.  scram_make_keys - likewise of every hash. */
+void scram_make_key(int hash, const char *prepared_password, uint32_t iterations, struct store_scram_keys *keys);
 void scram_make_keys(const char *prepared_password, uint32_t iterations, struct store_scram_keys keys[STORE_HASHES]);
 
 /* For an account that does not exist, all by a secret of this server (so many bytes): scram_dice - a number that stays

@@ -82,6 +82,10 @@ void store_account_add(struct store *store, struct mailbox *reply_to, const stru
                        store_done_fn *fn, void *arg); /* STORE_EXISTS */
 void store_account_set_keys(struct store *store, struct mailbox *reply_to, const struct store_account *account,
                             store_done_fn *fn, void *arg); /* STORE_NOT_FOUND */
+/* store_account_add_keys - the keys of the hashes that the account lacks.  STORE_NOT_FOUND; STORE_EXISTS: of a hash
+ * that it has keys of, others are passed, or none of its own at all: its password may be another one by now. */
+void store_account_add_keys(struct store *store, struct mailbox *reply_to, const struct store_account *account,
+                            store_done_fn *fn, void *arg);
 void store_account_del(struct store *store, struct mailbox *reply_to, const char *local, const char *domain,
                        store_done_fn *fn, void *arg); /* STORE_NOT_FOUND */
 void store_account_set_disabled(struct store *store, struct mailbox *reply_to, const char *local, const char *domain,

@@ -1,5 +1,6 @@
 #include "backend/store/store_call.h"
 
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,36 @@ static void run_set_keys(const struct store_engine *engine, void *state, struct 
     call->status = engine->account_set_keys(state, &account_call(call)->account);
 }
 
+/* What found has, if it is what the caller knows of it, completes the caller's. */
+static bool merge_keys(struct store_account *account, const struct store_account *found)
+{
+    bool known = false;
+    for (int hash = 0; hash < STORE_HASHES; hash++) {
+        struct store_scram_keys *mine = &account->keys[hash];
+        const struct store_scram_keys *there = &found->keys[hash];
+        if (there->key_len == 0) continue;
+        if (mine->key_len == 0) {
+            *mine = *there;
+        } else if (mine->key_len == there->key_len &&
+                   CRYPTO_memcmp(mine->stored_key, there->stored_key, there->key_len) == 0) {
+            known = true;
+        } else {
+            return false;
+        }
+    }
+    return known;
+}
+
+static void run_add_keys(const struct store_engine *engine, void *state, struct store_call *call)
+{
+    struct store_account *account = &account_call(call)->account, found = {0};
+
+    call->status = engine->account_get(state, account->local, account->domain, &found);
+    if (call->status == STORE_OK)
+        call->status = merge_keys(account, &found) ? engine->account_set_keys(state, account) : STORE_EXISTS;
+    mem_wipe(&found, sizeof found);
+}
+
 static void run_set_disabled(const struct store_engine *engine, void *state, struct store_call *call)
 {
     const struct store_account *account = &account_call(call)->account;
@@ -117,6 +148,17 @@ void store_account_set_keys(struct store *store, struct mailbox *reply_to, const
 
     call->account = *account;
     call->call.run = run_set_keys;
+    call->done_fn = fn;
+    store_call_post(store, &call->call);
+}
+
+void store_account_add_keys(struct store *store, struct mailbox *reply_to, const struct store_account *account,
+                            store_done_fn *fn, void *arg)
+{
+    struct account_call *call = account_call_new(reply_to, account->local, account->domain, arg);
+
+    call->account = *account;
+    call->call.run = run_add_keys;
     call->done_fn = fn;
     store_call_post(store, &call->call);
 }

@@ -430,3 +430,28 @@ def test_a_stopped_server(own_site):
     with move.log_in("juliet", mechanism="PLAIN") as raw:
         check_juliet(raw)
     assert move.export() != ""
+
+
+def test_who_logs_in_by_plain_gets_keys_for_all_mechanisms(move):
+    """One account that came with SHA-1 keys only takes the stronger mechanisms from everybody on its host, but not for ever."""
+    site, backend = move.site, move.backend
+    move.load_text("<user name='nurse'>" + scram(USERS["nurse"]) + "</user><user name='romeo'>" + scram(USERS["romeo"], "sha512") + "</user>")
+    with move.log_in("nurse", mechanism="PLAIN"):
+        pass
+    backend.wait_log(event="keys_renewed", msg=f"nurse@{DOMAIN} has keys of every hash now")
+    with move.log_in("romeo", mechanism="PLAIN"):
+        pass
+    backend.wait_log(event="keys_renewed", msg=f"romeo@{DOMAIN} has keys of every hash now")
+    keys = re.findall(r"mechanism=.SCRAM-([^'\"]*)", move.export())
+    assert sorted(keys) == sorted(2 * ["SHA-1", "SHA-256", "SHA-512"])
+    backend.stop()
+    backend.start()
+    for user in ("nurse", "romeo"):
+        for mechanism in ("SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512"):
+            with move.log_in(user, mechanism=mechanism):
+                pass
+    with pytest.raises(AuthenticationFailed):
+        move.log_in("nurse", "wrong", mechanism="SCRAM-SHA-512")
+    with move.log_in("nurse", mechanism="PLAIN"):
+        pass
+    assert len(backend.log(event="keys_renewed")) == 2

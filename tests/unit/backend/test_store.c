@@ -162,6 +162,39 @@ static void test_shapes(void **state)
     store_close(&store);
 }
 
+static enum store_status add_keys(struct store *store, const struct store_account *account)
+{
+    store_account_add_keys(store, mailbox, account, on_done, NULL);
+    return wait_for(1);
+}
+
+static void test_keys_are_added_to_those_that_are_there(void **state)
+{
+    struct store *store = open_store(*state);
+    struct store_account old = make_account("juliet", "a.test", 1), more = old;
+    const struct store_account other = make_account("juliet", "a.test", 2);
+
+    old.keys[STORE_HASH_SHA256].key_len = old.keys[STORE_HASH_SHA512].key_len = 0;
+    assert_int_equal(add_keys(store, &more), STORE_NOT_FOUND);
+    store_account_add(store, mailbox, &old, on_done, NULL);
+    assert_int_equal(wait_for(1), STORE_OK);
+    assert_int_equal(add_keys(store, &other), STORE_EXISTS); /* of another password */
+    more.keys[STORE_HASH_SHA1].key_len = 0;
+    assert_int_equal(add_keys(store, &more), STORE_EXISTS); /* nothing shows that it is the same password */
+    assert_int_equal(get(store, "juliet", "a.test"), STORE_OK);
+    assert_int_equal(got_account.keys[STORE_HASH_SHA512].key_len, 0);
+    more.keys[STORE_HASH_SHA1] = old.keys[STORE_HASH_SHA1];
+    more.keys[STORE_HASH_SHA512].key_len = 0;
+    assert_int_equal(add_keys(store, &more), STORE_OK);
+    more = make_account("juliet", "a.test", 1);
+    more.keys[STORE_HASH_SHA1].key_len = 0;
+    assert_int_equal(add_keys(store, &more), STORE_OK);
+    assert_int_equal(get(store, "juliet", "a.test"), STORE_OK);
+    more = make_account("juliet", "a.test", 1);
+    assert_same_account(&got_account, &more);
+    store_close(&store);
+}
+
 static void test_disabled(void **state)
 {
     struct store *store = open_store(*state);
@@ -576,6 +609,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FOR_EACH_ENGINE(test_accounts),
         FOR_EACH_ENGINE(test_shapes),
+        FOR_EACH_ENGINE(test_keys_are_added_to_those_that_are_there),
         FOR_EACH_ENGINE(test_disabled),
         FOR_EACH_ENGINE(test_odd_names),
         FOR_EACH_ENGINE(test_batches),
