@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/rand.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -26,21 +27,24 @@ bool admission_has_room(const struct backend *backend)
     return atomic_load(&backend->streams) + reserved < backend->descriptor_limit;
 }
 
-/* Called on shard 0 only, hence no lock. */
 void admission_name(struct stream_origin *origin)
 {
-    static uint32_t boot;
-    static uint64_t count;
-    while (boot == 0)
-        CHECK(RAND_bytes((uint8_t *)&boot, sizeof(boot)) == 1);
-    snprintf(origin->id, sizeof(origin->id), "b%08" PRIx32 "-%" PRIu64, boot, ++count);
+    static atomic_uint_least32_t boot;
+    static atomic_uint_least64_t count;
+    uint_least32_t mark = atomic_load(&boot), drawn = 0;
+    while (mark == 0) {
+        CHECK(RAND_bytes((uint8_t *)&drawn, sizeof(drawn)) == 1);
+        mark = atomic_compare_exchange_strong(&boot, &mark, drawn) ? drawn : mark;
+    }
+    snprintf(origin->id, sizeof(origin->id), "b%08" PRIxLEAST32 "-%" PRIuLEAST64, mark,
+             atomic_fetch_add(&count, 1) + 1);
 }
 
 /* A client that vanished without a word is noticed after some minutes: it does not answer when TCP asks, or does not
  * acknowledge what was sent to it. */
-void admission_keep_alive(const struct backend *backend, int fd)
+void admission_keep_alive(const struct backend_config *config, int fd)
 {
-    const int64_t idle_ms = option_int(option_top(shard_config(backend->shards[0])->file), "tcp-keepalive");
+    const int64_t idle_ms = option_int(option_top(config->file), "tcp-keepalive");
     const int idle_s = (int)(idle_ms / 1000);
     const struct {
         int level, name, value;
@@ -77,6 +81,7 @@ void admission_take(struct backend *backend, struct stream_origin *origin)
         return;
     }
     atomic_fetch_add(&backend->streams, 1);
-    admission_keep_alive(backend, origin->fd);
-    stream_begin(backend->shards[turn++ % backend->shard_count], origin);
+    admission_keep_alive(config, origin->fd);
+    struct shard *shard = backend->shards[turn++ % backend->shard_count];
+    stream_begin(shard, origin);
 }

@@ -39,7 +39,7 @@ void component_desk_free(struct component_desk **desk)
 void component_begin(struct backend *backend, int fd, bool direct_tls, const struct addr *peer)
 {
     atomic_fetch_add(&backend->streams, 1);
-    admission_keep_alive(backend, fd);
+    admission_keep_alive(shard_config(backend->shards[0]), fd);
     component_stream_begin(backend->shards[0]->components, fd, direct_tls, peer);
 }
 
@@ -54,9 +54,9 @@ bool component_deliver(struct shard *shard, struct stanza *stanza)
     /* elements of jabber:client become those of the component's stream by having no namespace of their own */
     elem_print(stanza->elem, NS_CLIENT, &buf);
     shard_count(shard, COUNTER_COMPONENT_OUT);
-    component_write(component, &buf);
+    peer_write(component->peer, &buf);
     stanza_free(&stanza);
-    return io_pending(component->io) < PENDING_PAUSE_BYTES;
+    return peer_pending(component->peer) < PENDING_PAUSE_BYTES;
 }
 
 void component_desk_follow(struct component_desk *desk)
@@ -64,20 +64,20 @@ void component_desk_follow(struct component_desk *desk)
     LIST_EACH (link, &desk->all) {
         struct component *component = LIST_ENTRY(link, struct component, link);
         if (component->domain && !hosts_component(shard_hosts(desk->shard), component->domain))
-            component_fail(component, END_HOST_GONE, "host-gone", NULL);
+            peer_fail(component->peer, END_HOST_GONE, "host-gone", NULL);
     }
 }
 
 void component_desk_stop(struct component_desk *desk)
 {
     LIST_EACH (link, &desk->all) {
-        component_fail(LIST_ENTRY(link, struct component, link), END_SHUTDOWN, "system-shutdown", NULL);
+        peer_fail(LIST_ENTRY(link, struct component, link)->peer, END_SHUTDOWN, "system-shutdown", NULL);
     }
 }
 
 void component_desk_abort(struct component_desk *desk)
 {
     LIST_EACH (link, &desk->all) {
-        component_abort(LIST_ENTRY(link, struct component, link), END_SHUTDOWN);
+        peer_abort(LIST_ENTRY(link, struct component, link)->peer, END_SHUTDOWN);
     }
 }

@@ -239,3 +239,18 @@ struct elem *elem_add_copy(struct elem *parent, const struct elem *e)
 {
     return copy_tree(e, parent->arena, parent);
 }
+
+void elem_change_ns(struct elem *root, const char *from, const char *to)
+{
+    for (struct elem *e = root; e;) {
+        if (e->ns && strcmp(e->ns, from) == 0) e->ns = to;
+        if (e->first) {
+            e = e->first;
+            continue;
+        }
+        while (e != root && !e->next)
+            e = e->parent;
+        if (e == root) return;
+        e = e->next;
+    }
+}

@@ -48,6 +48,10 @@ void elem_remove(struct elem *parent, struct elem *child);          /* which is 
 void elem_set(struct elem *e, const char *name, const char *value); /* replaces; NULL value removes */
 void elem_set_ns(struct elem *e, const char *ns, const char *name, const char *value);
 
+/* elem_change_ns - give all elements of the tree that are in one namespace another (to: kept by the caller for ever).
+ */
+void elem_change_ns(struct elem *root, const char *from, const char *to);
+
 const char *elem_get(const struct elem *e, const char *name); /* NULL when there is none */
 const char *elem_get_ns(const struct elem *e, const char *ns, const char *name);
 bool elem_is(const struct elem *e, const char *ns, const char *name);

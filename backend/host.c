@@ -19,7 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unicode/uidna.h>
 
 struct hosts {
     atomic_uint refs;
@@ -44,20 +43,6 @@ static const char *normal(const char *name, char out[SERVER_NAME_BYTES])
         out[i] = (char)tolower((unsigned char)name[i]);
     out[len] = '\0';
     return out;
-}
-
-/* The form in which a domain with letters beyond ASCII stands in a TLS server name; false: it has none. */
-static bool to_ascii(const char *domain, char out[SERVER_NAME_BYTES])
-{
-    UErrorCode status = U_ZERO_ERROR;
-    UIDNAInfo info = UIDNA_INFO_INITIALIZER;
-    UIDNA *idna = uidna_openUTS46(UIDNA_NONTRANSITIONAL_TO_ASCII, &status);
-    if (U_FAILURE(status)) return false;
-    const int32_t len = uidna_nameToASCII_UTF8(idna, domain, -1, out, SERVER_NAME_BYTES - 1, &info, &status);
-    uidna_close(idna);
-    if (U_FAILURE(status) || info.errors != 0 || len >= SERVER_NAME_BYTES) return false;
-    out[len] = '\0';
-    return true;
 }
 
 static int claim(struct hosts *hosts, struct host *host, const char *name, char *error, size_t cap)
@@ -144,7 +129,7 @@ static int add(struct hosts *hosts, struct host *host, char *error, size_t cap)
     if (map_get_str(hosts->by_domain, domain))
         return option_error(host->section, NULL, error, cap, "the domain \"%s\" has a section already", domain);
     map_set_str(hosts->by_domain, domain, host);
-    if (claim(hosts, host, to_ascii(domain, ascii) ? ascii : domain, error, cap) != 0) return -1;
+    if (claim(hosts, host, jid_domain_ascii(domain, ascii) == 0 ? ascii : domain, error, cap) != 0) return -1;
     for (size_t i = 0; i < option_count(host->section, "server-names"); i++)
         if (claim(hosts, host, option_item(host->section, "server-names", i), error, cap) != 0) return -1;
     if (read_settings(host, error, cap) != 0) return -1;
@@ -257,7 +242,7 @@ static void check_leaf(const struct host *host, void *arg)
 {
     (void)arg;
     char ascii[SERVER_NAME_BYTES];
-    const char *name = to_ascii(host->domain, ascii) ? ascii : host->domain;
+    const char *name = jid_domain_ascii(host->domain, ascii) == 0 ? ascii : host->domain;
     X509 *leaf = SSL_CTX_get0_certificate(host->tls);
     if (!leaf) return;
     if (X509_check_host(leaf, name, 0, 0, NULL) != 1) warn(host, "the certificate is not for %s", name);
@@ -375,7 +360,7 @@ static const struct host *certified_for(const struct hosts *hosts, const char *l
     char ascii[SERVER_NAME_BYTES];
     const struct host *host = local ? hosts_find(hosts, local) : NULL;
     if (host) return host;
-    host = local ? by_server_name(hosts, to_ascii(local, ascii) ? ascii : local) : NULL;
+    host = local ? by_server_name(hosts, jid_domain_ascii(local, ascii) == 0 ? ascii : local) : NULL;
     if (host) return host;
     const struct component_def *def = local ? hosts_component(hosts, local) : NULL;
     host = def && def->parent ? hosts_find(hosts, def->parent) : NULL;

@@ -19,6 +19,7 @@ struct backend_config;
 struct component_def;
 struct hosts;
 struct option_section;
+struct server_trust;
 struct remote_defs;
 
 /* The order of the option's choices.  Source: RFC 6120 section 7.7.2.2. */
@@ -102,5 +103,8 @@ SSL_CTX *hosts_tls(const struct hosts *hosts);
  * without a certificate of its own nothing is shown. */
 SSL_CTX *hosts_tls_server(const struct hosts *hosts, const char *local);
 SSL_CTX *hosts_tls_client(const struct hosts *hosts, const char *local);
+
+/* hosts_server_trust - whom other servers' certificates are checked with. */
+struct server_trust *hosts_server_trust(const struct hosts *hosts);
 
 #endif

@@ -42,6 +42,12 @@ bool jid_bare_equal(const struct jid *a, const struct jid *b);
 MUSTCHECK int jid_prepare_domain(const char *text, char *out, const char **why);
 MUSTCHECK int jid_prepare_local(const char *text, char *out, const char **why);
 
+enum { JID_ASCII_BYTES = 256 };
+
+/* jid_domain_ascii - a prepared domain as DNS and TLS have it, in A-labels (RFC 5890), into out (JID_ASCII_BYTES
+ * bytes). 0, or -1: it has none. */
+MUSTCHECK int jid_domain_ascii(const char *domain, char *out);
+
 /* jid_local_is_acceptable - whether a new account may have this (prepared) name: also valid as RFC 7622 section 3.3
  * (no code point that PRECIS forbids, no look-alike white space).  *why as above. */
 bool jid_local_is_acceptable(const char *local, const char **why);

@@ -207,6 +207,24 @@ static int idna(const char *text, size_t len, char *out, const char **why)
     return check_length((size_t)n, why);
 }
 
+int jid_domain_ascii(const char *domain, char *out)
+{
+    UErrorCode error = U_ZERO_ERROR;
+    UIDNAInfo info = UIDNA_INFO_INITIALIZER;
+    const size_t len = strlen(domain);
+    if (is_ascii(domain, len)) {
+        if (len >= JID_ASCII_BYTES) return -1;
+        memcpy(out, domain, len + 1);
+        return 0;
+    }
+    need_profiles();
+    const int32_t n = uidna_nameToASCII_UTF8(uts46, domain, (int32_t)len, out, JID_ASCII_BYTES - 1, &info, &error);
+    const uint32_t errors = info.errors & ~(uint32_t)UIDNA_ERROR_HYPHEN_3_4;
+    if (U_FAILURE(error) || errors || n >= JID_ASCII_BYTES) return -1;
+    out[n] = '\0';
+    return 0;
+}
+
 static int unicode_domain(const char *text, size_t len, char *out, const char **why)
 {
     char again[JID_PART_MAX_BYTES + 1];

@@ -26,14 +26,16 @@ enum peer_phase {
     PEER_ENDED,
 };
 
-/* All but on_end may end the stream; none is called after on_closing but on_end, which comes once, from the loop, and
- * after which the stream is gone. */
+/* Any of them may end the stream.  After on_closing there is on_last_words, and on_end, which comes once, from the
+ * loop, and after which the stream is gone. */
 struct peer_events {
     void (*on_secure)(void *owner);
-    void (*on_header)(void *owner, struct elem *header); /* taken */
-    void (*on_elem)(void *owner, struct elem *elem);     /* taken */
-    void (*print_header)(void *owner, struct buf *out);  /* ours, before an error when none was sent */
-    void (*on_closing)(void *owner);                     /* nothing more can be sent */
+    void (*on_header)(void *owner, struct elem *header);   /* taken */
+    void (*on_elem)(void *owner, struct elem *elem);       /* taken */
+    void (*on_drained)(void *owner);                       /* all output is with the kernel; may be NULL */
+    void (*print_header)(void *owner, struct buf *out);    /* ours, before an error when none was sent */
+    void (*on_closing)(void *owner);                       /* nothing more can be sent; may come from inside a call */
+    void (*on_last_words)(void *owner, struct elem *elem); /* taken; came after we had closed; may be NULL */
     void (*on_end)(void *owner);
 };
 
@@ -48,6 +50,8 @@ struct peer_stream {
     void *owner;
     struct io *io;
     struct xml *xml;
+    struct shard *bound_for; /* while it moves */
+    void (*moved)(void *owner);
     struct buf held;
     struct loop_deferred deferred;
     bool header_sent;
@@ -59,14 +63,14 @@ struct peer_stream {
 
 /* What a connection is at the beginning. */
 struct peer_origin {
-    struct io *io;   /* taken; its events become this stream's */
-    struct xml *xml; /* taken; NULL: a new one */
+    int fd;          /* taken; connected and non-blocking */
+    struct io *io;   /* taken, instead of fd: paused, owned by nobody else any more; NULL: none yet */
+    struct xml *xml; /* likewise; NULL: none yet */
     struct addr addr;
-    const char *conn; /* NULL: a name of our own */
-    bool securing;
+    const char *conn; /* its name in the log */
 };
 
-/* peer_stream_new - counted in backend->streams by the caller already. */
+/* peer_stream_new - HOLDING when it is given an io, else TAKING; counted in backend->streams by the caller already. */
 struct peer_stream *peer_stream_new(struct shard *shard, const struct peer_origin *origin,
                                     const struct peer_events *events, void *owner);
 

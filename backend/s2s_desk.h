@@ -13,6 +13,7 @@ struct s2s_desk {
     struct deadline_queue *hurry; /* streams on which nothing is proved yet: auth-timeout */
     struct deadline_queue *pause; /* those that are ahead of whom they send to */
     struct deadline_queue *asked; /* struct dialback: questions without an answer */
+    struct deadline_queue *pairs; /* struct s2s_pair: likewise, on streams that are open */
 };
 
 struct s2s_desk *s2s_desk_new(struct shard *shard);

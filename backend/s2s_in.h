@@ -4,16 +4,23 @@
 #ifndef POSTERN_BACKEND_S2S_IN_H
 #define POSTERN_BACKEND_S2S_IN_H
 
-#include "backend/elem.h"
-#include "backend/stream.h"
+#include "backend/s2s_stream.h"
 
 /* s2s_in_begin - begin a stream on a shard with the connection of origin (any thread; takes the descriptor).  It is
  * counted in backend->streams already. */
 void s2s_in_begin(struct shard *shard, const struct stream_origin *origin);
 
-/* s2s_in_take_over - a stream that began as a client's is one of jabber:server, as its header (taken) says: go on with
- * its connection.  The client's stream is gone. */
-void s2s_in_take_over(struct stream *stream, struct elem *header);
+/* A stream that began as a client's, and whose header is one of jabber:server. All of it is taken. */
+struct s2s_leaver {
+    struct peer_origin origin;
+    struct elem *header;
+    struct buf held; /* what came behind it */
+    struct terminated *terminated;
+    bool secure, plain, newcomer; /* as in struct s2s_stream */
+};
+
+/* s2s_in_take_over - go on with such a connection, from the loop. */
+void s2s_in_take_over(struct shard *shard, struct s2s_leaver *leaver);
 
 /* For s2s_stream. */
 void s2s_in_header(struct s2s_stream *stream, struct elem *header); /* taken */

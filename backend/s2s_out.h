@@ -17,6 +17,12 @@ bool s2s_out_ended(struct s2s_stream *stream);
 /* s2s_out_open - the first pair is proved and what was asked for besides is there: stanzas may go. */
 void s2s_out_open(struct s2s_stream *stream);
 
+/* s2s_out_pair_failed - a pair of ours came to nothing: tell, and free it.  s2s_out_tell_failed - all that are under
+ * way.
+ */
+void s2s_out_pair_failed(struct s2s_pair *pair, enum s2s_failure failure, const char *why);
+void s2s_out_tell_failed(struct s2s_stream *stream);
+
 /* s2s_out_give_up - it comes to nothing: failure, and why (for a person, copied; NULL: nothing to add). */
 void s2s_out_give_up(struct s2s_stream *stream, enum s2s_failure failure, const char *why);
 

@@ -49,9 +49,10 @@ struct s2s_pair {
     struct list link; /* stream->pairs */
     struct s2s_stream *stream;
     char *local, *remote;
-    bool ours;             /* we ask the other server to take stanzas of local; else it asks us to take remote's */
-    enum s2s_proof proof;  /* NONE: under way */
-    struct dialback *asks; /* not ours: the question at remote's server; NULL: none */
+    bool ours;                /* we ask the other server to take stanzas of local; else it asks us to take remote's */
+    enum s2s_proof proof;     /* NONE: under way */
+    struct dialback *asks;    /* not ours: the question at remote's server; NULL: none */
+    struct deadline deadline; /* ours: of the answer, on a stream that is open already */
 };
 
 /* Touched only on its shard. */
@@ -65,6 +66,8 @@ struct s2s_stream {
     bool restarted;                   /* SASL has succeeded: the next features are the last */
     bool newcomer;                    /* in: counted in backend->newcomers */
     bool linked;                      /* remote_link_up was told */
+    bool failed;                      /* out: failure and why are set */
+    bool offers_dialback;             /* out: the other side does */
     bool sm_offered, dialback_errors; /* by the other's features */
     unsigned refusals;                /* in: failed proofs */
     struct list all;                  /* desk->all */
@@ -88,6 +91,7 @@ struct s2s_stream {
     struct s2s_trace trace;
     enum s2s_failure failure; /* out: why it came to nothing */
     char *why;                /* likewise, for a person; NULL: nothing to add */
+    struct elem *proof;       /* in: waits for the stream's move; NULL: none */
     struct deadline deadline; /* until it is open: auth-timeout; of a pause */
     struct loop_deferred gone;
     int64_t begun_ms, used_ms; /* of loop_now_ms; used: the last stanza either way */
@@ -122,6 +126,10 @@ void s2s_stream_take(struct s2s_stream *stream, struct elem *elem);
 struct s2s_pair *s2s_stream_pair(const struct s2s_stream *stream, const char *local, const char *remote, bool ours);
 struct s2s_pair *s2s_stream_add_pair(struct s2s_stream *stream, const char *local, const char *remote, bool ours);
 void s2s_pair_free(struct s2s_pair *pair);
+
+/* s2s_stream_connected - there is a connection.  s2s_stream_opened - the first pair is proved. */
+void s2s_stream_connected(struct s2s_stream *stream, const struct peer_origin *origin);
+void s2s_stream_opened(struct s2s_stream *stream);
 
 /* s2s_stream_enter - the stream belongs to the domain of that remote from now on. */
 void s2s_stream_enter(struct s2s_stream *stream, struct remote *remote);

@@ -61,6 +61,9 @@ struct stream_origin {
     const char *sni;                     /* what a gateway has seen (borrowed); NULL: nothing */
     struct terminated *terminated;       /* the gateway has terminated the client's TLS; NULL: it has not */
     bool newcomer;                       /* counted in backend->newcomers */
+    bool server;                         /* another server: see s2s_in */
+    bool servers_too;                    /* its header may be one of jabber:server */
+    bool plain;                          /* its listener has no TLS */
 };
 
 /* Touched only on its shard; between io_detach and io_attach only by the move.  Invariants: user != NULL from arrival
@@ -92,6 +95,8 @@ struct stream {
     char *sni;
     const char *binding; /* static text: the type of the channel binding it logged in with; NULL: none */
     const char *why;     /* static text for the log: how the connection broke; NULL: nothing to say */
+    struct elem *leaves; /* MOVING, to s2s_in: its header; NULL: not so */
+    bool servers_too;    /* see struct stream_origin */
     bool guest;          /* authenticated without an account (SASL ANONYMOUS) */
     unsigned refusals;   /* attempts to authenticate without TLS */
     bool newcomer;       /* counted in backend->newcomers: it has not logged in */
@@ -149,6 +154,10 @@ void stream_restart(struct stream *stream);
 /* stream_follow_hosts - the shard has other hosts now: go over to them, or tell the client that its host is gone (RFC
  * 6120 section 4.9.3.4). */
 void stream_follow_hosts(struct stream *stream);
+
+/* stream_leave - from a step: it is a stream of another server, as its header (taken) says.  Returns the state that
+ * comes next. */
+enum stream_state stream_leave(struct stream *stream, struct elem *header);
 
 /* stream_settle - from a step: the stream is authenticated as stream->bare: make it its user's, on the user's shard.
  * Returns the state that comes next. */

@@ -440,6 +440,13 @@ void io_detach(struct io *io)
     drop_timer(io);
 }
 
+void io_hand_over(struct io *io, const struct io_events *events, void *arg)
+{
+    CHECK(driven != io);
+    io->events = events;
+    io->arg = arg;
+}
+
 void io_attach(struct io *io, struct loop *loop)
 {
     CHECK(io->loop == NULL);

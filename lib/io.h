@@ -62,6 +62,9 @@ void io_resume(struct io *io);
 void io_detach(struct io *io);
 void io_attach(struct io *io, struct loop *loop);
 
+/* io_hand_over - what happens is told to somebody else from now on; not from within one of the io's own calls. */
+void io_hand_over(struct io *io, const struct io_events *events, void *arg);
+
 SSL *io_ssl(const struct io *io); /* NULL on a plain stream */
 int io_fd(const struct io *io);
 uint64_t io_bytes_in(const struct io *io);  /* of the application's data */
