@@ -2,17 +2,14 @@
 others rely on."""
 
 import json
-import socket
-import struct
 import xml.etree.ElementTree as ElementTree
 
 import pytest
 
 from harness.site import DOMAIN, Site
+from harness.sm import cut, enable
 from harness.stage import Stage, body, error
 from harness.wait import wait_until
-
-SM = "urn:xmpp:sm:3"
 
 
 @pytest.fixture(scope="module", params=[1, 4], ids=["one shard", "four shards"])
@@ -30,18 +27,6 @@ def site(request):
 def stage(site):
     with Stage(site) as one:
         yield one
-
-
-def cut(actor):
-    """The connection breaks."""
-    actor.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    actor.tcp.close()
-
-
-def enable(actor):
-    actor.send(f"<enable xmlns='{SM}' resume='true'/>")
-    while actor.next().tag != f"{{{SM}}}enabled":
-        pass
 
 
 def silent(stage, actor):

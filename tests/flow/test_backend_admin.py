@@ -1,7 +1,6 @@
 """The backend's pages for those who watch it: /metrics and /health, over HTTP."""
 
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -11,6 +10,7 @@ from harness.site import DOMAIN
 from harness.stage import Stage
 from harness.tcp import connect, read_to_end
 from harness.wait import wait_until
+from harness.watch import check_metrics, curl, metrics
 
 LISTENERS = """
 listener "watchers" {{ address = "127.0.0.1:{admin}" serve = admin }}
@@ -27,19 +27,6 @@ def fixture_watched():
     site.backend.start()
     yield site
     site.stop()
-
-
-def curl(port, path, *arguments):
-    done = subprocess.run(["curl", "-sS", "--noproxy", "*", "--max-time", "30", "-w", "\n%{http_code}", *arguments,
-                           f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True, check=True)
-    body, _, status = done.stdout.rpartition("\n")
-    return int(status), body
-
-
-def metrics(site):
-    status, text = curl(site.ports["admin"], "/metrics")
-    assert status == 200
-    return text
 
 
 def value(site, name):
@@ -59,9 +46,7 @@ def test_metrics(watched):
     wait_until(lambda: value(watched, "sessions") == 0, "the sessions are over")
     samples = [line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")]
     assert len(samples) == len(set(samples)) > 30
-    promtool = shutil.which("promtool")
-    if promtool:
-        subprocess.run([promtool, "check", "metrics"], input=text, text=True, check=True)
+    check_metrics(text)
 
 
 @pytest.mark.release

@@ -433,9 +433,10 @@ def test_a_stopped_server(own_site):
 
 
 def test_who_logs_in_by_plain_gets_keys_for_all_mechanisms(move):
-    """One account that came with SHA-1 keys only takes the stronger mechanisms from everybody on its host, but not for ever."""
+    """One account that came with SHA-1 keys takes the stronger mechanisms from all on its host, but not for ever."""
     site, backend = move.site, move.backend
-    move.load_text("<user name='nurse'>" + scram(USERS["nurse"]) + "</user><user name='romeo'>" + scram(USERS["romeo"], "sha512") + "</user>")
+    move.load_text(f"<user name='nurse'>{scram(USERS['nurse'])}</user>"
+                   f"<user name='romeo'>{scram(USERS['romeo'], 'sha512')}</user>")
     with move.log_in("nurse", mechanism="PLAIN"):
         pass
     backend.wait_log(event="keys_renewed", msg=f"nurse@{DOMAIN} has keys of every hash now")

@@ -2,8 +2,6 @@
 expected of it but that the server goes on, without a word from a sanitizer."""
 
 import random
-import socket
-import struct
 import threading
 import time
 
@@ -12,9 +10,9 @@ import pytest
 from harness.postern import run
 from harness.rawxmpp import Closed
 from harness.site import DOMAIN, Site
+from harness.sm import SM, cut
 from harness.stage import PASSWORD, Actor, local_name
 
-SM = "urn:xmpp:sm:3"
 NAMES = [f"u{i}" for i in range(10)]
 OPTIONS = ("resume-timeout = 1s\nunacked-stanzas = 20\noutput-limit = 64k\nack-timeout = 1s\nsessions-per-user = 8\n"
            "streams-per-source = 0\n")
@@ -74,8 +72,9 @@ class Weather:
 
     def leave(self, actor, how):
         if how < 0.6:
-            actor.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        elif how < 0.8:
+            cut(actor)
+            return
+        if how < 0.8:
             actor.send("</stream:stream>")
         if how < 0.9:
             actor.tcp.close()

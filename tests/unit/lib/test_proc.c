@@ -162,7 +162,8 @@ static void a_lock_has_one_holder(void **state)
     assert_int_equal(strtol(text, NULL, 10), getpid());
     /* Neither this process nor another one gets it again. */
     assert_int_equal(proc_lock("lock", why, sizeof why), -1);
-    snprintf(expected, sizeof expected, "lock: another process holds this lock, pid %ld; stop that server first", (long)getpid());
+    snprintf(expected, sizeof expected, "lock: another process holds this lock, pid %ld; stop that server first",
+             (long)getpid());
     assert_string_equal(why, expected);
     assert_int_equal(run_child(lock_it), 1);
     close(fd);
