@@ -338,6 +338,18 @@ void presence_tell_gone(const struct user *user, const struct jid *to)
     }
 }
 
+void presence_ask(const struct user *user, const struct jid *to)
+{
+    LIST_EACH (link, &user->sessions) {
+        const struct session *session = LIST_ENTRY(link, struct session, link);
+        if (!session->available) continue;
+        struct stanza *probe = probe_from(session, session->bare);
+        send_copy(session, probe, jid_dup(to));
+        stanza_free(&probe);
+        return;
+    }
+}
+
 void presence_farewell(struct session *session)
 {
     struct stanza *stanza = unavailable(session, session->bare);

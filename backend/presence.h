@@ -52,6 +52,10 @@ bool presence_is_shared(const struct session *session, const char *bare);
 void presence_tell(const struct user *user, const struct jid *to);
 void presence_tell_gone(const struct user *user, const struct jid *to);
 
+/* presence_ask - ask for the presence of a contact at another server, from the bare address (section 4.3.1), if a
+ * session is available. */
+void presence_ask(const struct user *user, const struct jid *to);
+
 /* presence_recall - the last presence of an available session, from its full address to another, with the time at
  * which it came. */
 struct stanza *presence_recall(const struct session *session, const struct jid *to);

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 struct component_desk;
+struct remotes;
 struct adhoc_sessions;
 struct xml;
 struct xml_pool;
@@ -47,6 +48,7 @@ struct shard {
      * that owe the answer to a ping; that we have closed, and the client not yet */
     struct deadline_queue *pause, *rest, *quiet, *answer, *farewell;
     struct component_desk *components;
+    struct remotes *remotes; /* other servers' domains that this shard owns */
     struct deadline_queue *forget; /* users whose cut-off is over */
     struct adhoc_sessions *adhoc;  /* commands that are open; NULL: none */
     struct map *notices;           /* by domain; see notice; NULL: none is known */

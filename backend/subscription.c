@@ -35,6 +35,12 @@ bool subscription_is(const struct stanza *stanza)
             stanza->type == STANZA_UNSUBSCRIBE || stanza->type == STANZA_UNSUBSCRIBED);
 }
 
+bool subscription_comes_again(const struct stanza *stanza)
+{
+    const char *id = elem_get(stanza->elem, "id");
+    return id && strncmp(id, AGAIN, strlen(AGAIN)) == 0;
+}
+
 static struct jid *bare_of(const struct jid *jid)
 {
     struct jid *bare = jid_with_resource(jid, NULL, NULL);
@@ -229,9 +235,7 @@ static struct jid *address_of(const struct roster_item *item)
 
 void subscription_failed(struct user *user, struct stanza *stanza)
 {
-    const char *id = elem_get(stanza->elem, "id");
-    const bool again = id && strncmp(id, AGAIN, strlen(AGAIN)) == 0;
-    if (again || !(roster_flags(user, stanza->from->bare) & ROSTER_PENDING_OUT)) {
+    if (subscription_comes_again(stanza) || !(roster_flags(user, stanza->from->bare) & ROSTER_PENDING_OUT)) {
         drop(user, stanza);
     } else {
         to_available(user, stanza);

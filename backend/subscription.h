@@ -22,6 +22,9 @@ void subscription_inbound(struct user *user, struct stanza *stanza);
  * address, or to nothing that a client would know of. */
 void subscription_failed(struct user *user, struct stanza *stanza);
 
+/* subscription_comes_again - whether it is a request that subscription_again has sent: it need not be kept. */
+bool subscription_comes_again(const struct stanza *stanza);
+
 /* subscription_again - the user is back: ask those again who are not here and have not answered, as a request or its
  * answer may have got lost between servers.  Source: section 3.1.2. */
 void subscription_again(struct user *user);

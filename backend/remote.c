@@ -1,0 +1,334 @@
+#include "backend/remote.h"
+
+#include "backend/backend_config.h"
+#include "backend/remote_route.h"
+#include "backend/s2s_policy.h"
+#include "backend/s2s_stream.h"
+#include "backend/shard.h"
+#include "backend/stanza_error.h"
+#include "lib/map.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { IDLE_TICK_MS = 15 * 1000 };
+
+static void on_idle(struct deadline *deadline, void *shard);
+
+struct remotes *remotes_new(struct shard *shard)
+{
+    struct remotes *remotes = MEM_NEW(struct remotes);
+    remotes->by_domain = map_new();
+    remotes->connecting = deadline_queue_new(shard->loop, S2S_PROMISE_MS, remote_route_on_promise, shard);
+    remotes->promise = deadline_queue_new(shard->loop, S2S_PROMISE_MS / 2, s2s_unacked_on_promise, shard);
+    remotes->ping = deadline_queue_new(shard->loop, S2S_PING_MS, s2s_unacked_on_ping, shard);
+    remotes->pong = deadline_queue_new(shard->loop, S2S_PONG_MS, s2s_unacked_on_no_pong, shard);
+    remotes->idle = deadline_queue_new(shard->loop, IDLE_TICK_MS, on_idle, shard);
+    return remotes;
+}
+
+static void remote_free(struct remote *remote)
+{
+    deadline_disarm(&remote->idle);
+    LIST_EACH (link, &remote->routes)
+        remote_route_free(LIST_ENTRY(link, struct remote_route, link));
+    free(remote->domain);
+    free(remote);
+}
+
+static bool free_one(const void *key, size_t key_len, void *value, void *arg)
+{
+    (void)key, (void)key_len, (void)arg;
+    remote_free(value);
+    return true;
+}
+
+void remotes_free(struct remotes **remotes)
+{
+    struct remotes *r = *remotes;
+    if (!r) return;
+    *remotes = NULL;
+    map_each(r->by_domain, free_one, NULL);
+    map_free(&r->by_domain);
+    deadline_queue_free(&r->connecting);
+    deadline_queue_free(&r->promise);
+    deadline_queue_free(&r->ping);
+    deadline_queue_free(&r->pong);
+    deadline_queue_free(&r->idle);
+    free(r);
+}
+
+struct remote *remote_find(struct shard *shard, const char *domain)
+{
+    return map_get_str(shard->remotes->by_domain, domain);
+}
+
+struct remote *remote_get(struct shard *shard, const char *domain)
+{
+    struct remote *remote = remote_find(shard, domain);
+    if (remote) return remote;
+    remote = MEM_NEW(struct remote);
+    remote->shard = shard;
+    remote->domain = mem_strdup(domain);
+    list_init(&remote->streams);
+    list_init(&remote->routes);
+    map_set_str(shard->remotes->by_domain, domain, remote);
+    return remote;
+}
+
+void remote_release(struct remote *remote)
+{
+    if (remote->pins > 0 || !list_empty(&remote->streams) || !list_empty(&remote->routes)) return;
+    map_del_str(remote->shard->remotes->by_domain, remote->domain);
+    remote_free(remote);
+}
+
+static void pin(struct remote *remote)
+{
+    remote->pins++;
+}
+
+static void unpin(struct remote *remote)
+{
+    remote->pins--;
+    remote_release(remote);
+}
+
+/* call - fn for each route (of local; NULL: of all our domains), which may be gone then; the remote is pinned. */
+static void call(struct remote *remote, const char *local, void (*fn)(struct remote_route *route))
+{
+    LIST_EACH (link, &remote->routes) {
+        struct remote_route *route = LIST_ENTRY(link, struct remote_route, link);
+        if (!local || strcmp(local, route->local) == 0) fn(route);
+    }
+}
+
+struct all {
+    struct remote **items;
+    size_t count, cap;
+};
+
+static bool collect(const void *key, size_t key_len, void *value, void *arg)
+{
+    struct all *all = arg;
+    (void)key, (void)key_len;
+    if (all->count == all->cap) {
+        all->cap = all->cap ? all->cap * 2 : 64;
+        all->items = mem_realloc(all->items, all->cap * sizeof(struct remote *));
+    }
+    pin(value);
+    all->items[all->count++] = value;
+    return true;
+}
+
+/* The map may not change while it is walked. */
+void remotes_each(struct shard *shard, void (*fn)(struct remote *remote, void *arg), void *arg)
+{
+    struct all all = {0};
+    map_each(shard->remotes->by_domain, collect, &all);
+    for (size_t i = 0; i < all.count; i++) {
+        fn(all.items[i], arg);
+        unpin(all.items[i]);
+    }
+    free(all.items);
+}
+
+static void follow_route(struct remote_route *route)
+{
+    remote_route_follow(route);
+    remote_route_release(route);
+}
+
+static void follow(struct remote *remote, void *arg)
+{
+    (void)arg;
+    call(remote, NULL, follow_route);
+}
+
+void remotes_follow(struct shard *shard)
+{
+    remotes_each(shard, follow, NULL);
+}
+
+static void stop(struct remote *remote, void *arg)
+{
+    (void)arg;
+    call(remote, NULL, remote_route_stop);
+}
+
+void remotes_stop(struct shard *shard)
+{
+    remotes_each(shard, stop, NULL);
+}
+
+bool remote_deliver(struct shard *shard, struct stanza *stanza)
+{
+    struct remote *remote = remote_find(shard, stanza->to->domain);
+    struct remote_route *route = remote ? remote_route_find(remote, stanza->from->domain) : NULL;
+    struct s2s_policy policy;
+    enum s2s_failure failure;
+    if (route) return remote_route_deliver(route, stanza);
+    if (!s2s_policy_of(shard_hosts(shard), stanza->from->domain, stanza->to->domain, &policy, &failure)) {
+        stanza_error_bounce(shard, stanza, S2S_FAILURE_ROWS[failure].error);
+        return true;
+    }
+    return remote_route_deliver(remote_route_get(remote_get(shard, stanza->to->domain), stanza->from->domain), stanza);
+}
+
+struct s2s_stream *remote_connect(struct remote *remote, const char *local)
+{
+    struct remote_route *route = remote_route_get(remote, local);
+    remote_route_connect(route);
+    struct s2s_stream *stream = route->stream;
+    pin(remote);
+    remote_route_release(route);
+    remote->pins--; /* the caller sees to its end */
+    return stream;
+}
+
+/* Administrators */
+
+static void retry(struct remote_route *route)
+{
+    if (route->state != REMOTE_DOWN) return;
+    route->failures = 0;
+    remote_route_connect(route);
+}
+
+void remote_retry(struct remote *remote, const char *local)
+{
+    pin(remote);
+    call(remote, local, retry);
+    unpin(remote);
+}
+
+void remote_purge(struct remote *remote, const char *local)
+{
+    pin(remote);
+    call(remote, local, remote_queue_purge);
+    unpin(remote);
+}
+
+void remote_close(struct remote *remote)
+{
+    pin(remote);
+    LIST_EACH (link, &remote->streams)
+        s2s_stream_close(LIST_ENTRY(link, struct s2s_stream, link), END_KICKED);
+    unpin(remote);
+}
+
+/* Streams */
+
+void remote_link_up(struct remote *remote, struct s2s_stream *stream, const char *local)
+{
+    struct remote_route *route = remote_route_find(remote, local);
+    if (!list_linked(&remote->idle.link)) deadline_arm(remote->shard->remotes->idle, &remote->idle);
+    if (route) remote_route_up(route, stream);
+}
+
+void remote_link_failed(struct remote *remote, const char *local, enum s2s_failure failure, const char *why)
+{
+    struct remote_route *route = remote_route_find(remote, local);
+    if (!route || route->state != REMOTE_CONNECTING) return;
+    if (route->joining && !remote->shard->stopping) {
+        route->joining = false;
+        route->stream = s2s_out_begin(remote, local, NULL);
+        return;
+    }
+    pin(remote);
+    remote_route_failed(route, failure, why);
+    remote_route_release(route);
+    remote->pins--; /* the stream keeps it, and lets it go */
+}
+
+void remote_link_gone(struct remote *remote, struct s2s_stream *stream)
+{
+    pin(remote);
+    LIST_EACH (link, &remote->routes) {
+        struct remote_route *route = LIST_ENTRY(link, struct remote_route, link);
+        if (route->stream == stream && route->state == REMOTE_LIVE) remote_route_lost(route);
+    }
+    s2s_unacked_end(&stream->unacked);
+    LIST_EACH (link, &remote->routes) {
+        struct remote_route *route = LIST_ENTRY(link, struct remote_route, link);
+        if (route->stream == stream)
+            remote_link_failed(remote, route->local, S2S_BROKEN, NULL);
+        else
+            remote_route_changed(route);
+    }
+    remote->pins--; /* the stream keeps it, and lets it go */
+}
+
+static void drained(struct remote_route *route)
+{
+    remote_queue_run(route);
+    remote_route_changed(route);
+}
+
+void remote_link_drained(struct remote *remote, struct s2s_stream *stream)
+{
+    (void)stream; /* the others read when they want to, whoever asks */
+    pin(remote);
+    call(remote, NULL, drained);
+    unpin(remote);
+}
+
+struct heard {
+    struct shard *shard;
+    char domain[];
+};
+
+static void on_heard(void *arg)
+{
+    struct heard *heard = arg;
+    struct remote *remote = remote_find(heard->shard, heard->domain);
+    free(heard);
+    if (!remote) return;
+    pin(remote);
+    call(remote, NULL, remote_route_hurry);
+    unpin(remote);
+}
+
+void remote_heard(struct shard *here, const char *domain)
+{
+    struct heard *heard = mem_alloc(sizeof(*heard) + strlen(domain) + 1);
+    heard->shard = shard_of(here->backend, domain);
+    memcpy(heard->domain, domain, strlen(domain) + 1);
+    mailbox_post(heard->shard->mailbox, on_heard, heard);
+}
+
+bool remote_takes_answer(struct remote *remote, const struct stanza *answer)
+{
+    const char *id = elem_get(answer->elem, "id");
+    if (!id || answer->kind != STANZA_IQ || answer->from->local) return false;
+    LIST_EACH (link, &remote->streams)
+        if (s2s_unacked_pong(&LIST_ENTRY(link, struct s2s_stream, link)->unacked, id)) return true;
+    return false;
+}
+
+/* Streams that nobody uses */
+
+static bool is_wanted(const struct remote *remote, const struct s2s_stream *stream)
+{
+    if (!list_empty(&stream->unacked.entries) || s2s_stream_pending(stream) > 0) return true;
+    LIST_EACH (link, &remote->routes) {
+        const struct remote_route *route = LIST_ENTRY(link, struct remote_route, link);
+        if (route->stream == stream && (route->queue.behind || route->state == REMOTE_CONNECTING)) return true;
+    }
+    return false;
+}
+
+static void on_idle(struct deadline *deadline, void *shard)
+{
+    struct remote *remote = CONTAINER_OF(deadline, struct remote, idle);
+    const struct shard *here = shard;
+    if (list_empty(&remote->streams)) return;
+    deadline_arm(here->remotes->idle, deadline);
+    LIST_EACH (link, &remote->streams) {
+        struct s2s_stream *stream = LIST_ENTRY(link, struct s2s_stream, link);
+        const int64_t idle_ms = stream->policy.idle_ms;
+        const bool open = stream->state == S2S_OPEN;
+        if (open && idle_ms > 0 && loop_now_ms(here->loop) - stream->used_ms >= idle_ms && !is_wanted(remote, stream))
+            s2s_stream_close(stream, END_IDLE);
+    }
+}
