@@ -17,6 +17,7 @@ struct key_shapes;
 struct lockout;
 struct newcomers;
 struct registrations;
+struct dns;
 struct shard;
 
 enum { BACKEND_SECRET_BYTES = 32 };
@@ -32,6 +33,7 @@ struct backend {
     struct registrations *registrations;
     struct key_shapes *key_shapes;
     struct newcomers *newcomers;
+    struct dns *dns;                      /* NULL when the server runs for one command only */
     uint8_t secret[BACKEND_SECRET_BYTES]; /* of this server, for SASL's answers about unknown accounts */
     struct shard **shards;                /* shard 0 runs on the main thread */
     unsigned shard_count;

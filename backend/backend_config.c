@@ -2,6 +2,7 @@
 
 #include "backend/backend_options.h"
 #include "backend/contact.h"
+#include "backend/dns_context.h"
 #include "lib/cidr.h"
 #include "lib/log_config.h"
 #include "lib/mem.h"
@@ -177,7 +178,7 @@ static int check_restart(const struct option_section *top, const struct backend_
 static int check(const struct option_file *file, const struct backend_config *running, char *error, size_t cap)
 {
     const struct option_section *top = option_top(file);
-    if (check_sections(file, error, cap) != 0) return -1;
+    if (check_sections(file, error, cap) != 0 || dns_context_check(file, error, cap) != 0) return -1;
     if (running) return check_restart(top, running, error, cap);
     return check_run_dir(top, error, cap) != 0 || check_users(top, error, cap) != 0 ? -1 : 0;
 }

@@ -4,6 +4,7 @@
 #include "backend/c2s_listen.h"
 #include "backend/certificate_files.h"
 #include "backend/confinement.h"
+#include "backend/dns.h"
 #include "backend/host_swap.h"
 #include "backend/key_shapes.h"
 #include "backend/shard.h"
@@ -129,7 +130,7 @@ static void on_read(void *arg)
         finish(reload, STOPPING);
         return;
     }
-    const struct backend_config *config = reload->next ? hosts_config(reload->next) : NULL;
+    struct backend_config *config = reload->next ? hosts_config(reload->next) : NULL;
     const bool good = config && (reload->certificates_only ||
                                  (c2s_listen_check(reload->listeners, config->file, reload->error, ERROR_BYTES) == 0 &&
                                   set_log(reload, config) == 0));
@@ -139,7 +140,10 @@ static void on_read(void *arg)
     }
     hosts_warn_of_certificates(reload->next);
     watch_files(reload, config);
-    if (!reload->certificates_only) c2s_listen_change(reload->listeners, config->file);
+    if (!reload->certificates_only) {
+        c2s_listen_change(reload->listeners, config->file);
+        dns_follow(backend->dns, config);
+    }
     hosts_each(reload->next, load_key_shapes, backend->key_shapes);
     host_swap(backend, reload->next, on_swapped, reload);
 }

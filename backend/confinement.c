@@ -2,6 +2,7 @@
 
 #include "backend/backend_config.h"
 #include "backend/certificate_files.h"
+#include "backend/dns_context.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/sandbox.h"
@@ -61,6 +62,13 @@ static int add_certificate(const struct certificate_file *file, void *arg)
     return 0;
 }
 
+/* It may be written anew, under the same name: the folder it is, even where that is /etc. */
+static int add_resolver_file(const struct option_section *section, const char *option, void *arg)
+{
+    add_folder_of(arg, option_str(section, option), false);
+    return 0;
+}
+
 struct confinement *confinement_new(const struct backend_config *config, bool once)
 {
     struct confinement *c = MEM_NEW(struct confinement);
@@ -75,6 +83,7 @@ struct confinement *confinement_new(const struct backend_config *config, bool on
     if (config->pid_file) add_folder_of(c, config->pid_file, true);
     option_each_file(config->file, add_configuration, c);
     (void)certificate_files_each(config, add_certificate, c);
+    (void)dns_context_each_file(config, add_resolver_file, c);
     for (size_t i = 0; i < option_count(top, "certificate-folders"); i++)
         add_folder(c, option_item(top, "certificate-folders", i), false);
     return c;
@@ -98,7 +107,8 @@ int confinement_enter(const struct confinement *c, char *why, size_t cap)
                                         .path_count = c->count,
                                         .may_start_threads = true,
                                         .may_write_files = true,
-                                        .may_watch_files = !c->once};
+                                        .may_watch_files = !c->once,
+                                        .may_bind_datagrams = !c->once};
     bool landlock = false;
     const int result = sandbox_enter(&rules, &landlock, why, cap);
     if (result == 0 && !landlock)
@@ -143,6 +153,14 @@ static int check_certificate(const struct certificate_file *file, void *arg)
     return refuse(file->section, file->option, outside, checking->error, checking->cap);
 }
 
+static int check_resolver_file(const struct option_section *section, const char *option, void *arg)
+{
+    const struct checking *checking = arg;
+    char outside[PATH_MAX];
+    if (reaches(checking->confinement, option_str(section, option), false, outside)) return 0;
+    return refuse(section, option, outside, checking->error, checking->cap);
+}
+
 int confinement_check(const struct confinement *c, const struct backend_config *config, char *error, size_t cap)
 {
     char outside[PATH_MAX];
@@ -152,5 +170,6 @@ int confinement_check(const struct confinement *c, const struct backend_config *
         return refuse(option_single(config->file, "log"), "file", outside, error, cap);
     if (config->log.error_path && !reaches(c, config->log.error_path, true, outside))
         return refuse(option_single(config->file, "log"), "error-file", outside, error, cap);
+    if (dns_context_each_file(config, check_resolver_file, &checking) != 0) return -1;
     return certificate_files_each(config, check_certificate, &checking);
 }

@@ -4,6 +4,7 @@
 #include "backend/backend_reload.h"
 #include "backend/c2s_listen.h"
 #include "backend/confinement.h"
+#include "backend/dns.h"
 #include "backend/inlet.h"
 #include "backend/key_shapes.h"
 #include "backend/lockout.h"
@@ -155,6 +156,7 @@ static int start(struct server *server, struct hosts *hosts)
     if (config->pid_file && proc_write_pid(config->pid_file, server->why, sizeof(server->why)) != 0) return -1;
     server->has_pid_file = config->pid_file != NULL;
     shards_new(backend, hosts, config->shards);
+    backend->dns = dns_new(server->config, backend->shards[0]->loop, backend->shards[0]->mailbox);
     if (open_control(server) != 0) return -1;
     if (confine(server, false) != 0 || open_store(server) != 0) return -1;
     load_key_shapes(backend, hosts);
@@ -184,8 +186,10 @@ static void tear_down(struct server *server)
     atomic_store(&backend->stopping, true);
     if (backend->shards) shards_join(backend);
     offload_free(&backend->offload);
+    if (backend->dns) dns_stop(backend->dns);
     if (backend->shards) {
         shards_settle(backend);
+        dns_free(&backend->dns);
         store_close(&backend->store);
         backend_reload_free(&backend->reload);
         key_shapes_free(&backend->key_shapes);

@@ -23,11 +23,12 @@ struct sandbox_rules {
     const struct sandbox_path *paths; /* nothing else of the file system can be opened */
     size_t path_count;                /* 0: nothing can be opened, even where the kernel has no Landlock (EACCES) */
     bool may_start_threads;
-    bool may_write_files; /* create, rename, sync, truncate, lock: what SQLite needs */
-    bool may_fork;        /* never exec */
-    bool may_bind;        /* bind, listen: after start */
-    bool may_watch_files; /* inotify */
-    bool may_bind_source; /* bind, not listen: to choose where a connection comes from */
+    bool may_write_files;    /* create, rename, sync, truncate, lock: what SQLite needs */
+    bool may_fork;           /* never exec */
+    bool may_bind;           /* bind, listen: after start */
+    bool may_watch_files;    /* inotify */
+    bool may_bind_source;    /* bind, not listen: to choose where a connection comes from */
+    bool may_bind_datagrams; /* bind, not listen; nor TCP's ports where the kernel can tell: what libunbound needs */
 };
 
 /* sandbox_enter - apply the rules for ever.  Returns 0, or -1 and a message in why.  A system call outside the list

@@ -330,7 +330,7 @@ int sandbox_calls(const struct sandbox_rules *rules, char *why, size_t cap)
     if (rules->may_write_files) allow_all(&f, WRITE_FILES, ARRAY_LEN(WRITE_FILES));
     if (rules->may_watch_files) allow_all(&f, WATCH_FILES, ARRAY_LEN(WATCH_FILES));
     if (rules->may_bind) allow_all(&f, BIND, ARRAY_LEN(BIND));
-    if (rules->may_bind_source) add(&f, SCMP_ACT_ALLOW, "bind", NULL);
+    if (rules->may_bind_source || rules->may_bind_datagrams) add(&f, SCMP_ACT_ALLOW, "bind", NULL);
     /* A tree instead of a list: the filter runs at every system call.  An old library has only the list. */
     if (f.rc == 0) (void)seccomp_attr_set(f.ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     if (f.rc == 0) f.rc = seccomp_load(f.ctx);
