@@ -1,4 +1,5 @@
-/* certificate_files - the files that the hosts' certificates are read from. */
+/* certificate_files - the files that certificates are read from: the hosts', and those of the authorities for clients and
+ * for other servers, which may be in a folder. */
 #ifndef POSTERN_BACKEND_CERTIFICATE_FILES_H
 #define POSTERN_BACKEND_CERTIFICATE_FILES_H
 
@@ -8,7 +9,7 @@ struct backend_config;
 struct option_section;
 
 struct certificate_file {
-    const char *path; /* borrowed from the configuration */
+    const char *path; /* borrowed from the configuration; s2s-ca may be a folder, and need not be there */
     const struct option_section *section;
     const char *option; /* that names it */
 };

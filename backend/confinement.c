@@ -7,11 +7,14 @@
 #include "lib/mem.h"
 #include "lib/sandbox.h"
 
+#include <dirent.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct confinement {
     bool on, once;
@@ -56,9 +59,44 @@ static void add_configuration(const char *path, void *arg)
     add_folder_of(arg, path, false);
 }
 
+static void add_target(struct confinement *c, int folder, const char *link, char last[PATH_MAX])
+{
+    char target[PATH_MAX];
+    const ssize_t len = readlinkat(folder, link, target, sizeof(target) - 1);
+    if (len <= 0 || target[0] != '/') return;
+    target[len] = '\0';
+    const char *slash = strrchr(target, '/');
+    const size_t folder_len = (size_t)(slash - target);
+    if (strlen(last) == folder_len && strncmp(last, target, folder_len) == 0) return; /* as the link before */
+    snprintf(last, PATH_MAX, "%.*s", (int)folder_len, target);
+    add_folder_of(c, target, false);
+}
+
+/* Where certificates are in a folder they are links to files elsewhere, as a rule. */
+static void add_linked(struct confinement *c, const char *folder)
+{
+    char last[PATH_MAX] = "";
+    const struct dirent *entry = NULL;
+    DIR *dir = opendir(folder);
+    if (!dir) return;
+    add_folder(c, folder, false);
+    while ((entry = readdir(dir)) != NULL)
+        if (entry->d_type == DT_LNK) add_target(c, dirfd(dir), entry->d_name, last);
+    closedir(dir);
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 static int add_certificate(const struct certificate_file *file, void *arg)
 {
-    add_folder_of(arg, file->path, false);
+    if (is_folder(file->path))
+        add_linked(arg, file->path);
+    else
+        add_folder_of(arg, file->path, false);
     return 0;
 }
 
@@ -125,7 +163,7 @@ static bool is_below(const char *path, const char *folder)
 /* Where the file's folder is not there, opening it says so better. */
 static bool reaches(const struct confinement *c, const char *path, bool to_write, char outside[PATH_MAX])
 {
-    char *folder = folder_of(path);
+    char *folder = is_folder(path) ? realpath(path, NULL) : folder_of(path);
     bool found = folder == NULL;
     for (size_t i = 0; i < c->count && !found; i++)
         found = is_below(folder, c->paths[i].path) && (c->paths[i].writable || !to_write);

@@ -4,6 +4,7 @@
 #include "backend/component_def.h"
 #include "backend/jid.h"
 #include "backend/remote_def.h"
+#include "backend/server_trust.h"
 #include "lib/log.h"
 #include "lib/map.h"
 #include "lib/mem.h"
@@ -29,6 +30,7 @@ struct hosts {
     struct component_defs *components;
     struct s2s_rules s2s; /* of components that are below no host */
     struct remote_defs *remotes;
+    struct server_trust *trust;
 };
 
 enum { SERVER_NAME_BYTES = 256 };
@@ -156,6 +158,7 @@ struct hosts *hosts_new(struct backend_config *config, char *error, size_t cap)
         hosts_unref(&hosts);
         return NULL;
     }
+    hosts->trust = server_trust_new(option_str(option_top(file), "s2s-ca"), option_str(option_top(file), "s2s-crl"));
     hosts->components = component_defs_new(file, hosts, error, cap);
     if (!hosts->components || s2s_rules_read(&hosts->s2s, option_top(file), NULL, error, cap) != 0 ||
         !(hosts->remotes = remote_defs_new(file, hosts, error, cap)))
@@ -190,6 +193,7 @@ void hosts_unref(struct hosts **hosts)
         host_clear(&h->list[i]);
     component_defs_free(&h->components);
     remote_defs_free(&h->remotes);
+    server_trust_free(&h->trust);
     s2s_rules_clear(&h->s2s);
     backend_config_unref(&h->config);
     map_free(&h->by_domain);
@@ -276,6 +280,18 @@ static int serve_servers(struct host *host, enum tls_profile profile, char *erro
     return option_error(host->section, "certificate", error, cap, "OpenSSL cannot be set up: %s", tls_error());
 }
 
+/* Authorities that nobody has named may be missing: then no other server can prove itself, and the log says so. */
+static int load_trust(struct hosts *hosts, char *error, size_t cap)
+{
+    char why[512];
+    const struct option_section *top = option_top(hosts->config->file);
+    const char *ca = option_str(top, "s2s-ca");
+    if (!option_is_set(top, "s2s-ca") && !option_is_set(top, "s2s-crl")) return 0;
+    if (server_trust_check(hosts->trust, why, sizeof(why)) == 0) return 0;
+    const bool of_ca = strncmp(why, ca, strlen(ca)) == 0; /* the text begins with the file at fault */
+    return option_error(top, of_ca ? "s2s-ca" : "s2s-crl", error, cap, "%s", why);
+}
+
 int hosts_load_certificates(struct hosts *hosts, char *error, size_t cap)
 {
     char why[512];
@@ -295,7 +311,7 @@ int hosts_load_certificates(struct hosts *hosts, char *error, size_t cap)
         tls_set_chooser(hosts->list[i].tls, choose, &hosts->list[i]);
         tls_set_chooser(hosts->list[i].tls_servers, choose_for_server, &hosts->list[i]);
     }
-    return 0;
+    return load_trust(hosts, error, cap);
 }
 
 struct backend_config *hosts_config(const struct hosts *hosts)
@@ -376,4 +392,9 @@ SSL_CTX *hosts_tls_server(const struct hosts *hosts, const char *local)
 SSL_CTX *hosts_tls_client(const struct hosts *hosts, const char *local)
 {
     return certified_for(hosts, local)->tls_servers;
+}
+
+struct server_trust *hosts_trust(const struct hosts *hosts)
+{
+    return hosts->trust;
 }

@@ -21,6 +21,7 @@ struct hosts;
 struct option_section;
 struct server_trust;
 struct remote_defs;
+struct server_trust;
 
 /* The order of the option's choices.  Source: RFC 6120 section 7.7.2.2. */
 enum host_conflict { HOST_CONFLICT_REPLACE, HOST_CONFLICT_REFUSE, HOST_CONFLICT_RENAME };
@@ -106,5 +107,8 @@ SSL_CTX *hosts_tls_client(const struct hosts *hosts, const char *local);
 
 /* hosts_server_trust - whom other servers' certificates are checked with. */
 struct server_trust *hosts_server_trust(const struct hosts *hosts);
+
+/* hosts_trust - who may vouch for other servers. */
+struct server_trust *hosts_trust(const struct hosts *hosts);
 
 #endif
