@@ -48,7 +48,9 @@ static bool has_name(struct proof *proof)
 /* The path to an authority, or to one of the anchors (NULL: none are given); NULL and proof->why. */
 static STACK_OF(X509) * path_of(struct proof *proof, STACK_OF(X509) * anchors)
 {
-    STACK_OF(X509) *path = server_trust_verify(proof->trust, proof->chain, anchors, &proof->why);
+    const char *why = NULL;
+    STACK_OF(X509) *path = server_trust_verify(proof->trust, proof->chain, anchors, &why);
+    if (!path) proof->why = why;
     if (!path || has_name(proof)) return path;
     sk_X509_pop_free(path, X509_free);
     return NULL;
