@@ -3,7 +3,9 @@
 #include "backend/backend_options.h"
 #include "backend/contact.h"
 #include "backend/dns_context.h"
-#include "lib/cidr.h"
+#include "backend/jid.h"
+#include "backend/listener_check.h"
+#include "backend/onion.h"
 #include "lib/log_config.h"
 #include "lib/mem.h"
 
@@ -21,68 +23,22 @@ static int check_required(const struct option_section *s, const char *option, ch
     return option_error(s, option, error, cap, "required, but not given");
 }
 
-/* No two listeners can have one address; "*:5222" takes the port of every address. */
-static int check_address_free(const struct option_file *file, const struct option_section *mine, size_t index,
-                              char *error, size_t cap)
+/* Who reaches a host by its onion address needs no certificate of it. */
+static bool needs_certificate(const struct option_section *s)
 {
-    const struct endpoint *wanted = option_endpoint(mine, "address", index);
-    const struct option_section *s = NULL;
-    if (wanted->sa.sa_family == AF_UNIX)
-        return option_error(mine, "address", error, cap, "expected an IP address and port, not a Unix socket");
-    while ((s = option_next(file, "listener", s)) != NULL) {
-        const size_t end = s == mine ? index : option_count(s, "address");
-        for (size_t i = 0; i < end; i++) {
-            const struct endpoint *taken = option_endpoint(s, "address", i);
-            if (!addr_overlaps(&taken->ip, &wanted->ip)) continue;
-            char text[ENDPOINT_TEXT_BYTES], by[ENDPOINT_TEXT_BYTES];
-            return option_error(mine, "address", error, cap, "%s is already used by %s of listener \"%s\"",
-                                endpoint_format(wanted, text, sizeof(text)), endpoint_format(taken, by, sizeof(by)),
-                                option_title(s));
-        }
-        if (s == mine) return 0;
-    }
-    return 0;
+    char domain[JID_PART_MAX_BYTES + 1];
+    const bool onion = jid_prepare_domain(option_title(s), domain, NULL) == 0 && onion_is(domain);
+    return !onion || option_is_set(s, "certificate") || option_is_set(s, "key") ||
+           option_enum(s, "client-certificate") != 0;
 }
 
-/* Passwords are never sent in clear; what a component sends has them not, but is no less private. */
-static int check_encryption(const struct option_section *s, char *error, size_t cap)
+static int check_host(const struct option_section *s, char *error, size_t cap)
 {
-    enum { DIRECT = 1, NONE = 2 };
-    const int tls = option_enum(s, "tls");
-    if (option_enum(s, "serve") == 0) {
-        return tls == NONE ? option_error(s, "tls", error, cap, "expected starttls or direct: clients are encrypted")
-                           : 0;
-    }
-    if (option_enum(s, "serve") == 2)
-        return tls != NONE && tls >= 0 ? option_error(s, "tls", error, cap, "expected none: these pages have no TLS")
-                                       : 0;
-    if (tls == 0) return option_error(s, "tls", error, cap, "expected direct or none: components have no STARTTLS");
-    for (size_t i = 0; i < option_count(s, "address"); i++) {
-        if (tls == DIRECT || option_bool(s, "allow-plain")) continue;
-        if (addr_is_loopback(&option_endpoint(s, "address", i)->ip)) continue;
-        return option_error(s, "address", error, cap,
-                            "expected an address of this machine alone, such as 127.0.0.1:5347; others need tls = "
-                            "direct, or allow-plain = true");
-    }
-    return 0;
-}
-
-/* Who may ask is for those who watch the server; they come through nobody. */
-static int check_networks(const struct option_section *s, char *error, size_t cap)
-{
-    static const char *const NETWORKS[] = {"allow", "proxy-protocol-from"};
-    const bool admin = option_enum(s, "serve") == 2;
-    if (option_is_set(s, "allow") && !admin)
-        return option_error(s, "allow", error, cap, "expected \"serve = admin\" beside it");
-    if (option_is_set(s, "proxy-protocol-from") && admin)
-        return option_error(s, "proxy-protocol-from", error, cap, "expected another serve than admin beside it");
-    for (size_t i = 0; i < ARRAY_LEN(NETWORKS); i++) {
-        struct cidr_set networks = {0};
-        const int result = cidr_set_read(&networks, s, NETWORKS[i], error, cap);
-        cidr_set_clear(&networks);
-        if (result != 0) return result;
-    }
-    return 0;
+    if (needs_certificate(s) &&
+        (check_required(s, "certificate", error, cap) != 0 || check_required(s, "key", error, cap) != 0))
+        return -1;
+    if (option_enum(s, "client-certificate") != 0 && check_required(s, "client-ca", error, cap) != 0) return -1;
+    return contact_check(s, error, cap);
 }
 
 static int check_sections(const struct option_file *file, char *error, size_t cap)
@@ -91,18 +47,12 @@ static int check_sections(const struct option_file *file, char *error, size_t ca
     unsigned hosts = 0;
     while ((s = option_next(file, "host", s)) != NULL) {
         hosts++;
-        if (check_required(s, "certificate", error, cap) != 0 || check_required(s, "key", error, cap) != 0) return -1;
-        if (option_enum(s, "client-certificate") != 0 && check_required(s, "client-ca", error, cap) != 0) return -1;
-        if (contact_check(s, error, cap) != 0) return -1;
+        if (check_host(s, error, cap) != 0) return -1;
     }
     if (hosts == 0)
         return option_error(option_top(file), NULL, error, cap, "expected at least one section host \"DOMAIN\" { … }");
-    while ((s = option_next(file, "listener", s)) != NULL) {
-        if (check_required(s, "address", error, cap) != 0 || check_networks(s, error, cap) != 0) return -1;
-        for (size_t i = 0; i < option_count(s, "address"); i++)
-            if (check_address_free(file, s, i, error, cap) != 0) return -1;
-        if (check_encryption(s, error, cap) != 0) return -1;
-    }
+    while ((s = option_next(file, "listener", s)) != NULL)
+        if (check_required(s, "address", error, cap) != 0 || listener_check(file, s, error, cap) != 0) return -1;
     return 0;
 }
 

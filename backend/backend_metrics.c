@@ -19,7 +19,7 @@ static void write_gauge(struct buf *out, const char *name, uint64_t value, const
 static void write_certificate(const struct host *host, void *out)
 {
     struct tm tm = {0};
-    const X509 *leaf = SSL_CTX_get0_certificate(host->tls);
+    const X509 *leaf = host->tls ? SSL_CTX_get0_certificate(host->tls) : NULL;
     const struct metrics_label label = {"host", host->domain};
     if (!leaf || ASN1_TIME_to_tm(X509_get0_notAfter(leaf), &tm) != 1) return;
     metrics_sample(out, CERTIFICATES, &label, 1, (int64_t)timegm(&tm));

@@ -29,6 +29,12 @@ static void print_limits(const struct stream *stream, struct buf *out)
     buf_append_str(out, "</limits>");
 }
 
+/* Whether the client may log in as it is. */
+static bool may_log_in(const struct stream *stream)
+{
+    return stream->secure || stream->plain;
+}
+
 enum stream_state c2s_open(struct stream *stream, struct elem *header)
 {
     const char *text = NULL;
@@ -41,7 +47,7 @@ enum stream_state c2s_open(struct stream *stream, struct elem *header)
     }
     if (stream->exchange) sasl_exchange_claim(stream->exchange, elem_get(header, "from"));
     /* RFC 6120 section 4.9.3.19: only behind TLS can the client know that it is us who send it away */
-    const bool elsewhere = !condition && stream->secure && stream->host->see_other_host;
+    const bool elsewhere = !condition && may_log_in(stream) && stream->host->see_other_host;
     struct buf out = {0};
     stream_header_print(stream, header, &out);
     elem_free(&header);
@@ -55,7 +61,7 @@ enum stream_state c2s_open(struct stream *stream, struct elem *header)
             caps_add_feature(stream->host, &out);
             sm_feature(&out);
             next = STREAM_BINDING;
-        } else if (stream->secure) {
+        } else if (may_log_in(stream)) {
             sasl_exchange_features(stream->exchange, &out);
             registration_feature(stream, &out);
             next = STREAM_SASL;
@@ -63,7 +69,7 @@ enum stream_state c2s_open(struct stream *stream, struct elem *header)
             buf_append_str(&out, "<starttls xmlns='" NS_TLS "'><required/></starttls>");
             next = STREAM_PLAIN;
         }
-        if (stream->secure) print_limits(stream, &out);
+        if (may_log_in(stream)) print_limits(stream, &out);
         buf_append_str(&out, "</stream:features>");
     }
     stream_write_buf(stream, &out);
@@ -92,7 +98,7 @@ enum stream_state c2s_misplaced(struct stream *stream, struct elem *elem)
 
 enum stream_state c2s_before_tls(struct stream *stream, struct elem *elem)
 {
-    if (elem_is(elem, NS_TLS, "starttls")) {
+    if (elem_is(elem, NS_TLS, "starttls") && stream->host->tls) {
         elem_free(&elem);
         stream_write(stream, "<proceed xmlns='" NS_TLS "'/>");
         return stream_secure(stream);

@@ -5,6 +5,7 @@
 #include "backend/arrival.h"
 #include "backend/component.h"
 #include "backend/gateway_socket.h"
+#include "backend/listener_check.h"
 #include "backend/shard.h"
 #include "lib/cidr.h"
 #include "lib/log.h"
@@ -20,9 +21,6 @@
 
 enum { C2S_LISTEN_MAGIC = 0x6c697374, C2S_LISTENER_MAGIC = 0x61636365, ACCEPTS_PER_TURN = 64, RETRY_MS = 200 };
 
-/* In the order of the option's choices. */
-enum serve { SERVE_CLIENTS, SERVE_COMPONENTS, SERVE_ADMIN };
-
 struct c2s_listener {
     unsigned magic;
     struct c2s_listen *all;
@@ -30,9 +28,9 @@ struct c2s_listener {
     struct endpoint endpoint;
     int backlog;
     int fd;
-    bool direct_tls;
-    enum serve serve;
-    struct cidr_set allow;      /* who may ask, with SERVE_ADMIN */
+    bool direct_tls, plain;
+    enum listener_serve serve;
+    struct cidr_set allow;      /* who may ask, with LISTENER_ADMIN */
     struct cidr_set proxy_from; /* whose connections begin with a PROXY header */
     struct event *event;
     struct deadline retry;
@@ -68,8 +66,9 @@ static int listen_on(const struct endpoint *endpoint, int backlog)
 static void configure(struct c2s_listener *listener, const struct option_section *s)
 {
     char error[256];
-    listener->direct_tls = option_enum(s, "tls") == 1;
-    listener->serve = (enum serve)option_enum(s, "serve");
+    listener->direct_tls = option_enum(s, "tls") == LISTENER_DIRECT;
+    listener->plain = option_enum(s, "tls") == LISTENER_PLAIN;
+    listener->serve = (enum listener_serve)option_enum(s, "serve");
     cidr_set_clear(&listener->allow);
     cidr_set_clear(&listener->proxy_from);
     CHECK(cidr_set_read(&listener->allow, s, "allow", error, sizeof(error)) == 0 &&
@@ -129,9 +128,9 @@ static void on_retry(struct deadline *deadline, void *arg)
 }
 
 /* The origin's address is that of whoever is at the other end in the end, and it has an id. */
-static void begin(struct backend *backend, struct stream_origin *origin, enum serve serve)
+static void begin(struct backend *backend, struct stream_origin *origin, enum listener_serve serve)
 {
-    if (serve == SERVE_COMPONENTS)
+    if (serve == LISTENER_COMPONENTS)
         component_begin(backend, origin->fd, origin->direct_tls, &origin->peer);
     else
         admission_take(backend, origin);
@@ -151,7 +150,7 @@ static void on_header(void *arg, struct stream_origin *origin, unsigned kind, co
     log_addr(&line, "via", &via);
     log_addr(&line, "peer", &origin->peer);
     log_end(&line);
-    begin(listeners->backend, origin, (enum serve)kind);
+    begin(listeners->backend, origin, (enum listener_serve)kind);
 }
 
 static void on_bad_header(void *arg, const struct stream_origin *origin, const char *why)
@@ -172,7 +171,7 @@ static bool accept_one(struct c2s_listener *listener)
     struct backend *backend = listener->all->backend;
     struct sockaddr_storage peer;
     socklen_t len = sizeof(peer);
-    if (listener->serve != SERVE_ADMIN && !admission_has_room(backend)) {
+    if (listener->serve != LISTENER_ADMIN && !admission_has_room(backend)) {
         rest(listener);
         return false;
     }
@@ -184,9 +183,12 @@ static bool accept_one(struct c2s_listener *listener)
         rest(listener);
         return false;
     }
-    struct stream_origin origin = {.fd = fd, .direct_tls = listener->direct_tls};
+    struct stream_origin origin = {.fd = fd,
+                                   .direct_tls = listener->direct_tls,
+                                   .plain = listener->plain,
+                                   .server = listener->serve == LISTENER_SERVERS};
     addr_from_sockaddr(&origin.peer, (const struct sockaddr *)&peer, len);
-    if (listener->serve == SERVE_ADMIN) {
+    if (listener->serve == LISTENER_ADMIN) {
         admin_http_take(listener->all->admin, fd, cidr_set_admits(&listener->allow, &origin.peer));
     } else if (cidr_set_holds(&listener->proxy_from, &origin.peer)) {
         arrivals_add(listener->all->arrivals, &origin, listener->serve);

@@ -1,4 +1,5 @@
-/* c2s_listen - our own listeners, for clients that do not come through the gateway, and for components. */
+/* c2s_listen - our own listeners, for those who do not come through the gateway: clients, components, other servers,
+ * and who watches. */
 #ifndef POSTERN_BACKEND_C2S_LISTEN_H
 #define POSTERN_BACKEND_C2S_LISTEN_H
 

@@ -33,10 +33,13 @@ static void add_host(const struct host *host, void *arg)
     json_t *names = json_array();
     for (size_t i = 0; i < option_count(host->section, "server-names"); i++)
         json_array_append_new(names, json_string(option_item(host->section, "server-names", i)));
-    json_array_append_new(arg, json_pack("{s:s, s:s, s:I, s:I, s:o, s:o}", "host", host->domain, "certificate",
-                                         option_str(host->section, "certificate"), "not_after", (json_int_t)end,
-                                         "days_left", (json_int_t)((end - time(NULL)) / DAY_S), "server_names", names,
-                                         "admins", list_of(host->admins, host->admin_count)));
+    json_t *row = json_pack("{s:s, s:o, s:o}", "host", host->domain, "server_names", names, "admins",
+                            list_of(host->admins, host->admin_count));
+    if (end != 0)
+        json_object_update_new(row, json_pack("{s:s, s:I, s:I}", "certificate",
+                                              option_str(host->section, "certificate"), "not_after", (json_int_t)end,
+                                              "days_left", (json_int_t)((end - time(NULL)) / DAY_S)));
+    json_array_append_new(arg, row);
 }
 
 void control_hosts_list(struct control_request *request, void *arg)

@@ -3,6 +3,7 @@
 #include "backend/backend_config.h"
 #include "backend/component_def.h"
 #include "backend/jid.h"
+#include "backend/onion.h"
 #include "backend/remote_def.h"
 #include "backend/server_trust.h"
 #include "lib/log.h"
@@ -128,6 +129,10 @@ static int add(struct hosts *hosts, struct host *host, char *error, size_t cap)
     if (sasl_policy_read(&host->sasl, host->section, error, cap) != 0) return -1;
     if (registration_policy_read(&host->registration, host->section, error, cap) != 0) return -1;
     if (s2s_rules_read(&host->s2s, option_top(hosts->config->file), host->section, error, cap) != 0) return -1;
+    if (onion_is(domain) && host->s2s.enabled && !host->s2s.has_proxy)
+        return option_error(host->section, NULL, error, cap,
+                            "expected s2s-proxy = \"127.0.0.1:9050\", the SOCKS5 proxy of Tor, by which a host with an "
+                            "onion address reaches other servers; or s2s = false");
     if (map_get_str(hosts->by_domain, domain))
         return option_error(host->section, NULL, error, cap, "the domain \"%s\" has a section already", domain);
     map_set_str(hosts->by_domain, domain, host);
@@ -210,10 +215,26 @@ void host_point(const struct host **slot, const struct host *host)
     hosts_unref(&old);
 }
 
+bool hosts_hides(const struct hosts *hosts, const char *domain)
+{
+    if (!onion_is(domain)) return false;
+    const struct host *host = hosts_find(hosts, domain);
+    return !host || !option_is_set(host->section, "certificate");
+}
+
+/* The first one that does not hide, or that does; if there is none, the first. */
+const struct host *hosts_first(const struct hosts *hosts, bool hides)
+{
+    for (size_t i = 0; i < hosts->count; i++)
+        if (hosts_hides(hosts, hosts->list[i].domain) == hides) return &hosts->list[i];
+    return &hosts->list[0];
+}
+
 static const struct host *by_server_name(const struct hosts *hosts, const char *name)
 {
     char text[SERVER_NAME_BYTES];
-    return name ? map_get_str(hosts->by_server_name, normal(name, text)) : NULL;
+    const struct host *host = name ? map_get_str(hosts->by_server_name, normal(name, text)) : NULL;
+    return host && !hosts_hides(hosts, host->domain) ? host : NULL;
 }
 
 /* Without a server name that somebody has, the host that the handshake began for. */
@@ -247,7 +268,7 @@ static void check_leaf(const struct host *host, void *arg)
     (void)arg;
     char ascii[SERVER_NAME_BYTES];
     const char *name = jid_domain_ascii(host->domain, ascii) == 0 ? ascii : host->domain;
-    X509 *leaf = SSL_CTX_get0_certificate(host->tls);
+    X509 *leaf = host->tls ? SSL_CTX_get0_certificate(host->tls) : NULL;
     if (!leaf) return;
     if (X509_check_host(leaf, name, 0, 0, NULL) != 1) warn(host, "the certificate is not for %s", name);
     if (X509_cmp_current_time(X509_get0_notAfter(leaf)) < 0) warn(host, "the certificate has expired");
@@ -297,10 +318,10 @@ int hosts_load_certificates(struct hosts *hosts, char *error, size_t cap)
     char why[512];
     for (size_t i = 0; i < hosts->count; i++) {
         struct host *host = &hosts->list[i];
-        const char *key = option_str(host->section, "key");
+        const char *certificate = option_str(host->section, "certificate"), *key = option_str(host->section, "key");
         const enum tls_profile profile = option_enum(host->section, "tls-profile") == 1 ? TLS_MODERN : TLS_INTERMEDIATE;
-        host->tls = tls_server_ctx(option_str(host->section, "certificate"), key, profile, why, sizeof(why));
-        if (host->tls) {
+        host->tls = certificate ? tls_server_ctx(certificate, key, profile, why, sizeof(why)) : NULL;
+        if (host->tls || !certificate) {
             if (ask_clients(host, error, cap) != 0 || serve_servers(host, profile, error, cap) != 0) return -1;
             continue;
         }
@@ -308,7 +329,7 @@ int hosts_load_certificates(struct hosts *hosts, char *error, size_t cap)
         return option_error(host->section, of_key ? "key" : "certificate", error, cap, "%s", why);
     }
     for (size_t i = 0; i < hosts->count; i++) {
-        tls_set_chooser(hosts->list[i].tls, choose, &hosts->list[i]);
+        if (hosts->list[i].tls) tls_set_chooser(hosts->list[i].tls, choose, &hosts->list[i]);
         tls_set_chooser(hosts->list[i].tls_servers, choose_for_server, &hosts->list[i]);
     }
     return load_trust(hosts, error, cap);
@@ -338,7 +359,7 @@ const struct host *hosts_find(const struct hosts *hosts, const char *domain)
 const struct host *hosts_by_server_name(const struct hosts *hosts, const char *name)
 {
     const struct host *host = by_server_name(hosts, name);
-    return host ? host : &hosts->list[0];
+    return host ? host : hosts_first(hosts, false);
 }
 
 const struct component_def *hosts_component(const struct hosts *hosts, const char *domain)
@@ -367,7 +388,7 @@ const struct remote_defs *hosts_remote_defs(const struct hosts *hosts)
 
 SSL_CTX *hosts_tls(const struct hosts *hosts)
 {
-    return hosts->list[0].tls;
+    return hosts_first(hosts, false)->tls;
 }
 
 /* Whose certificate is for local: a component has none of its own, but a host may have its name as a server name. */
@@ -380,7 +401,7 @@ static const struct host *certified_for(const struct hosts *hosts, const char *l
     if (host) return host;
     const struct component_def *def = local ? hosts_component(hosts, local) : NULL;
     host = def && def->parent ? hosts_find(hosts, def->parent) : NULL;
-    return host ? host : &hosts->list[0];
+    return host ? host : hosts_first(hosts, false);
 }
 
 SSL_CTX *hosts_tls_server(const struct hosts *hosts, const char *local)

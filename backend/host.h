@@ -36,8 +36,8 @@ struct host {
     struct sasl_policy sasl;
     struct registration_policy registration;
     struct s2s_rules s2s;
-    SSL_CTX *tls;                                /* NULL before hosts_load_certificates */
-    SSL_CTX *tls_servers;                        /* likewise; with other servers, on either side */
+    SSL_CTX *tls;                                /* NULL before hosts_load_certificates, and if it has no certificate */
+    SSL_CTX *tls_servers;                        /* NULL before it; with other servers, on either side */
     bool asks_certificate, requires_certificate; /* of clients */
     enum host_conflict conflict;                 /* when two clients of a user want one resource */
     const char *see_other_host;                  /* where its clients are sent; NULL: they are served here */
@@ -91,11 +91,18 @@ void hosts_each_component(const struct hosts *hosts, void (*fn)(const struct com
 const struct s2s_rules *hosts_s2s_rules(const struct hosts *hosts, const char *domain);
 const struct remote_defs *hosts_remote_defs(const struct hosts *hosts);
 
+/* hosts_hides - whether the domain, of a host of ours or a component, is that of an onion service without a
+ * certificate: nobody may find out otherwise than by Tor that it is here. */
+bool hosts_hides(const struct hosts *hosts, const char *domain);
+
+/* hosts_first - the first host that hides, or that does not; the very first one if there is none. */
+const struct host *hosts_first(const struct hosts *hosts, bool hides);
+
 /* hosts_by_server_name - the host whose domain or server-names have the TLS server name; for an unknown one or none
- * (NULL) the first host, since old clients send no name. */
+ * (NULL) the first host, since old clients send no name.  None that hides. */
 const struct host *hosts_by_server_name(const struct hosts *hosts, const char *name);
 
-/* hosts_tls - the context to begin a handshake with; it picks the host's own. */
+/* hosts_tls - the context to begin a handshake with; it picks the host's own.  NULL: no host has a certificate. */
 SSL_CTX *hosts_tls(const struct hosts *hosts);
 
 /* hosts_tls_server - likewise with another server that has connected to us, for local: a host's domain or a component's

@@ -375,6 +375,14 @@ static void on_data(void *arg, const uint8_t *data, size_t len)
     if (stream->state == STREAM_BOUND) stream_pace_heard(stream);
 }
 
+/* Whom the client means, as far as it has not said so in a header. */
+static const struct host *expected_host(const struct stream *stream)
+{
+    const struct hosts *hosts = shard_hosts(stream->shard);
+    if (stream->plain) return hosts_first(hosts, true);
+    return hosts_by_server_name(hosts, stream->secure ? stream->sni : NULL);
+}
+
 static void on_secure(void *arg)
 {
     struct stream *stream = stream_of(arg);
@@ -382,7 +390,7 @@ static void on_secure(void *arg)
     free(stream->sni);
     stream->exchange = sasl_exchange_new(stream);
     stream->sni = mem_strdup(SSL_get_servername(io_ssl(stream->io), TLSEXT_NAMETYPE_host_name));
-    host_point(&stream->host, hosts_by_server_name(shard_hosts(stream->shard), stream->sni));
+    host_point(&stream->host, expected_host(stream));
     go_to(stream, STREAM_OPENING);
 }
 
@@ -422,6 +430,15 @@ void stream_on_farewell_over(struct deadline *deadline, void *shard)
     if (stream->listening) end_listening(stream, STREAM_LAST_LINGER_MS);
 }
 
+/* ctx NULL: none of our hosts has a certificate; nobody but a gateway that does not know can have sent it here. */
+static void begin_tls(struct stream *stream, SSL_CTX *ctx)
+{
+    if (ctx)
+        io_start_tls(stream->io, ctx);
+    else
+        stream_abort(stream, END_TLS_FAILED);
+}
+
 enum stream_state stream_secure(struct stream *stream)
 {
     xml_reset(stream->xml);
@@ -451,7 +468,7 @@ void stream_follow_hosts(struct stream *stream)
     } else if (stream->header_sent || stream->bare) {
         stream_fail(stream, END_HOST_GONE, "host-gone", NULL);
     } else if (!stream->exchange) {
-        host_point(&stream->host, hosts_by_server_name(hosts, stream->sni));
+        host_point(&stream->host, expected_host(stream));
     }
 }
 
@@ -515,7 +532,7 @@ static void on_begin(void *arg)
     struct stream *stream = stream_of(arg);
     struct shard *shard = stream->shard;
     list_append(&shard->streams, &stream->link);
-    host_point(&stream->host, hosts_by_server_name(shard_hosts(shard), stream->terminated ? stream->sni : NULL));
+    host_point(&stream->host, expected_host(stream));
     stream->io = io_new(shard->loop, stream->fd, &EVENTS, stream);
     struct xml_limits limits = XML_LIMITS_UNAUTHENTICATED;
     limits.stanza_bytes = (size_t)option_int(option_top(shard_config(shard)->file), "stanza-size-before-auth");
@@ -523,8 +540,8 @@ static void on_begin(void *arg)
     stream->begun_ms = loop_now_ms(shard->loop);
     deadline_arm(shard->hurry, &stream->deadline);
     shard_count(shard, COUNTER_STREAMS);
-    if (stream->terminated) stream->exchange = sasl_exchange_new(stream);
-    if (stream->state == STREAM_SECURING) io_start_tls(stream->io, hosts_tls(shard_hosts(shard)));
+    if (stream->terminated || stream->plain) stream->exchange = sasl_exchange_new(stream);
+    if (stream->state == STREAM_SECURING) begin_tls(stream, hosts_tls(shard_hosts(shard)));
     if (shard->stopping) stream_fail(stream, END_SHUTDOWN, "system-shutdown", NULL);
 }
 
@@ -536,6 +553,7 @@ void stream_begin(struct shard *shard, const struct stream_origin *origin)
     stream->state = origin->direct_tls ? STREAM_SECURING : STREAM_OPENING;
     stream->terminated = origin->terminated;
     stream->secure = origin->terminated != NULL;
+    stream->plain = origin->plain;
     stream->fd = origin->fd;
     stream->newcomer = origin->newcomer;
     stream->peer = origin->peer;

@@ -56,6 +56,8 @@ enum stream_state {
 struct stream_origin {
     int fd;
     bool direct_tls;
+    bool server; /* of a listener for other servers */
+    bool plain;  /* of a listener without TLS, for those who come by Tor: nothing is or will be encrypted */
     struct addr peer;
     char id[STREAM_CONNECTION_ID_BYTES]; /* names the connection in the logs of gateway and backend */
     const char *sni;                     /* what a gateway has seen (borrowed); NULL: nothing */
@@ -83,6 +85,7 @@ struct stream {
     struct deadline deadline; /* of auth-timeout; once bound, of a ping or a pause; closing, of the client's end */
     struct loop_deferred deferred;
     bool header_sent, secure;       /* secure: the client is behind TLS, ours or the gateway's */
+    bool plain;                     /* it may do without, as the configuration says in so many words */
     struct terminated *terminated;  /* by the gateway; NULL: not by it */
     const struct host *host;        /* by stream header; before it by SNI, or the first one; host_point */
     struct sasl_exchange *exchange; /* from TLS to success */

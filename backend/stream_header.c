@@ -45,6 +45,7 @@ static const char *check_host(struct stream *stream, const char *to, const char 
     const struct host *host = hosts_find(shard_hosts(stream->shard), domain);
     /* one stream is for one host: the account is bound to it */
     if (!host || (stream->bare && strcmp(host->domain, stream->host->domain) != 0)) return "host-unknown";
+    if (!stream->plain && hosts_hides(host->hosts, domain)) return "host-unknown";
     host_point(&stream->host, host);
     return NULL;
 }

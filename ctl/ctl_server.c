@@ -92,7 +92,7 @@ static json_t *tidy_hosts(const json_t *hosts)
         char date[32] = "";
         const time_t end = (time_t)json_integer_value(json_object_get(host, "not_after"));
         struct tm tm;
-        if (gmtime_r(&end, &tm)) strftime(date, sizeof date, "%Y-%m-%d", &tm);
+        if (end != 0 && gmtime_r(&end, &tm)) strftime(date, sizeof date, "%Y-%m-%d", &tm);
         char *admins = joined(json_object_get(host, "admins"));
         char *names = joined(json_object_get(host, "server_names"));
         json_array_append_new(rows, json_pack("{s:O?, s:s, s:O?, s:s, s:s, s:O?}", "host",

@@ -59,6 +59,76 @@ BACKEND = [
     (HOST, 1, ["certificate", "no-certificate.pem"]),
 ]
 
+ONION = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion"
+PIN = "sha256:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+PROXY = 's2s-proxy = "127.0.0.1:9050"\n'
+
+SERVERS = [
+    # Lists of domains.
+    ('s2s-deny = "user@a.example"\n' + HOST, 1, ["s2s-deny", "*.example.net", "user@a.example"]),
+    ('s2s-allow = "*"\n' + HOST, 1, ["s2s-allow", "*.example.net"]),
+    ('s2s-secure-domains = "a.example"\ns2s-insecure-domains = {"b.example", "A.example"}\n' + HOST, 2,
+     ["s2s-insecure-domains", "a.example", "s2s-secure-domains as well"]),
+    ('s2s-allow = "*.a.example"\ns2s-deny = "*.a.example"\n' + HOST, 2, ["s2s-deny", "*.a.example", "s2s-allow as well"]),
+    (HOST[:-2] + '\ns2s-insecure-domains = "a b" }\n', 2, ['host "example.test"', "s2s-insecure-domains", "a b"]),
+    (f's2s-secure-domains = "{ONION}"\n' + HOST, 1, ["s2s-secure-domains", "onion", "no certificate"]),
+    # Nobody could prove who he is.
+    ("s2s-require-encryption = false\n" + HOST, 1, ["s2s-require-encryption", "s2s-secure-auth = false"]),
+    ("s2s-secure-auth = false\ns2s-dialback = no\n" + HOST, 2, ["s2s-dialback", "s2s-secure-auth = true"]),
+    ('s2s-dialback = no\ns2s-insecure-domains = "a.example"\n' + HOST, 2, ["s2s-insecure-domains", "s2s-dialback = true"]),
+    # Proxies.
+    ('s2s-proxy = "localhost"\n' + HOST, 1, ["s2s-proxy", "127.0.0.1:9050", "localhost"]),
+    ('s2s-proxy = "unix:/run/tor/socks"\n' + HOST, 1, ["s2s-proxy", "127.0.0.1:9050"]),
+    ("s2s-proxy-for = all\n" + HOST, 1, ["s2s-proxy-for", "s2s-proxy", "127.0.0.1:9050"]),
+    ("s2s-proxy-for = most\n" + HOST, 1, ["s2s-proxy-for", "onion", "all"]),
+    # Numbers.
+    ("s2s-stanza-size = 9k\n" + HOST, 1, ["s2s-stanza-size", "10000"]),
+    ("s2s-queue-age = 1s\n" + HOST, 1, ["s2s-queue-age", "1m"]),
+    ("s2s-streams-per-domain = 0\n" + HOST, 1, ["s2s-streams-per-domain"]),
+    # Sections of other servers.
+    (HOST + 'remote "a b" { }\n', 2, ['remote "a b"', "expected a domain", "*.example.net"]),
+    (HOST + 'remote "Example.test" { }\n', 2, ['remote "Example.test"', "served here"]),
+    (HOST + 'remote "a.example" { }\nremote "A.example" { }\n', 3, ['remote "A.example"', "a section already"]),
+    (HOST + 'remote "a.example" { address = {"b.example", "b.example:x"} }\n', 2, ["address", "b.example:x"]),
+    (HOST + 'remote "a.example" { address = "bücher.example" }\n', 2, ["address", "xmpp.example.net:5269"]),
+    (HOST + 'remote "a.example" {\ntls = direct }\n', 3, ["tls", "address"]),
+    (HOST + 'remote "a.example" { tls = none }\n', 2, ["tls", "starttls", "direct"]),
+    (HOST + 'remote "a.example" {\npins = {"%s", "%s0"} }\n' % (PIN, PIN), 3, ["pins", "64 hexadecimal", PIN + "0"]),
+    (HOST + 'remote "a.example" { require-encryption = false }\n', 2, ["require-encryption", "secure-auth = false"]),
+    ("s2s-dialback = false\n" + HOST + 'remote "a.example" { secure-auth = no }\n', 3, ["secure-auth", "dialback = true"]),
+    ("s2s-secure-auth = false\n" + HOST + 'remote "a.example" { dialback = no }\n', 3, ["dialback", "secure-auth = true"]),
+    (HOST[:-2] + 's2s-secure-domains = "a.example" }\nremote "a.example" { secure-auth = false }\n', 2,
+     ["secure-auth", "a.example", "s2s-secure-domains"]),
+    (HOST + 'remote "a.example" { proxy = 9050 }\n', 2, ["proxy", "127.0.0.1:9050", "9050"]),
+    # Onion services.
+    (HOST + f'remote "{ONION}" {{ }}\n', 2, [ONION, "s2s-proxy", "127.0.0.1:9050", "Tor"]),
+    (HOST + f'remote "a.example" {{ onion = "{ONION}" }}\n', 2, ["a.example", "s2s-proxy", "127.0.0.1:9050", "Tor"]),
+    (PROXY + HOST + f'remote "{ONION}" {{ proxy = none }}\n', 3, ["proxy", "SOCKS5", "Tor only"]),
+    (PROXY + HOST + f'remote "{ONION}" {{ require-encryption = true }}\n', 3, ["require-encryption", "without TLS"]),
+    (PROXY + HOST + f'remote "{ONION}" {{ secure-auth = true }}\n', 3, ["secure-auth", "without TLS"]),
+    (PROXY + HOST + f'remote "{ONION}" {{ dialback = false }}\n', 3, ["dialback", "expected true"]),
+    (PROXY + HOST + f'remote "{ONION}" {{ pins = "{PIN}" }}\n', 3, ["pins", "without TLS"]),
+    (PROXY + HOST + f'remote "{ONION}" {{ address = "192.0.2.1" }}\n', 3, ["address", "onion addresses", "192.0.2.1"]),
+    (PROXY + HOST + f'remote "{ONION}" {{ onion = "{ONION}" }}\n', 3, ["onion", "itself"]),
+    (PROXY + HOST + 'remote "a.example" { onion = "b.example" }\n', 3, ["onion", ".onion", "b.example"]),
+    (PROXY + HOST + f'remote "a.example" {{ onion = "{ONION}" address = "192.0.2.1" }}\n', 3, ["onion", "address"]),
+    (PROXY + HOST + f'remote "a.example" {{ onion = "{ONION}:5269" tls = starttls address = "{ONION}" }}\n', 3, ["onion"]),
+    (PROXY + HOST + f'remote "a.example" {{ address = "{ONION}" }}\n', 3, ["address", f"onion = {ONION}"]),
+    (f'host "{ONION}" {{ key = "k" }}\n', 1, ["certificate", "required"]),
+    (f'host "{ONION}" {{ certificate = "k" }}\n', 1, ["key", "required"]),
+    (f'host "{ONION}" {{ client-certificate = optional client-ca = "c" }}\n', 1, ["certificate", "required"]),
+    (f'host "{ONION}" {{ }}\n', 1, [ONION, "s2s-proxy", "127.0.0.1:9050", "s2s = false"]),
+    ('host "onion" { }\n', 1, ["certificate", "required"]),
+    # Listeners.
+    (HOST + 'listener "a" { address = "127.0.0.1:1" tls = none }\n', 2, ["tls", "starttls", "allow-plain = true"]),
+    (HOST + 'listener "a" { address = {"127.0.0.1:1", "192.0.2.1:1"} tls = none allow-plain = true }\n', 2,
+     ["address", "this machine", "passwords"]),
+    (HOST + 'listener "a" { address = "127.0.0.1:1" allow-plain = true }\n', 2, ["allow-plain", "tls = none"]),
+    (HOST + 'listener "a" { address = "*:1" serve = servers tls = none }\n', 2, ["address", "tls = starttls", "allow-plain"]),
+    (HOST + 'listener "a" { address = "*:1" serve = peers }\n', 2, ["serve", "clients", "servers"]),
+    (HOST + 'listener "a" { address = "*:1" serve = servers allow = "127.0.0.1" }\n', 2, ["allow", "serve = admin"]),
+]
+
 
 def check(program, place, text, line, words):
     path = place.write("wrong.conf", text + place.user_line())
@@ -78,6 +148,11 @@ def test_gateway(place, text, line, words):
 
 @pytest.mark.parametrize("text,line,words", BACKEND)
 def test_backend(place, text, line, words):
+    check("postern-backend", place, text, line, words)
+
+
+@pytest.mark.parametrize("text,line,words", SERVERS)
+def test_other_servers(place, text, line, words):
     check("postern-backend", place, text, line, words)
 
 
