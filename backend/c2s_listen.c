@@ -130,7 +130,10 @@ static void on_retry(struct deadline *deadline, void *arg)
 /* The origin's address is that of whoever is at the other end in the end, and it has an id. */
 static void begin(struct backend *backend, struct stream_origin *origin, enum listener_serve serve)
 {
-    if (serve == LISTENER_COMPONENTS)
+    const bool no_tls = origin->direct_tls && !hosts_tls(shard_hosts(backend->shards[0]));
+    if (no_tls) /* the last host with a certificate has just gone, and this listener is about to */
+        close(origin->fd);
+    else if (serve == LISTENER_COMPONENTS)
         component_begin(backend, origin->fd, origin->direct_tls, &origin->peer);
     else
         admission_take(backend, origin);

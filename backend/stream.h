@@ -56,8 +56,6 @@ enum stream_state {
 struct stream_origin {
     int fd;
     bool direct_tls;
-    bool server; /* of a listener for other servers */
-    bool plain;  /* of a listener without TLS, for those who come by Tor: nothing is or will be encrypted */
     struct addr peer;
     char id[STREAM_CONNECTION_ID_BYTES]; /* names the connection in the logs of gateway and backend */
     const char *sni;                     /* what a gateway has seen (borrowed); NULL: nothing */
@@ -65,7 +63,7 @@ struct stream_origin {
     bool newcomer;                       /* counted in backend->newcomers */
     bool server;                         /* another server: see s2s_in */
     bool servers_too;                    /* its header may be one of jabber:server */
-    bool plain;                          /* its listener has no TLS */
+    bool plain;                          /* of a listener without TLS, for those who come by Tor */
 };
 
 /* Touched only on its shard; between io_detach and io_attach only by the move.  Invariants: user != NULL from arrival
