@@ -1,4 +1,4 @@
-"""docs/options.md and docs/counters.md are what the tables say today."""
+"""What of docs/ is made from tables is what the tables say today."""
 
 import subprocess
 import sys
