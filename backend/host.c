@@ -108,6 +108,7 @@ static int read_settings(struct host *host, char *error, size_t cap)
 {
     host->messages_to_all = option_enum(host->section, "message-delivery") == 1;
     host->offline_messages = (size_t)option_int(host->section, "offline-messages");
+    host->offline_bytes = (size_t)option_int(host->section, "offline-bytes");
     host->offline_expire_ms = option_int(host->section, "offline-expire");
     host->conflict = (enum host_conflict)option_enum(host->section, "resource-conflict");
     client_limits_read(&host->limits, option_top(host->hosts->config->file), host->section);

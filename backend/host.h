@@ -44,6 +44,7 @@ struct host {
     struct client_limits limits;
     bool messages_to_all;      /* to a bare address: to all resources that are not negative */
     size_t offline_messages;   /* of one user; 0: none is kept */
+    size_t offline_bytes;      /* of their texts; 0: no limit */
     int64_t offline_expire_ms; /* 0: never */
 };
 

@@ -124,9 +124,10 @@ static void add(struct keeping *k)
 {
     struct buf text = {0};
     const struct host *host = host_of(k->shard, k->stanza);
+    const struct store_limit limit = {host ? host->offline_messages : 1, host ? host->offline_bytes : 1};
     elem_print(k->stanza->elem, NS_CLIENT, &text);
     store_queue_add(k->shard->backend->store, k->shard->mailbox, k->stanza->to->bare, STORE_OFFLINE, delay_now(),
-                    (const char *)buf_data(&text), buf_len(&text), host ? host->offline_messages : 1, on_added, k);
+                    (const char *)buf_data(&text), buf_len(&text), &limit, on_added, k);
     buf_free(&text);
 }
 

@@ -180,7 +180,7 @@ void sm_queue_on_promise(struct deadline *deadline, void *shard)
     entry->storing = true;
     user_pin(user);
     store_queue_add(here->backend->store, here->mailbox, user->bare, STORE_OFFLINE, delay_now(), entry->text,
-                    entry->len, 0, on_stored, entry);
+                    entry->len, NULL, on_stored, entry);
 }
 
 /* take_out - the client has it.  ids has room for one more. */

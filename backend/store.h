@@ -142,9 +142,15 @@ struct store_entry {
 typedef void store_added_fn(enum store_status status, uint64_t id, void *arg);
 typedef void store_entries_fn(enum store_status status, const struct store_entry *entries, size_t count, void *arg);
 
-/* store_queue_add - append.  limit: STORE_LIMIT when that many are there already; 0: none. */
+/* How long a queue may become by one more entry. */
+struct store_limit {
+    uint64_t entries, bytes; /* of their texts; 0: no limit */
+};
+
+/* store_queue_add - append.  STORE_LIMIT when there is no room for it; limit NULL: there always is. */
 void store_queue_add(struct store *store, struct mailbox *reply_to, const char *owner, enum store_kind kind,
-                     int64_t stamp_ms, const char *text, size_t len, size_t limit, store_added_fn *fn, void *arg);
+                     int64_t stamp_ms, const char *text, size_t len, const struct store_limit *limit,
+                     store_added_fn *fn, void *arg);
 
 /* store_queue_get - the first max entries behind the id after (0: from the start). */
 void store_queue_get(struct store *store, struct mailbox *reply_to, const char *owner, enum store_kind kind,

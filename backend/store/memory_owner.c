@@ -93,15 +93,6 @@ void memory_owner_change(struct memory_owner *owner, const struct store_record *
     if (change->value) insert_record(owner, place, change);
 }
 
-size_t memory_owner_count(const struct memory_owner *owner, enum store_kind kind)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < owner->entry_count; i++)
-        count += owner->entries[i].kind == kind;
-    return count;
-}
-
 void memory_owner_sum(const struct memory_owner *owner, enum store_kind kind, struct store_remote *out)
 {
     for (size_t i = 0; i < owner->entry_count; i++) {

@@ -36,7 +36,6 @@ void memory_owner_get_records(const struct memory_owner *owner, unsigned kinds, 
 /* value NULL: delete. */
 void memory_owner_change(struct memory_owner *owner, const struct store_record *change);
 
-size_t memory_owner_count(const struct memory_owner *owner, enum store_kind kind);
 /* Count, bytes and oldest stamp of a queue. */
 void memory_owner_sum(const struct memory_owner *owner, enum store_kind kind, struct store_remote *out);
 void memory_owner_append(struct memory_owner *owner, enum store_kind kind, const struct store_entry *entry);

@@ -1,4 +1,5 @@
-/* sqlite_counts - how many entries the queues have that were counted lately, so that a limit costs no counting.
+/* sqlite_counts - how many entries, and bytes, the queues have that were counted lately, so that a limit costs no
+ * counting.
  *
  * Right as long as nobody else writes to the database; forgotten whenever something is undone. */
 #ifndef POSTERN_BACKEND_STORE_SQLITE_COUNTS_H
@@ -13,16 +14,19 @@ struct map;
 
 /* Zeroed is empty. */
 struct sqlite_counts {
-    struct map *map; /* of owner and kind; the count and one */
+    struct map *map; /* of owner and kind; struct sqlite_count */
     uint64_t known;
 };
 
-/* sqlite_counts_get - false: not known. */
-bool sqlite_counts_get(const struct sqlite_counts *counts, int64_t owner, enum store_kind kind, uint64_t *count);
-void sqlite_counts_set(struct sqlite_counts *counts, int64_t owner, enum store_kind kind, uint64_t count);
+struct sqlite_count {
+    uint64_t entries, bytes; /* of their texts */
+};
 
-/* sqlite_counts_change - so many more or, below 0, less; nothing when it is not known. */
-void sqlite_counts_change(struct sqlite_counts *counts, int64_t owner, enum store_kind kind, int64_t by);
+/* sqlite_counts_find - NULL: not known; borrowed until the next call of another of these, to be changed with what is
+ * counted. */
+struct sqlite_count *sqlite_counts_find(const struct sqlite_counts *counts, int64_t owner, enum store_kind kind);
+void sqlite_counts_set(struct sqlite_counts *counts, int64_t owner, enum store_kind kind,
+                       const struct sqlite_count *count);
 
 void sqlite_counts_forget(struct sqlite_counts *counts);
 

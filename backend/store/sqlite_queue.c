@@ -8,7 +8,7 @@
 struct addition {
     const char *owner;
     enum store_kind kind;
-    size_t limit;
+    const struct store_limit *limit;
     struct store_entry *entry;
 };
 
@@ -18,29 +18,36 @@ static int64_t signed_number(uint64_t number)
     return number > INT64_MAX ? INT64_MAX : (int64_t)number;
 }
 
-static enum store_status count_entries(struct sqlite_engine *s, int64_t id, enum store_kind kind, uint64_t *count)
+static enum store_status count_entries(struct sqlite_engine *s, int64_t id, enum store_kind kind,
+                                       struct sqlite_count *count)
 {
-    if (sqlite_counts_get(&s->counts, id, kind, count)) return STORE_OK;
-    sqlite3_stmt *st = sqlite_owner_bind(s, SQLITE_QUEUE_COUNT_SQL, id, kind);
+    const struct sqlite_count *known = sqlite_counts_find(&s->counts, id, kind);
     enum store_status status = STORE_OK;
 
-    if (sqlite_engine_step(st) != SQLITE_ROW)
+    if (known) {
+        *count = *known;
+        return STORE_OK;
+    }
+    sqlite3_stmt *st = sqlite_owner_bind(s, SQLITE_QUEUE_COUNT_SQL, id, kind);
+    if (sqlite_engine_step(st) != SQLITE_ROW) {
         status = sqlite_engine_failed(s, "queue_count");
-    else
-        *count = (uint64_t)sqlite3_column_int64(st, 0);
+    } else {
+        count->entries = (uint64_t)sqlite3_column_int64(st, 0);
+        count->bytes = (uint64_t)sqlite3_column_int64(st, 1);
+    }
     sqlite_engine_done(st);
-    if (status == STORE_OK) sqlite_counts_set(&s->counts, id, kind, *count);
+    if (status == STORE_OK) sqlite_counts_set(&s->counts, id, kind, count);
     return status;
 }
 
-/* check_room - STORE_LIMIT when limit entries are there. */
-static enum store_status check_room(struct sqlite_engine *s, int64_t id, enum store_kind kind, size_t limit)
+static enum store_status check_room(struct sqlite_engine *s, int64_t id, const struct addition *add)
 {
-    uint64_t count = 0;
+    struct sqlite_count count = {0};
 
-    if (limit == 0) return STORE_OK;
-    enum store_status status = count_entries(s, id, kind, &count);
-    return status == STORE_OK && count >= limit ? STORE_LIMIT : status;
+    if (add->limit->entries == 0 && add->limit->bytes == 0) return STORE_OK;
+    const enum store_status status = count_entries(s, id, add->kind, &count);
+    if (status != STORE_OK) return status;
+    return store_limit_allows(add->limit, count.entries, count.bytes, add->entry->len) ? STORE_OK : STORE_LIMIT;
 }
 
 static enum store_status write_entry(struct sqlite_engine *s, const void *arg)
@@ -49,7 +56,7 @@ static enum store_status write_entry(struct sqlite_engine *s, const void *arg)
     int64_t id;
     enum store_status status = sqlite_owner_need(s, add->owner, &id);
 
-    if (status == STORE_OK) status = check_room(s, id, add->kind, add->limit);
+    if (status == STORE_OK) status = check_room(s, id, add);
     if (status != STORE_OK) return status;
     sqlite3_stmt *st = sqlite_owner_bind(s, SQLITE_QUEUE_ADD_SQL, id, add->kind);
     if (st) {
@@ -59,12 +66,16 @@ static enum store_status write_entry(struct sqlite_engine *s, const void *arg)
     status = sqlite_engine_finish(s, st);
     if (status != STORE_OK) return status;
     add->entry->id = (uint64_t)sqlite3_last_insert_rowid(s->db);
-    sqlite_counts_change(&s->counts, id, add->kind, 1);
+    struct sqlite_count *known = sqlite_counts_find(&s->counts, id, add->kind);
+    if (known) {
+        known->entries++;
+        known->bytes += add->entry->len;
+    }
     return STORE_OK;
 }
 
-enum store_status sqlite_queue_add(void *engine, const char *owner, enum store_kind kind, size_t limit,
-                                   struct store_entry *entry)
+enum store_status sqlite_queue_add(void *engine, const char *owner, enum store_kind kind,
+                                   const struct store_limit *limit, struct store_entry *entry)
 {
     struct addition add = {.owner = owner, .kind = kind, .limit = limit, .entry = entry};
     return sqlite_engine_write(engine, write_entry, &add);
@@ -127,9 +138,18 @@ static enum store_status del(struct sqlite_engine *s, enum sqlite_statement whic
 {
     sqlite3_stmt *st = sqlite_owner_bind(s, which, owner, kind);
 
+    struct sqlite_count *known = sqlite_counts_find(&s->counts, owner, kind);
+    enum store_status status = STORE_OK;
+    int result;
+
     if (st) sqlite3_bind_int64(st, 3, signed_number(entry));
-    enum store_status status = sqlite_engine_finish(s, st);
-    if (status == STORE_OK) sqlite_counts_change(&s->counts, owner, kind, -(int64_t)sqlite3_changes(s->db));
+    while ((result = sqlite_engine_step(st)) == SQLITE_ROW) {
+        if (!known) continue;
+        known->entries--;
+        known->bytes -= (uint64_t)sqlite3_column_int64(st, 0);
+    }
+    if (result != SQLITE_DONE) status = sqlite_engine_failed(s, "queue_del");
+    sqlite_engine_done(st);
     return status;
 }
 

@@ -50,6 +50,8 @@ void store_names_add(struct store_names *names, const char *local, const char *d
 /* store_shapes_add - as many accounts more of a shape (its own number does not count). */
 void store_shapes_add(struct store_shapes *shapes, const struct store_shape *shape, uint64_t accounts);
 void store_records_add(struct store_records *records, enum store_kind kind, const char *key, const char *value);
+/* store_limit_allows - whether so many entries and bytes leave room for one more of len bytes. */
+bool store_limit_allows(const struct store_limit *limit, uint64_t entries, uint64_t bytes, size_t len);
 void store_entries_add(struct store_entries *entries, uint64_t id, int64_t stamp_ms, const char *text, size_t len);
 void store_remotes_add(struct store_remotes *remotes, const struct store_remote *remote);
 
@@ -100,9 +102,9 @@ struct store_engine {
                                      struct store_records *out);
     enum store_status (*records_change)(void *engine, const char *owner, const struct store_record *changes,
                                         size_t count);
-    /* entry->id is set. */
-    enum store_status (*queue_add)(void *engine, const char *owner, enum store_kind kind, size_t limit,
-                                   struct store_entry *entry);
+    /* entry->id is set; see store_limit_allows. */
+    enum store_status (*queue_add)(void *engine, const char *owner, enum store_kind kind,
+                                   const struct store_limit *limit, struct store_entry *entry);
     enum store_status (*queue_get)(void *engine, const char *owner, enum store_kind kind, uint64_t after, size_t max,
                                    struct store_entries *out);
     enum store_status (*queue_del)(void *engine, const char *owner, enum store_kind kind, const uint64_t *ids,

@@ -220,14 +220,16 @@ static enum store_status memory_records_change(void *engine, const char *owner, 
     return STORE_OK;
 }
 
-static enum store_status memory_queue_add(void *engine, const char *owner, enum store_kind kind, size_t limit,
-                                          struct store_entry *entry)
+static enum store_status memory_queue_add(void *engine, const char *owner, enum store_kind kind,
+                                          const struct store_limit *limit, struct store_entry *entry)
 {
     struct store_memory *memory = engine;
     struct memory_owner *mine = owner_of(engine, owner);
+    struct store_remote sum = {0};
 
     if (!mine) return STORE_NOT_FOUND;
-    if (limit && memory_owner_count(mine, kind) >= limit) return STORE_LIMIT;
+    memory_owner_sum(mine, kind, &sum);
+    if (!store_limit_allows(limit, sum.count, sum.bytes, entry->len)) return STORE_LIMIT;
     entry->id = ++memory->last_id;
     memory_owner_append(mine, kind, entry);
     return STORE_OK;

@@ -8,7 +8,8 @@ struct queue_call {
     const char *owner;
     enum store_kind kind;
     struct store_entry entry; /* added; id is the answer */
-    size_t limit;
+    struct store_limit limit; /* added */
+    size_t max;               /* got */
     uint64_t after, last;
     const uint64_t *ids;
     size_t count; /* of ids */
@@ -17,6 +18,12 @@ struct queue_call {
     store_entries_fn *entries_fn;
     store_done_fn *done_fn;
 };
+
+bool store_limit_allows(const struct store_limit *limit, uint64_t entries, uint64_t bytes, size_t len)
+{
+    if (limit->entries > 0 && entries >= limit->entries) return false;
+    return limit->bytes == 0 || (bytes <= limit->bytes && len <= limit->bytes - bytes);
+}
 
 static struct queue_call *queue_call(struct store_call *call)
 {
@@ -36,7 +43,7 @@ static struct queue_call *queue_call_new(struct mailbox *reply_to, const char *o
 static void run_add(const struct store_engine *engine, void *state, struct store_call *call)
 {
     struct queue_call *mine = queue_call(call);
-    call->status = engine->queue_add(state, mine->owner, mine->kind, mine->limit, &mine->entry);
+    call->status = engine->queue_add(state, mine->owner, mine->kind, &mine->limit, &mine->entry);
 }
 
 static void answer_add(struct store_call *call)
@@ -46,14 +53,15 @@ static void answer_add(struct store_call *call)
 }
 
 void store_queue_add(struct store *store, struct mailbox *reply_to, const char *owner, enum store_kind kind,
-                     int64_t stamp_ms, const char *text, size_t len, size_t limit, store_added_fn *fn, void *arg)
+                     int64_t stamp_ms, const char *text, size_t len, const struct store_limit *limit,
+                     store_added_fn *fn, void *arg)
 {
     struct queue_call *call = queue_call_new(reply_to, owner, kind, arg);
     char *copy = arena_alloc(call->call.arena, len + 1);
 
     memcpy(copy, text, len);
     call->entry = (struct store_entry){.stamp_ms = stamp_ms, .text = copy, .len = len};
-    call->limit = limit;
+    if (limit) call->limit = *limit;
     call->added_fn = fn;
     call->call.run = run_add;
     call->call.answer = answer_add;
@@ -63,7 +71,7 @@ void store_queue_add(struct store *store, struct mailbox *reply_to, const char *
 static void run_get(const struct store_engine *engine, void *state, struct store_call *call)
 {
     struct queue_call *mine = queue_call(call);
-    call->status = engine->queue_get(state, mine->owner, mine->kind, mine->after, mine->limit, &mine->found);
+    call->status = engine->queue_get(state, mine->owner, mine->kind, mine->after, mine->max, &mine->found);
 }
 
 static void answer_get(struct store_call *call)
@@ -79,7 +87,7 @@ void store_queue_get(struct store *store, struct mailbox *reply_to, const char *
     struct queue_call *call = queue_call_new(reply_to, owner, kind, arg);
 
     call->after = after;
-    call->limit = max;
+    call->max = max;
     call->entries_fn = fn;
     call->call.run = run_get;
     call->call.answer = answer_get;

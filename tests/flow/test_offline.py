@@ -163,6 +163,20 @@ def test_limits(own_site):
         assert bodies(come(stage.enter(absent, priority=None))) == ["0", "1"]
 
 
+def test_a_limit_of_bytes(own_site):
+    site = own_site(host_extra="offline-bytes = 10k")
+    site.backend.start()
+    with Stage(site) as stage:
+        romeo, absent = stage.enter(), stage.account()
+        for i in range(4):
+            romeo.send_message(absent, str(i) * 4000, id=str(i))
+        for i in (2, 3):
+            assert error(romeo.expect("message", "error", absent, id=str(i))) == ("cancel", "service-unavailable")
+        romeo.send_message(absent, "small")
+        romeo.sync()
+        assert bodies(come(stage.enter(absent, priority=None))) == ["0" * 4000, "1" * 4000, "small"]
+
+
 @pytest.mark.conforms("RFC 6121", "8.5.2.2.1", "service-unavailable where nothing is stored")
 def test_without_storage(own_site):
     site = own_site(host_extra="offline-messages = 0")

@@ -187,7 +187,7 @@ static void add_old(const char *owner, unsigned number)
     char text[256];
     const int len =
         snprintf(text, sizeof(text), "<message to='%s' from='a@b'><body>number %u.</body></message>", owner, number);
-    store_queue_add(backend.store, backend.shards[0]->mailbox, owner, STORE_OFFLINE, 1000000, text, (size_t)len, 0,
+    store_queue_add(backend.store, backend.shards[0]->mailbox, owner, STORE_OFFLINE, 1000000, text, (size_t)len, NULL,
                     on_added, NULL);
     settle();
 }
@@ -229,7 +229,7 @@ static void a_damaged_entry_is_passed_over(void **state)
                                           "<message from='@@' to='damaged@example.test'/>"};
     for (size_t i = 0; i < ARRAY_LEN(rubbish); i++)
         store_queue_add(backend.store, backend.shards[0]->mailbox, "damaged@example.test", STORE_OFFLINE, 1, rubbish[i],
-                        strlen(rubbish[i]), 0, on_added, NULL);
+                        strlen(rubbish[i]), NULL, on_added, NULL);
     settle();
     add_old("damaged@example.test", 1);
     enter(&juliet, "damaged@example.test", "r");

@@ -37,7 +37,7 @@ static struct store *open_with_things(void)
     (void)add(store, "romeo", "a.test", 1);
     store_records_change(store, mailbox, "juliet@a.test", records, 2, on_done, NULL);
     store_records_change(store, mailbox, "a.test", records, 2, on_done, NULL);
-    store_queue_add(store, mailbox, "juliet@a.test", STORE_OFFLINE, 0, "<message/>", 10, 0, on_added, NULL);
+    store_queue_add(store, mailbox, "juliet@a.test", STORE_OFFLINE, 0, "<message/>", 10, NULL, on_added, NULL);
     assert_int_equal(wait_for(3), STORE_OK);
     return store;
 }
@@ -149,7 +149,7 @@ static void test_the_end(void **state)
     struct store *store = open_with_things();
     memset(text, 'l', sizeof text);
     for (int i = 0; i < 5000; i++)
-        store_queue_add(store, mailbox, "juliet@a.test", STORE_OFFLINE, 0, text, sizeof text, 0, on_added, NULL);
+        store_queue_add(store, mailbox, "juliet@a.test", STORE_OFFLINE, 0, text, sizeof text, NULL, on_added, NULL);
     wait_for(5000);
     store_check(store, mailbox, on_checked, NULL);
     store_check(store, mailbox, on_checked, NULL);

@@ -45,7 +45,7 @@ static void push(struct store *store, int count)
 
     memset(text, 'l', sizeof text);
     for (int i = 0; i < count; i++)
-        store_queue_add(store, mailbox, "juliet@a.test", STORE_OFFLINE, 0, text, sizeof text, 0, on_added, NULL);
+        store_queue_add(store, mailbox, "juliet@a.test", STORE_OFFLINE, 0, text, sizeof text, NULL, on_added, NULL);
 }
 
 static int64_t ask(const char *path, const char *sql)

@@ -39,7 +39,15 @@ static void on_entries(enum store_status status, const struct store_entry *items
 
 static enum store_status push(struct store *store, const char *owner, const char *text, size_t limit)
 {
-    store_queue_add(store, mailbox, owner, STORE_OFFLINE, 1700000000123, text, strlen(text), limit, on_added, NULL);
+    const struct store_limit at_most = {limit, 0};
+    store_queue_add(store, mailbox, owner, STORE_OFFLINE, 1700000000123, text, strlen(text), &at_most, on_added, NULL);
+    return wait_for(1);
+}
+
+static enum store_status push_bytes(struct store *store, const char *owner, const char *text, uint64_t bytes)
+{
+    const struct store_limit limit = {10, bytes};
+    store_queue_add(store, mailbox, owner, STORE_OFFLINE, 1, text, strlen(text), &limit, on_added, NULL);
     return wait_for(1);
 }
 
@@ -91,6 +99,29 @@ static void test_in_order(void **state)
     expect_from(store, "juliet@a.test", UINT64_MAX, 2, "");
     expect_from(store, "juliet@a.test", 0, SIZE_MAX, "a <b>\xc3\xa4</b> c ");
     expect_from(store, "juliet@a.test", 0, 0, "");
+    store_close(&store);
+}
+
+/* Of the texts in UTF-8, whether the engine has counted already, by what was added and taken out, or counts now. */
+static void test_limit_of_bytes(void **state)
+{
+    struct store *store = open_with_two(*state);
+
+    assert_int_equal(push(store, "juliet@a.test", "\xc3\xa4\xc3\xa4", 0), STORE_OK);
+    const uint64_t first = added;
+    assert_int_equal(push_bytes(store, "juliet@a.test", "abc", 6), STORE_LIMIT);
+    assert_int_equal(push_bytes(store, "juliet@a.test", "abc", 7), STORE_OK);
+    assert_int_equal(push_bytes(store, "juliet@a.test", "d", 7), STORE_LIMIT);
+    assert_int_equal(push_bytes(store, "juliet@a.test", "d", 3), STORE_LIMIT);
+    assert_int_equal(push_bytes(store, "juliet@a.test", "", 7), STORE_OK);
+    assert_int_equal(push_bytes(store, "romeo@a.test", "12345678", 7), STORE_LIMIT);
+    assert_int_equal(push_bytes(store, "romeo@a.test", "1234567", 7), STORE_OK);
+    assert_int_equal(take(store, "juliet@a.test", &first, 1, 0), STORE_OK);
+    assert_int_equal(push_bytes(store, "juliet@a.test", "12345", 7), STORE_LIMIT);
+    assert_int_equal(push_bytes(store, "juliet@a.test", "1234", 7), STORE_OK);
+    assert_int_equal(take(store, "juliet@a.test", NULL, 0, added), STORE_OK);
+    assert_int_equal(push_bytes(store, "juliet@a.test", "1234567", 7), STORE_OK);
+    expect(store, "juliet@a.test", "1234567 ");
     store_close(&store);
 }
 
@@ -202,7 +233,7 @@ static void list_remotes(struct store *store, size_t wanted)
 
 static void push_remote(struct store *store, const char *owner, int64_t stamp_ms, const char *text)
 {
-    store_queue_add(store, mailbox, owner, STORE_REMOTE, stamp_ms, text, strlen(text), 0, on_added, NULL);
+    store_queue_add(store, mailbox, owner, STORE_REMOTE, stamp_ms, text, strlen(text), NULL, on_added, NULL);
     assert_int_equal(wait_for(1), STORE_OK);
 }
 
@@ -241,10 +272,10 @@ static void test_many(void **state)
 
     for (int i = 0; i < 600; i++) {
         snprintf(text, sizeof text, "%03d", i);
-        store_queue_add(store, mailbox, "juliet@a.test", STORE_OFFLINE, i, text, strlen(text), 0, on_added, NULL);
+        store_queue_add(store, mailbox, "juliet@a.test", STORE_OFFLINE, i, text, strlen(text), NULL, on_added, NULL);
     }
     memset(text, 'l', sizeof text);
-    store_queue_add(store, mailbox, "romeo@a.test", STORE_OFFLINE, -1, text, sizeof text, 0, on_added, NULL);
+    store_queue_add(store, mailbox, "romeo@a.test", STORE_OFFLINE, -1, text, sizeof text, NULL, on_added, NULL);
     store_queue_get(store, mailbox, "juliet@a.test", STORE_OFFLINE, 0, SIZE_MAX, on_entries, NULL);
     assert_int_equal(wait_for(602), STORE_OK);
     assert_int_equal(found_count, 600);
@@ -298,7 +329,7 @@ static void push_many(struct store *store, int count)
     memset(text, 'l', sizeof text);
     for (int i = 0; i < count; i += 100) {
         for (int j = 0; j < 100; j++)
-            store_queue_add(store, mailbox, "juliet@a.test", STORE_OFFLINE, 0, text, sizeof text, 0, on_added, NULL);
+            store_queue_add(store, mailbox, "juliet@a.test", STORE_OFFLINE, 0, text, sizeof text, NULL, on_added, NULL);
         assert_int_equal(wait_for(100), STORE_OK);
     }
 }
@@ -328,10 +359,15 @@ static void test_log_is_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FOR_EACH_ENGINE(test_in_order),   FOR_EACH_ENGINE(test_limit),
-        FOR_EACH_ENGINE(test_taking_out), FOR_EACH_ENGINE(test_ids_are_never_used_again),
-        FOR_EACH_ENGINE(test_owners),     FOR_EACH_ENGINE(test_many),
-        FOR_EACH_ENGINE(test_remotes),    FOR_SQLITE(test_tampered),
+        FOR_EACH_ENGINE(test_in_order),
+        FOR_EACH_ENGINE(test_limit),
+        FOR_EACH_ENGINE(test_limit_of_bytes),
+        FOR_EACH_ENGINE(test_taking_out),
+        FOR_EACH_ENGINE(test_ids_are_never_used_again),
+        FOR_EACH_ENGINE(test_owners),
+        FOR_EACH_ENGINE(test_many),
+        FOR_EACH_ENGINE(test_remotes),
+        FOR_SQLITE(test_tampered),
         FOR_SQLITE(test_log_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
