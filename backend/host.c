@@ -239,18 +239,32 @@ static const struct host *by_server_name(const struct hosts *hosts, const char *
 }
 
 /* Without a server name that somebody has, the host that the handshake began for. */
-static struct tls_choice choose(const char *sni, void *arg)
+static const struct host *meant(const struct host *mine, const char *sni)
 {
-    const struct host *mine = arg;
     const struct host *named = by_server_name(mine->hosts, sni);
-    return (struct tls_choice){.ctx = (named ? named : mine)->tls, .alpn = "xmpp-client"};
+    return named ? named : mine;
 }
 
-static struct tls_choice choose_for_server(const char *sni, void *arg)
+/* A server may mean a component, which has the certificate of the host above it. */
+static struct tls_choice choose_for_server(SSL *hello, const char *sni, void *arg)
 {
     const struct host *mine = arg;
-    const struct host *named = by_server_name(mine->hosts, sni);
-    return (struct tls_choice){.ctx = (named ? named : mine)->tls_servers, .alpn = "xmpp-server"};
+    char domain[JID_PART_MAX_BYTES + 1];
+    const struct component_def *def = NULL;
+    (void)hello;
+    if (sni && !by_server_name(mine->hosts, sni) && jid_prepare_domain(sni, domain, NULL) == 0)
+        def = hosts_component(mine->hosts, domain);
+    const struct host *host = def && def->parent ? hosts_find(mine->hosts, def->parent) : meant(mine, sni);
+    return (struct tls_choice){.ctx = host->tls_servers, .alpn = "xmpp-server"};
+}
+
+/* Servers come to the clients' ports as well; what is asked of clients is not asked of them. */
+static struct tls_choice choose(SSL *hello, const char *sni, void *arg)
+{
+    const struct host *mine = arg;
+    if (!tls_hello_offers(hello, "xmpp-client") && tls_hello_offers(hello, "xmpp-server"))
+        return choose_for_server(hello, sni, arg);
+    return (struct tls_choice){.ctx = meant(mine, sni)->tls, .alpn = "xmpp-client"};
 }
 
 static PRINTF_LIKE(2, 3) void warn(const struct host *host, const char *fmt, ...)

@@ -48,21 +48,26 @@ int tls_accept_name(SSL *ssl, int *alert, void *arg)
     return SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
 
+/* find_alpn - where a name stands in a list of names, each after its length; NULL: nowhere. */
+static const unsigned char *find_alpn(const unsigned char *list, size_t len, const char *wanted)
+{
+    const size_t wanted_len = strlen(wanted);
+    for (size_t i = 0; i < len && list[i] < len - i; i += list[i] + 1u)
+        if (list[i] == wanted_len && memcmp(list + i + 1, wanted, wanted_len) == 0) return list + i + 1;
+    return NULL;
+}
+
 static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
                        unsigned in_len, void *arg)
 {
     const char *wanted = SSL_get_ex_data(ssl, alpn_index);
 
     (void)arg;
-    if (!wanted) return SSL_TLSEXT_ERR_NOACK;
-    size_t wanted_len = strlen(wanted);
-    for (unsigned i = 0; i < in_len && in[i] < in_len - i; i += in[i] + 1u) {
-        if (in[i] != wanted_len || memcmp(in + i + 1, wanted, wanted_len) != 0) continue;
-        *out = in + i + 1;
-        *out_len = in[i];
-        return SSL_TLSEXT_ERR_OK;
-    }
-    return SSL_TLSEXT_ERR_NOACK;
+    const unsigned char *found = wanted ? find_alpn(in, in_len, wanted) : NULL;
+    if (!found) return SSL_TLSEXT_ERR_NOACK;
+    *out = found;
+    *out_len = (unsigned char)strlen(wanted);
+    return SSL_TLSEXT_ERR_OK;
 }
 
 void tls_make_choosable(SSL_CTX *ctx)
@@ -118,11 +123,21 @@ const char *tls_hello_name(SSL *ssl, char out[TLS_NAME_BYTES])
     return name_len > 0 ? out : NULL;
 }
 
+bool tls_hello_offers(SSL *ssl, const char *alpn)
+{
+    const unsigned char *ext;
+    size_t len;
+
+    if (!SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &ext, &len)) return false;
+    /* The length of the whole list comes first; OpenSSL refuses a wrong one a little later. */
+    return len > 2 && find_alpn(ext + 2, len - 2, alpn) != NULL;
+}
+
 static int choose_by_hello(SSL *ssl, int *alert, void *arg)
 {
     struct chooser *chooser = arg;
     char name[TLS_NAME_BYTES];
-    struct tls_choice choice = chooser->choose(tls_hello_name(ssl, name), chooser->arg);
+    struct tls_choice choice = chooser->choose(ssl, tls_hello_name(ssl, name), chooser->arg);
 
     if (!choice.ctx) {
         *alert = SSL_AD_UNRECOGNIZED_NAME;

@@ -16,8 +16,9 @@ struct tls_choice {
     const char *alpn; /* the ALPN name to select if the client offers it; NULL: none */
 };
 
-/* tls_choose_fn - sni is the name without trailing dot, lower case, or NULL when the client sent none. */
-typedef struct tls_choice tls_choose_fn(const char *sni, void *arg);
+/* tls_choose_fn - sni is the name without trailing dot, lower case, or NULL when the client sent none.  hello: for
+ * tls_hello_offers. */
+typedef struct tls_choice tls_choose_fn(SSL *hello, const char *sni, void *arg);
 
 /* tls_server_ctx - a context with a certificate chain (PEM, leaf first) and its private key.  NULL and a message in
  * why: not readable, no certificate, key and certificate differ, key file open to others.  Free with SSL_CTX_free.
@@ -39,6 +40,9 @@ enum { TLS_NAME_BYTES = 256 };
  * out, lower case, no trailing dot.  Returns out, or NULL when there is none; a malformed one is refused by OpenSSL
  * itself a little later. */
 const char *tls_hello_name(SSL *ssl, char out[TLS_NAME_BYTES]);
+
+/* tls_hello_offers - likewise: whether the client offers that ALPN name (RFC 7301 section 3.1). */
+bool tls_hello_offers(SSL *ssl, const char *alpn);
 
 /* tls_accept_name - a callback for SSL_CTX_set_tlsext_servername_callback, so that the answer says that the name was
  * used (RFC 6066 section 3). */

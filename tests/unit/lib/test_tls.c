@@ -27,8 +27,9 @@ static SSL_CTX *make_ctx(const struct cert_fixture *cert, enum tls_profile profi
 /* What the chooser saw last; a name that starts with "b" gets the second context, "x" none. */
 static char seen[300];
 
-static struct tls_choice choose(const char *sni, void *arg)
+static struct tls_choice choose(SSL *hello, const char *sni, void *arg)
 {
+    (void)hello;
     (void)arg;
     snprintf(seen, sizeof seen, "%s", sni ? sni : "(none)");
     if (sni && sni[0] == 'x') return (struct tls_choice){0};

@@ -27,8 +27,9 @@ static SSL_CTX *asking(enum tls_ask ask)
 
 static SSL_CTX *chosen;
 
-static struct tls_choice choose(const char *sni, void *arg)
+static struct tls_choice choose(SSL *hello, const char *sni, void *arg)
 {
+    (void)hello;
     (void)sni;
     (void)arg;
     return (struct tls_choice){.ctx = chosen};

@@ -33,8 +33,9 @@ static struct side server, client;
 static struct cert_fixture cert, other;
 static SSL_CTX *server_ctx, *client_ctx, *plain_server_ctx;
 
-static struct tls_choice choose(const char *sni, void *arg)
+static struct tls_choice choose(SSL *hello, const char *sni, void *arg)
 {
+    (void)hello;
     (void)sni;
     (void)arg;
     return (struct tls_choice){.ctx = server_ctx, .alpn = "xmpp-server"};
