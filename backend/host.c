@@ -255,7 +255,7 @@ static struct tls_choice choose_for_server(SSL *hello, const char *sni, void *ar
     if (sni && !by_server_name(mine->hosts, sni) && jid_prepare_domain(sni, domain, NULL) == 0)
         def = hosts_component(mine->hosts, domain);
     const struct host *host = def && def->parent ? hosts_find(mine->hosts, def->parent) : meant(mine, sni);
-    return (struct tls_choice){.ctx = host->tls_servers, .alpn = "xmpp-server"};
+    return (struct tls_choice){.ctx = (host->tls ? host : mine)->tls_servers, .alpn = "xmpp-server"};
 }
 
 /* Servers come to the clients' ports as well; what is asked of clients is not asked of them. */
