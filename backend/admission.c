@@ -2,6 +2,7 @@
 
 #include "backend/backend_config.h"
 #include "backend/newcomers.h"
+#include "backend/s2s_in.h"
 #include "backend/shard.h"
 #include "backend/terminated.h"
 #include "lib/option.h"
@@ -83,5 +84,9 @@ void admission_take(struct backend *backend, struct stream_origin *origin)
     atomic_fetch_add(&backend->streams, 1);
     admission_keep_alive(config, origin->fd);
     struct shard *shard = backend->shards[turn++ % backend->shard_count];
-    stream_begin(shard, origin);
+    if (origin->server) {
+        s2s_in_begin(shard, origin);
+    } else {
+        stream_begin(shard, origin);
+    }
 }

@@ -37,6 +37,7 @@ static bool may_log_in(const struct stream *stream)
 
 enum stream_state c2s_open(struct stream *stream, struct elem *header)
 {
+    if (stream_header_is_of_server(stream)) return stream_leave(stream, header);
     const char *text = NULL;
     enum end_reason reason = END_BAD_HEADER;
     const char *condition = stream_header_check(stream, header, &text);

@@ -1,5 +1,5 @@
-/* certificate_files - the files that certificates are read from: the hosts', and those of the authorities for clients and
- * for other servers, which may be in a folder. */
+/* certificate_files - the files that certificates are read from: the hosts', and those of the authorities for clients
+ * and for other servers, which may be in a folder. */
 #ifndef POSTERN_BACKEND_CERTIFICATE_FILES_H
 #define POSTERN_BACKEND_CERTIFICATE_FILES_H
 

@@ -21,7 +21,6 @@ struct hosts;
 struct option_section;
 struct server_trust;
 struct remote_defs;
-struct server_trust;
 
 /* The order of the option's choices.  Source: RFC 6120 section 7.7.2.2. */
 enum host_conflict { HOST_CONFLICT_REPLACE, HOST_CONFLICT_REFUSE, HOST_CONFLICT_RENAME };
@@ -112,9 +111,6 @@ SSL_CTX *hosts_tls(const struct hosts *hosts);
  * without a certificate of its own nothing is shown. */
 SSL_CTX *hosts_tls_server(const struct hosts *hosts, const char *local);
 SSL_CTX *hosts_tls_client(const struct hosts *hosts, const char *local);
-
-/* hosts_server_trust - whom other servers' certificates are checked with. */
-struct server_trust *hosts_server_trust(const struct hosts *hosts);
 
 /* hosts_trust - who may vouch for other servers. */
 struct server_trust *hosts_trust(const struct hosts *hosts);

@@ -2,6 +2,8 @@
 
 #include "backend/backend_config.h"
 #include "backend/component.h"
+#include "backend/remote.h"
+#include "backend/s2s_desk.h"
 #include "backend/shard.h"
 #include "backend/stream.h"
 #include "backend/user.h"
@@ -96,6 +98,8 @@ static void on_swap(void *arg)
         stream_follow_hosts(LIST_ENTRY(link, struct stream, link));
     }
     component_desk_follow(shard->components);
+    s2s_desk_follow(shard->s2s);
+    remotes_follow(shard);
     hosts_each(old, compare, &comparison);
     if (comparison.lacks) end_stranded(shard);
     hosts_unref(&old);

@@ -100,6 +100,7 @@ static void take(struct inlet *inlet, size_t len, int fd)
     struct stream_origin origin = {.fd = fd, .direct_tls = speaks_tls(fd)};
     gateway_socket_describe(&pp, &origin, sni);
     counter_add(inlet->backend->counters, COUNTER_INLET_MESSAGES, 1);
+    origin.servers_too = true;
     admission_take(inlet->backend, &origin);
 }
 

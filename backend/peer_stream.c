@@ -30,10 +30,10 @@ static void end(struct peer_stream *peer)
     }
     peer->phase = PEER_ENDED;
     loop_defer_cancel(&peer->deferred);
+    peer->events->on_end(peer->owner); /* may still ask about the connection */
     io_free(&peer->io);
     xml_free(&peer->xml);
     buf_free(&peer->held);
-    peer->events->on_end(peer->owner);
     peer->magic = 0;
     loop_defer_free(shard->loop, peer);
     shard_stream_gone(shard);

@@ -4,16 +4,27 @@
 #include "backend/component.h"
 #include "backend/delivery.h"
 #include "backend/host.h"
+#include "backend/remote.h"
 #include "backend/shard.h"
-#include "backend/stanza_error.h"
 #include "backend/user.h"
 
 enum { BACKLOG_MAX_BYTES = 4 * 1024 * 1024 };
 
-/* On the shard that owns the addressee, which is a component, or a user of a host. */
-static bool deliver_here(struct shard *owner, struct stanza *stanza, bool component)
+/* Who takes a stanza to that address. */
+enum taker { TAKER_HOST, TAKER_USER, TAKER_COMPONENT, TAKER_REMOTE };
+
+static enum taker taker_of(const struct shard *shard, const struct jid *to)
 {
-    if (component) return component_deliver(owner, stanza);
+    const struct hosts *hosts = shard_hosts(shard);
+    if (hosts_find(hosts, to->domain)) return to->local ? TAKER_USER : TAKER_HOST;
+    return hosts_component(hosts, to->domain) ? TAKER_COMPONENT : TAKER_REMOTE;
+}
+
+/* On the shard that owns the addressee. */
+static bool deliver_here(struct shard *owner, struct stanza *stanza, enum taker taker)
+{
+    if (taker == TAKER_REMOTE) return remote_deliver(owner, stanza);
+    if (taker == TAKER_COMPONENT) return component_deliver(owner, stanza);
     user_deliver(owner, stanza);
     return atomic_load(&owner->backlog_bytes) <= BACKLOG_MAX_BYTES;
 }
@@ -23,26 +34,25 @@ static void on_arrival(void *arg)
     struct stanza *stanza = arg;
     struct shard *owner = stanza->bound_for;
     atomic_fetch_sub(&owner->backlog_bytes, arena_bytes(stanza->elem->arena));
-    const struct hosts *hosts = shard_hosts(owner); /* they may have changed on the way */
-    const char *domain = stanza->to->domain;
-    (void)deliver_here(owner, stanza, !hosts_find(hosts, domain) && hosts_component(hosts, domain));
+    const enum taker taker = taker_of(owner, stanza->to); /* the hosts may have changed on the way */
+    const bool away = taker != TAKER_USER && shard_of(owner->backend, stanza->to->domain) != owner;
+    if (taker != TAKER_HOST && !away) {
+        (void)deliver_here(owner, stanza, taker);
+    } else {
+        (void)router_deliver(owner, stanza);
+    }
 }
 
 bool router_deliver(struct shard *here, struct stanza *stanza)
 {
     CHECK(stanza->from && stanza->to);
-    const struct hosts *hosts = shard_hosts(here);
-    const bool component = !hosts_find(hosts, stanza->to->domain);
-    if (component && !hosts_component(hosts, stanza->to->domain)) {
-        stanza_error_bounce(here, stanza, STANZA_ERROR_REMOTE_SERVER_NOT_FOUND);
-        return true;
-    }
-    if (!component && !stanza->to->local) {
+    const enum taker taker = taker_of(here, stanza->to);
+    if (taker == TAKER_HOST) {
         delivery_to_host(here, stanza);
         return true;
     }
-    struct shard *owner = shard_of(here->backend, component ? stanza->to->domain : stanza->to->bare);
-    if (owner == here) return deliver_here(here, stanza, component);
+    struct shard *owner = shard_of(here->backend, taker == TAKER_USER ? stanza->to->bare : stanza->to->domain);
+    if (owner == here) return deliver_here(here, stanza, taker);
     const size_t bytes = arena_bytes(stanza->elem->arena);
     const size_t waiting = atomic_fetch_add(&owner->backlog_bytes, bytes);
     stanza->bound_for = owner;

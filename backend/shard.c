@@ -4,6 +4,8 @@
 #include "backend/backend_config.h"
 #include "backend/component.h"
 #include "backend/notice.h"
+#include "backend/remote.h"
+#include "backend/s2s_desk.h"
 #include "backend/sasl.h"
 #include "backend/sm.h"
 #include "backend/stream.h"
@@ -57,6 +59,8 @@ static struct shard *shard_new(struct backend *backend, struct hosts *hosts, uns
     shard->parsers = xml_pool_new();
     make_pace(shard);
     shard->components = component_desk_new(shard);
+    shard->s2s = s2s_desk_new(shard);
+    shard->remotes = remotes_new(shard);
     shard->promise = deadline_queue_new(shard->loop, SM_PROMISE_MS, sm_queue_on_promise, shard);
     shard->again = deadline_queue_new(shard->loop, SM_AGAIN_MS, sm_on_again, shard);
     shard->silence = deadline_queue_new(shard->loop, backend->config->ack_timeout_ms, sm_on_silence, shard);
@@ -164,6 +168,8 @@ static void on_stop(void *arg)
         stream_fail(LIST_ENTRY(link, struct stream, link), END_SHUTDOWN, "system-shutdown", NULL);
     }
     component_desk_stop(shard->components);
+    s2s_desk_stop(shard->s2s);
+    remotes_stop(shard);
     end_detached(shard);
 }
 
@@ -191,6 +197,7 @@ static void on_quit(void *arg)
         stream_abort(LIST_ENTRY(link, struct stream, link), END_SHUTDOWN);
     }
     component_desk_abort(shard->components);
+    s2s_desk_abort(shard->s2s);
     loop_stop(shard->loop);
 }
 
@@ -238,6 +245,8 @@ static void shard_free(struct shard **shard)
     deadline_queue_free(&s->detached);
     deadline_queue_free(&s->sasl);
     component_desk_free(&s->components);
+    s2s_desk_free(&s->s2s);
+    remotes_free(&s->remotes);
     deadline_queue_free(&s->rest);
     deadline_queue_free(&s->quiet);
     deadline_queue_free(&s->answer);

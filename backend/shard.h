@@ -15,6 +15,7 @@
 
 struct component_desk;
 struct remotes;
+struct s2s_desk;
 struct adhoc_sessions;
 struct xml;
 struct xml_pool;
@@ -49,6 +50,7 @@ struct shard {
     struct deadline_queue *pause, *rest, *quiet, *answer, *farewell;
     struct component_desk *components;
     struct remotes *remotes; /* other servers' domains that this shard owns */
+    struct s2s_desk *s2s;
     struct deadline_queue *forget; /* users whose cut-off is over */
     struct adhoc_sessions *adhoc;  /* commands that are open; NULL: none */
     struct map *notices;           /* by domain; see notice; NULL: none is known */

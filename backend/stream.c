@@ -6,6 +6,7 @@
 #include "backend/newcomers.h"
 #include "backend/ns.h"
 #include "backend/offline_run.h"
+#include "backend/s2s_in.h"
 #include "backend/sasl_exchange.h"
 #include "backend/session.h"
 #include "backend/shard.h"
@@ -146,6 +147,7 @@ static void end(struct stream *stream)
     free(stream->lang);
     free(stream->sni);
     stream->lang = stream->sni = NULL;
+    elem_free(&stream->leaves);
     stream->magic = 0;
     loop_defer_free(shard->loop, stream);
     shard_stream_gone(shard);
@@ -518,6 +520,38 @@ static void on_departure(void *arg)
     mailbox_post(stream->shard->mailbox, on_arrival, stream);
 }
 
+/* The connection goes on without the stream. */
+static void on_leave(void *arg)
+{
+    struct stream *stream = stream_of(arg);
+    if (stream->state != STREAM_MOVING) return;
+    struct s2s_leaver leaver = {
+        .origin = {.io = stream->io, .xml = stream->xml, .addr = stream->peer, .conn = stream->id},
+        .header = stream->leaves,
+        .held = stream->held,
+        .terminated = stream->terminated,
+        .secure = stream->secure,
+        .plain = stream->plain,
+        .newcomer = stream->newcomer,
+    };
+    list_remove(&stream->link);
+    deadline_disarm(&stream->deadline);
+    sasl_exchange_free(&stream->exchange);
+    host_point(&stream->host, NULL);
+    s2s_in_take_over(stream->shard, &leaver);
+    free(stream->lang);
+    free(stream->sni);
+    stream->magic = 0;
+    loop_defer_free(stream->shard->loop, stream);
+}
+
+enum stream_state stream_leave(struct stream *stream, struct elem *header)
+{
+    stream->leaves = header;
+    defer(stream, on_leave); /* not now: the caller is inside one of io's */
+    return STREAM_MOVING;
+}
+
 enum stream_state stream_settle(struct stream *stream)
 {
     is_no_newcomer(stream);
@@ -556,6 +590,7 @@ void stream_begin(struct shard *shard, const struct stream_origin *origin)
     stream->plain = origin->plain;
     stream->fd = origin->fd;
     stream->newcomer = origin->newcomer;
+    stream->servers_too = origin->servers_too;
     stream->peer = origin->peer;
     stream->sni = mem_strdup(origin->sni);
     memcpy(stream->id, origin->id, sizeof(stream->id));

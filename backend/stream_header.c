@@ -20,9 +20,9 @@ static bool is_language_tag(const char *text)
     return len > 0 && len <= LANG_MAX_BYTES;
 }
 
-/* RFC 6120 section 4.7.5: two numbers, compared as such; without the attribute the client speaks 0.9.  0 is what came
- * before XMPP and what is no version at all. */
-static unsigned major_version(const char *text)
+/* Two numbers, compared as such; without the attribute the other side speaks 0.9.  0 is what came before XMPP and what
+ * is no version at all. */
+unsigned stream_header_version(const char *text)
 {
     enum { ENOUGH = 1000 };
     unsigned major = 0;
@@ -52,12 +52,18 @@ static const char *check_host(struct stream *stream, const char *to, const char 
 
 /* Our own handshakes negotiate nothing else; a gateway's might, and a client that was led here from another protocol
  * must not be served (the ALPACA attack). */
-static bool speaks_xmpp(const struct stream *stream)
+static bool speaks(const struct stream *stream, const char *protocol)
 {
-    static const char name[] = "xmpp-client";
     size_t len = 0;
     const char *alpn = stream_tls_alpn(stream, &len);
-    return !alpn || (len == sizeof(name) - 1 && memcmp(alpn, name, len) == 0);
+    return !alpn || (len == strlen(protocol) && memcmp(alpn, protocol, len) == 0);
+}
+
+bool stream_header_is_of_server(const struct stream *stream)
+{
+    const char *content = xml_content_ns(stream->xml);
+    return stream->servers_too && !stream->bare && content && strcmp(content, NS_SERVER) == 0 &&
+           speaks(stream, "xmpp-server");
 }
 
 const char *stream_header_check(struct stream *stream, const struct elem *header, const char **text)
@@ -70,7 +76,7 @@ const char *stream_header_check(struct stream *stream, const struct elem *header
         *text = "the stanzas' namespace is not jabber:client";
         return "invalid-namespace";
     }
-    if (!speaks_xmpp(stream)) {
+    if (!speaks(stream, "xmpp-client")) {
         *text = "the connection was made for another protocol than xmpp-client";
         return "policy-violation";
     }
@@ -79,7 +85,7 @@ const char *stream_header_check(struct stream *stream, const struct elem *header
     stream->lang = lang && is_language_tag(lang) ? mem_strdup(lang) : NULL;
     const char *condition = check_host(stream, elem_get(header, "to"), text);
     if (condition) return condition;
-    return major_version(elem_get(header, "version")) > 0 ? NULL : "unsupported-version";
+    return stream_header_version(elem_get(header, "version")) > 0 ? NULL : "unsupported-version";
 }
 
 static void print_attribute(const char *name, const char *value, struct buf *out)

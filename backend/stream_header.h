@@ -7,11 +7,19 @@
 #include "backend/elem.h"
 #include "lib/buf.h"
 
+#include <stdbool.h>
+
 struct stream;
 
 /* stream_header_check - read the client's header: the stream's host and language come from it.  NULL when it is right,
  * else the stream error condition, and *text (may come back NULL) for people. */
 const char *stream_header_check(struct stream *stream, const struct elem *header, const char **text);
+
+/* stream_header_is_of_server - whether another server has sent it, where it may. */
+bool stream_header_is_of_server(const struct stream *stream);
+
+/* stream_header_version - the major version that a header claims; 0: from before XMPP (RFC 6120 section 4.7.5). */
+unsigned stream_header_version(const char *text);
 
 /* stream_header_print - our own header, with a fresh id; client is the header that it answers, or NULL. */
 void stream_header_print(struct stream *stream, const struct elem *client, struct buf *out);

@@ -61,6 +61,7 @@ static void on_header(void *arg, struct stream_origin *origin, unsigned kind, co
     }
     gateway_socket_describe(header, origin, sni);
     counter_add(all->backend->counters, COUNTER_TERMINATED, 1);
+    origin->servers_too = true;
     admission_take(all->backend, origin);
 }
 

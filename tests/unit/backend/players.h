@@ -10,6 +10,9 @@
 #include "backend/host.h"
 #include "backend/ns.h"
 #include "backend/router.h"
+#include "backend/s2s_desk.h"
+#include "backend/s2s_policy.h"
+#include "backend/s2s_stream.h"
 #include "backend/session.h"
 #include "backend/shard.h"
 #include "backend/stream.h"
@@ -151,6 +154,32 @@ void stream_pace_on_no_answer(struct deadline *deadline, void *shard)
 }
 
 /* Components are not what is tested here. */
+struct s2s_desk *s2s_desk_new(struct shard *shard)
+{
+    (void)shard;
+    return NULL;
+}
+
+void s2s_desk_free(struct s2s_desk **desk)
+{
+    (void)desk;
+}
+
+void s2s_desk_follow(struct s2s_desk *desk)
+{
+    (void)desk;
+}
+
+void s2s_desk_stop(struct s2s_desk *desk)
+{
+    (void)desk;
+}
+
+void s2s_desk_abort(struct s2s_desk *desk)
+{
+    (void)desk;
+}
+
 struct component_desk *component_desk_new(struct shard *shard)
 {
     (void)shard;
@@ -183,6 +212,67 @@ bool component_deliver(struct shard *shard, struct stanza *stanza)
     stanza_free(&stanza);
     return true;
 }
+
+/* Nor are other servers, but where the test says so: no host talks to them. */
+#ifndef PLAYERS_HAVE_SERVERS
+bool s2s_policy_of(const struct hosts *all, const char *local, const char *remote, struct s2s_policy *policy,
+                   enum s2s_failure *failure)
+{
+    (void)all;
+    (void)local;
+    (void)remote;
+    (void)policy;
+    *failure = S2S_DISABLED;
+    return false;
+}
+
+struct s2s_stream *s2s_out_begin(struct remote *remote, const char *local, const struct s2s_trace *trace)
+{
+    (void)remote;
+    (void)local;
+    (void)trace;
+    fail();
+    return NULL;
+}
+
+bool s2s_out_join(struct s2s_stream *stream, const char *local)
+{
+    (void)stream;
+    (void)local;
+    return false;
+}
+
+bool s2s_stream_carries(const struct s2s_stream *stream, const char *local)
+{
+    (void)stream;
+    (void)local;
+    return false;
+}
+
+void s2s_stream_write(struct s2s_stream *stream, struct buf *buf)
+{
+    (void)stream;
+    buf_free(buf);
+}
+
+size_t s2s_stream_pending(const struct s2s_stream *stream)
+{
+    (void)stream;
+    return 0;
+}
+
+void s2s_stream_close(struct s2s_stream *stream, enum end_reason end)
+{
+    (void)stream;
+    (void)end;
+}
+
+void s2s_stream_abort(struct s2s_stream *stream, enum end_reason end)
+{
+    (void)stream;
+    (void)end;
+}
+#endif
 
 /* The handlers of streams in the namespace table are not, either. */
 void c2s_session_iq(struct shard *shard, const struct stanza *request)
@@ -325,7 +415,7 @@ static inline void assert_silent(struct client *client)
 
 static inline int set_up(void **state)
 {
-    static char path[] = "/tmp/test_router.XXXXXX";
+    char path[] = "/tmp/test_router.XXXXXX";
     char error[512];
     (void)state;
     const int fd = mkstemp(path);

@@ -1,0 +1,95 @@
+#include "backend/s2s_desk.h"
+
+#include "backend/backend_config.h"
+#include "backend/dialback.h"
+#include "backend/host.h"
+#include "backend/s2s_out.h"
+#include "backend/s2s_stream.h"
+#include "backend/shard.h"
+
+#include <stdlib.h>
+
+enum { PAUSE_MS = 10, ANSWER_MS = 25000 /* less than others wait for us */ };
+
+static void on_hurry(struct deadline *deadline, void *desk)
+{
+    (void)desk;
+    struct s2s_stream *stream = CONTAINER_OF(deadline, struct s2s_stream, deadline);
+    if (stream->outgoing) {
+        s2s_out_give_up(stream, S2S_TIMEOUT, s2s_stream_state_name(stream));
+    } else {
+        s2s_stream_fail(stream, END_AUTH_TIMEOUT, "connection-timeout", "nothing was proved in time");
+    }
+}
+
+static void on_pause_over(struct deadline *deadline, void *desk)
+{
+    (void)desk;
+    struct s2s_stream *stream = CONTAINER_OF(deadline, struct s2s_stream, deadline);
+    stream->state = S2S_OPEN;
+    peer_go_on(stream->peer);
+}
+
+static void on_pair_silent(struct deadline *deadline, void *desk)
+{
+    (void)desk;
+    s2s_out_pair_failed(CONTAINER_OF(deadline, struct s2s_pair, deadline), S2S_TIMEOUT, "no answer to dialback");
+}
+
+struct s2s_desk *s2s_desk_new(struct shard *shard)
+{
+    struct s2s_desk *desk = MEM_NEW(struct s2s_desk);
+    desk->shard = shard;
+    list_init(&desk->all);
+    desk->hurry = deadline_queue_new(shard->loop, shard->backend->config->auth_timeout_ms, on_hurry, desk);
+    desk->pause = deadline_queue_new(shard->loop, PAUSE_MS, on_pause_over, desk);
+    desk->asked = deadline_queue_new(shard->loop, ANSWER_MS, dialback_on_silence, desk);
+    desk->pairs = deadline_queue_new(shard->loop, ANSWER_MS, on_pair_silent, desk);
+    return desk;
+}
+
+void s2s_desk_free(struct s2s_desk **desk)
+{
+    struct s2s_desk *d = *desk;
+    *desk = NULL;
+    deadline_queue_free(&d->hurry);
+    deadline_queue_free(&d->pause);
+    deadline_queue_free(&d->asked);
+    deadline_queue_free(&d->pairs);
+    free(d);
+}
+
+/* What is being connected goes by the hosts that it began with. */
+static void follow(struct s2s_stream *stream, struct hosts *hosts)
+{
+    struct s2s_policy policy;
+    enum s2s_failure failure;
+    if (stream->dialer || stream->state >= S2S_CLOSING || !stream->local) return;
+    if (!s2s_policy_serves(hosts, stream->local)) {
+        s2s_stream_fail(stream, END_HOST_GONE, "host-gone", NULL);
+    } else if (stream->domain && !s2s_policy_of(hosts, stream->local, stream->domain, &policy, &failure)) {
+        s2s_stream_fail(stream, END_DENIED, "policy-violation", NULL);
+    } else if (stream->domain) {
+        hosts_unref(&stream->hosts);
+        stream->hosts = hosts_ref(hosts);
+        stream->policy = policy;
+    }
+}
+
+void s2s_desk_follow(struct s2s_desk *desk)
+{
+    LIST_EACH (link, &desk->all)
+        follow(LIST_ENTRY(link, struct s2s_stream, all), desk->shard->hosts);
+}
+
+void s2s_desk_stop(struct s2s_desk *desk)
+{
+    LIST_EACH (link, &desk->all)
+        s2s_stream_fail(LIST_ENTRY(link, struct s2s_stream, all), END_SHUTDOWN, "system-shutdown", NULL);
+}
+
+void s2s_desk_abort(struct s2s_desk *desk)
+{
+    LIST_EACH (link, &desk->all)
+        s2s_stream_abort(LIST_ENTRY(link, struct s2s_stream, all), END_SHUTDOWN);
+}

@@ -1,0 +1,462 @@
+#include "backend/s2s_stream.h"
+
+#include "backend/backend_config.h"
+#include "backend/dialback.h"
+#include "backend/host.h"
+#include "backend/newcomers.h"
+#include "backend/ns.h"
+#include "backend/remote.h"
+#include "backend/router.h"
+#include "backend/s2s_desk.h"
+#include "backend/s2s_in.h"
+#include "backend/s2s_out.h"
+#include "backend/shard.h"
+#include "backend/stanza_error.h"
+#include "backend/terminated.h"
+#include "lib/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { S2S_MAGIC = 0x73327374, OUTPUT_MAX_BYTES = 16 * 1024 * 1024 /* a server speaks for many */ };
+
+struct s2s_stream *s2s_stream_of(void *arg)
+{
+    struct s2s_stream *stream = arg;
+    CHECK_MAGIC(stream, S2S_MAGIC);
+    return stream;
+}
+
+const char *s2s_stream_state_name(const struct s2s_stream *stream)
+{
+    static const char *const NAMES[] = {
+        [S2S_DIALING] = "connecting", [S2S_SECURING] = "securing", [S2S_OPENING] = "opening",
+        [S2S_FEATURES] = "features",  [S2S_PROCEED] = "starttls",  [S2S_ANSWER] = "authenticating",
+        [S2S_RESUMING] = "resuming",  [S2S_PROVING] = "proving",   [S2S_MOVING] = "moving",
+        [S2S_OPEN] = "open",          [S2S_PAUSED] = "paused",     [S2S_CLOSING] = "closing",
+        [S2S_ENDED] = "ended",
+    };
+    return NAMES[stream->state];
+}
+
+const char *s2s_proof_name(enum s2s_proof proof)
+{
+    static const char *const NAMES[] = {
+        [S2S_PROOF_NONE] = NULL, [S2S_PROOF_CERTIFICATE] = "certificate", [S2S_PROOF_DIALBACK] = "dialback"};
+    return NAMES[proof];
+}
+
+const char *s2s_stream_tls(const struct s2s_stream *stream, const char **cipher)
+{
+    const struct terminated *terminated = stream->terminated;
+    SSL *ssl = stream->peer && stream->secure && !terminated ? io_ssl(stream->peer->io) : NULL;
+    *cipher = NULL;
+    if (terminated) {
+        *cipher = terminated->cipher[0] ? terminated->cipher : NULL;
+        return terminated->version[0] ? terminated->version : NULL;
+    }
+    if (!ssl) return NULL;
+    *cipher = SSL_get_cipher_name(ssl);
+    return SSL_get_version(ssl);
+}
+
+static enum s2s_proof proof_of(const struct s2s_stream *stream)
+{
+    LIST_EACH (link, &stream->pairs) {
+        const struct s2s_pair *pair = LIST_ENTRY(link, struct s2s_pair, link);
+        if (pair->proof != S2S_PROOF_NONE) return pair->proof;
+    }
+    return S2S_PROOF_NONE;
+}
+
+void s2s_stream_log(const struct s2s_stream *stream, const char *event)
+{
+    const struct peer_stream *peer = stream->peer;
+    const bool over = stream->state == S2S_CLOSING || stream->state == S2S_ENDED;
+    const char *cipher = NULL, *version = s2s_stream_tls(stream, &cipher);
+    struct log_line line;
+    log_begin(&line, LOG_LEVEL_INFO, event);
+    if (over && peer) log_str(&line, "reason", end_reason_name(peer->end));
+    log_str(&line, "direction", stream->outgoing ? "out" : "in");
+    log_str(&line, "conn", peer ? peer->conn : NULL);
+    if (peer) log_addr(&line, "peer", &peer->addr);
+    log_str(&line, "domain", stream->domain);
+    log_str(&line, "local", stream->local);
+    log_str(&line, "proof", s2s_proof_name(proof_of(stream)));
+    log_str(&line, "tls", version);
+    log_str(&line, "cipher", cipher);
+    log_str(&line, "by", stream->terminated ? "gateway" : NULL);
+    log_str(&line, "certificate", stream->secure ? stream->cert.why : NULL);
+    if (stream->bidi) log_str(&line, "bidi", "true");
+    if (stream->sm) log_str(&line, "sm", "true");
+    if (over && peer) log_str(&line, "why", peer->why);
+    log_end(&line);
+}
+
+struct s2s_pair *s2s_stream_pair(const struct s2s_stream *stream, const char *local, const char *remote, bool ours)
+{
+    LIST_EACH (link, &stream->pairs) {
+        struct s2s_pair *pair = LIST_ENTRY(link, struct s2s_pair, link);
+        if (pair->ours == ours && strcmp(pair->remote, remote) == 0 && strcmp(pair->local, local) == 0) return pair;
+    }
+    return NULL;
+}
+
+struct s2s_pair *s2s_stream_add_pair(struct s2s_stream *stream, const char *local, const char *remote, bool ours)
+{
+    struct s2s_pair *pair = MEM_NEW(struct s2s_pair);
+    pair->stream = stream;
+    pair->local = mem_strdup(local);
+    pair->remote = mem_strdup(remote);
+    pair->ours = ours;
+    list_append(&stream->pairs, &pair->link);
+    return pair;
+}
+
+void s2s_pair_free(struct s2s_pair *pair)
+{
+    list_remove(&pair->link);
+    deadline_disarm(&pair->deadline);
+    dialback_cancel(&pair->asks);
+    free(pair->local);
+    free(pair->remote);
+    free(pair);
+}
+
+static bool is_open(const struct s2s_stream *stream)
+{
+    return stream->state == S2S_OPEN || stream->state == S2S_PAUSED;
+}
+
+/* On a stream with XEP-0288 a proof of one side opens both ways for its pair. */
+bool s2s_stream_carries(const struct s2s_stream *stream, const char *local)
+{
+    if (!is_open(stream) || !stream->remote) return false;
+    const struct s2s_pair *pair = s2s_stream_pair(stream, local, stream->remote->domain, stream->outgoing);
+    return pair && pair->proof != S2S_PROOF_NONE && (stream->outgoing || stream->bidi);
+}
+
+void s2s_stream_write(struct s2s_stream *stream, struct buf *buf)
+{
+    if (stream->peer) {
+        peer_write(stream->peer, buf);
+    } else {
+        buf_free(buf);
+    }
+}
+
+size_t s2s_stream_pending(const struct s2s_stream *stream)
+{
+    return stream->peer ? peer_pending(stream->peer) : 0;
+}
+
+void s2s_stream_fail(struct s2s_stream *stream, enum end_reason end, const char *condition, const char *text)
+{
+    if (stream->peer) {
+        peer_fail(stream->peer, end, condition, text);
+    } else {
+        s2s_stream_abort(stream, end);
+    }
+}
+
+void s2s_stream_close(struct s2s_stream *stream, enum end_reason end)
+{
+    if (stream->peer) {
+        peer_close(stream->peer, end);
+    } else {
+        s2s_stream_abort(stream, end);
+    }
+}
+
+static void on_gone(void *arg)
+{
+    s2s_stream_free(s2s_stream_of(arg));
+}
+
+/* Without a connection there is nothing to end but itself. */
+void s2s_stream_abort(struct s2s_stream *stream, enum end_reason end)
+{
+    if (stream->peer) {
+        peer_abort(stream->peer, end);
+        return;
+    }
+    if (stream->state == S2S_ENDED) return;
+    stream->state = S2S_ENDED;
+    dialer_free(&stream->dialer);
+    stream->gone.fn = on_gone;
+    stream->gone.arg = stream;
+    loop_defer(stream->shard->loop, &stream->gone);
+}
+
+void s2s_stream_print_header(struct s2s_stream *stream, struct buf *out)
+{
+    buf_append_str(out, "<?xml version='1.0'?><stream:stream xmlns='" NS_SERVER "' xmlns:stream='" NS_STREAM
+                        "' xmlns:db='" NS_DIALBACK "' version='1.0' xml:lang='en'");
+    if (!stream->outgoing) buf_printf(out, " id='%s'", stream->peer->id);
+    if (stream->local) {
+        buf_append_str(out, " from='");
+        elem_escape(stream->local, strlen(stream->local), out);
+        buf_append_str(out, "'");
+    }
+    if (stream->domain) {
+        buf_append_str(out, " to='");
+        elem_escape(stream->domain, strlen(stream->domain), out);
+        buf_append_str(out, "'");
+    }
+    buf_append_str(out, ">");
+    stream->peer->header_sent = true;
+}
+
+static bool has_shown_certificate(const struct s2s_stream *stream, const char *remote)
+{
+    LIST_EACH (link, &stream->pairs) {
+        const struct s2s_pair *pair = LIST_ENTRY(link, struct s2s_pair, link);
+        if (!pair->ours && pair->proof == S2S_PROOF_CERTIFICATE && strcmp(pair->remote, remote) == 0) return true;
+    }
+    return false;
+}
+
+/* accepts - whether the other server may write from and to these domains on this stream: proved by dialback for that
+ * pair; or by its certificate, which is good for every host of ours. */
+static bool accepts(struct s2s_stream *stream, const char *from, const char *to)
+{
+    struct s2s_policy policy;
+    enum s2s_failure failure;
+    const bool theirs = !stream->outgoing || stream->bidi;
+    if (!theirs) return false;
+    const struct s2s_pair *pair = s2s_stream_pair(stream, to, from, false);
+    if (!pair && stream->outgoing) pair = s2s_stream_pair(stream, to, from, true);
+    if (pair) return pair->proof != S2S_PROOF_NONE;
+    if (!has_shown_certificate(stream, from) || !s2s_policy_serves(stream->hosts, to) ||
+        !s2s_policy_of(stream->hosts, to, from, &policy, &failure))
+        return false;
+    struct s2s_pair *added = s2s_stream_add_pair(stream, to, from, false);
+    added->proof = S2S_PROOF_CERTIFICATE;
+    return true;
+}
+
+static void pause_input(struct s2s_stream *stream)
+{
+    if (stream->state != S2S_OPEN) return;
+    stream->state = S2S_PAUSED;
+    peer_hold(stream->peer);
+    deadline_arm(stream->shard->s2s->pause, &stream->deadline);
+    shard_count(stream->shard, COUNTER_PAUSES);
+}
+
+/* What is ours of the stanza's addresses; NULL: taken.  Else the stream error. */
+static const char *address(struct s2s_stream *stream, struct stanza *stanza)
+{
+    const char *from_text = elem_get(stanza->elem, "from"), *to_text = elem_get(stanza->elem, "to");
+    if (!from_text || !to_text) return "improper-addressing";
+    struct jid *from = jid_parse(from_text, strlen(from_text), NULL);
+    struct jid *to = jid_parse(to_text, strlen(to_text), NULL);
+    const char *condition = !from ? "invalid-from" : !to ? "improper-addressing" : NULL;
+    if (!condition && !accepts(stream, from->domain, to->domain)) condition = "invalid-from";
+    if (condition) {
+        jid_free(&from);
+        jid_free(&to);
+        return condition;
+    }
+    stanza_address(stanza, from, to);
+    return NULL;
+}
+
+/* RFC 6120 sections 8.1.1.2 and 8.1.2.2. */
+void s2s_stream_take(struct s2s_stream *stream, struct elem *elem)
+{
+    struct shard *shard = stream->shard;
+    elem_change_ns(elem, NS_SERVER, NS_CLIENT);
+    struct stanza *stanza = stanza_new(elem);
+    if (!stanza) {
+        elem_free(&elem);
+        s2s_stream_fail(stream, END_BAD_STANZA, "unsupported-stanza-type", NULL);
+        return;
+    }
+    const char *condition = address(stream, stanza);
+    if (condition) {
+        stanza_free(&stanza);
+        s2s_stream_fail(stream, END_BAD_STANZA, condition, NULL);
+        return;
+    }
+    stream->used_ms = loop_now_ms(shard->loop);
+    shard_count(shard, COUNTER_S2S_IN);
+    const bool answer = stanza->type == STANZA_ERROR || stanza->type == STANZA_RESULT;
+    if (answer && !stanza->to->local && remote_takes_answer(stream->remote, stanza)) {
+        stanza_free(&stanza);
+    } else if (!stanza_is_right(stanza)) {
+        stanza_error_bounce(shard, stanza, STANZA_ERROR_BAD_REQUEST);
+    } else if (!router_deliver(shard, stanza)) {
+        pause_input(stream);
+    }
+}
+
+static bool is_stanza(const struct elem *elem)
+{
+    return strcmp(elem->ns, NS_SERVER) == 0;
+}
+
+static void on_elem(void *owner, struct elem *elem)
+{
+    struct s2s_stream *stream = s2s_stream_of(owner);
+    if (is_open(stream) && is_stanza(elem)) {
+        s2s_stream_take(stream, elem);
+    } else if (stream->outgoing) {
+        s2s_out_elem(stream, elem);
+    } else {
+        s2s_in_elem(stream, elem);
+    }
+}
+
+static void on_header(void *owner, struct elem *header)
+{
+    struct s2s_stream *stream = s2s_stream_of(owner);
+    if (stream->outgoing) {
+        s2s_out_header(stream, header);
+    } else {
+        s2s_in_header(stream, header);
+    }
+}
+
+static void on_secure(void *owner)
+{
+    struct s2s_stream *stream = s2s_stream_of(owner);
+    stream->secure = true;
+    stream->state = S2S_OPENING;
+    if (stream->outgoing) {
+        s2s_out_secure(stream);
+    } else {
+        s2s_in_secure(stream);
+    }
+}
+
+static void on_drained(void *owner)
+{
+    struct s2s_stream *stream = s2s_stream_of(owner);
+    if (stream->linked) remote_link_drained(stream->remote, stream);
+}
+
+static void print_header(void *owner, struct buf *out)
+{
+    s2s_stream_print_header(s2s_stream_of(owner), out);
+}
+
+static void on_closing(void *owner)
+{
+    struct s2s_stream *stream = s2s_stream_of(owner);
+    stream->state = S2S_CLOSING;
+    deadline_disarm(&stream->deadline);
+}
+
+/* What was on its way when we closed is still taken, if the other server has done no wrong (RFC 6120 section 4.4). */
+static void on_last_words(void *owner, struct elem *elem)
+{
+    struct s2s_stream *stream = s2s_stream_of(owner);
+    const enum end_reason end = stream->peer->end;
+    const bool innocent = end == END_SHUTDOWN || end == END_IDLE || end == END_KICKED;
+    if (innocent && stream->remote && is_stanza(elem)) {
+        s2s_stream_take(stream, elem);
+    } else {
+        elem_free(&elem);
+    }
+}
+
+static void is_no_newcomer(struct s2s_stream *stream)
+{
+    if (stream->newcomer) newcomers_leave(stream->shard->backend->newcomers, &stream->peer->addr);
+    stream->newcomer = false;
+}
+
+static void on_end(void *owner)
+{
+    struct s2s_stream *stream = s2s_stream_of(owner);
+    s2s_stream_log(stream, "s2s_end");
+    is_no_newcomer(stream);
+    if (stream->outgoing && s2s_out_ended(stream)) return;
+    s2s_stream_free(stream);
+}
+
+static const struct peer_events EVENTS = {
+    .on_secure = on_secure,
+    .on_header = on_header,
+    .on_elem = on_elem,
+    .on_drained = on_drained,
+    .print_header = print_header,
+    .on_closing = on_closing,
+    .on_last_words = on_last_words,
+    .on_end = on_end,
+};
+
+void s2s_stream_connected(struct s2s_stream *stream, const struct peer_origin *origin)
+{
+    stream->peer = peer_stream_new(stream->shard, origin, &EVENTS, stream);
+    stream->peer->output_max = OUTPUT_MAX_BYTES;
+    stream_random_id(stream->peer->id);
+    deadline_arm(stream->shard->s2s->hurry, &stream->deadline);
+    shard_count(stream->shard, COUNTER_S2S_STREAMS);
+}
+
+void s2s_stream_enter(struct s2s_stream *stream, struct remote *remote)
+{
+    stream->remote = remote;
+    list_append(&remote->streams, &stream->link);
+}
+
+/* s2s_stream_opened - a pair is proved. */
+void s2s_stream_opened(struct s2s_stream *stream)
+{
+    if (stream->state == S2S_OPEN || stream->state == S2S_PAUSED) return;
+    stream->state = S2S_OPEN;
+    is_no_newcomer(stream);
+    deadline_disarm(&stream->deadline);
+    struct xml_limits limits = XML_LIMITS_AUTHENTICATED;
+    limits.stanza_bytes = stream->policy.stanza_bytes;
+    peer_set_limits(stream->peer, &limits);
+    stream->used_ms = loop_now_ms(stream->shard->loop);
+    s2s_stream_log(stream, "s2s_open");
+}
+
+struct s2s_stream *s2s_stream_new(struct shard *shard, bool outgoing)
+{
+    struct s2s_stream *stream = MEM_NEW(struct s2s_stream);
+    stream->magic = S2S_MAGIC;
+    stream->outgoing = outgoing;
+    stream->state = outgoing ? S2S_DIALING : S2S_OPENING;
+    stream->shard = shard;
+    stream->hosts = hosts_ref(shard->hosts);
+    stream->begun_ms = stream->used_ms = loop_now_ms(shard->loop);
+    list_init(&stream->pairs);
+    list_init(&stream->waiting);
+    list_init(&stream->asked);
+    s2s_unacked_init(&stream->unacked, stream);
+    list_append(&shard->s2s->all, &stream->all);
+    return stream;
+}
+
+void s2s_stream_free(struct s2s_stream *stream)
+{
+    struct remote *remote = stream->remote;
+    stream->state = S2S_ENDED;
+    loop_defer_cancel(&stream->gone);
+    deadline_disarm(&stream->deadline);
+    list_remove(&stream->all);
+    list_remove(&stream->link);
+    dialback_drop(stream);
+    if (remote) {
+        s2s_out_tell_failed(stream);
+        remote_link_gone(remote, stream);
+    }
+    while (!list_empty(&stream->pairs))
+        s2s_pair_free(LIST_ENTRY(list_first(&stream->pairs), struct s2s_pair, link));
+    dialer_free(&stream->dialer);
+    terminated_free(&stream->terminated);
+    hosts_unref(&stream->hosts);
+    free(stream->local);
+    free(stream->domain);
+    free(stream->their_id);
+    free(stream->why);
+    elem_free(&stream->proof);
+    stream->magic = 0;
+    loop_defer_free(stream->shard->loop, stream);
+    if (remote) remote_release(remote);
+}
