@@ -9,7 +9,9 @@ from harness import pp2
 from harness.authority import Authority
 from harness.place import Place
 from harness.ports import reserve_port
-from harness.postern import Gateway
+from harness.postern import Backend, Gateway
+from harness.rawserver import RawServer
+from harness.stage import Actor
 from harness.tcp import connect, read_exactly
 from harness.upstream import Upstream
 
@@ -118,3 +120,90 @@ def test_a_server_that_begins_without_tls(door):
         assert sock.recv(1) == b"<"
     tlvs, header = door.told.pop()
     assert header == HEADER and pp2.SSL not in tlvs
+
+
+# The whole way: another server, the gateway, the backend
+
+BACKEND = """
+s2s-ca = "{trusted}"
+listener "c2s" {{ address = "127.0.0.1:{c2s}" tls = direct }}
+listener "servers" {{ address = "127.0.0.1:{servers}" serve = servers tls = direct proxy-protocol-from = "127.0.0.0/8" }}
+host "{domain}" {{ certificate = "{cert}" key = "{key}" s2s = true }}
+"""
+GATEWAY = """
+listener "handoff" {{ address = "127.0.0.1:{handoff}" }}
+listener "proxied" {{ address = "127.0.0.1:{proxied}" }}
+listener "decrypted" {{ address = "127.0.0.1:{decrypted}" }}
+tls "xmpp-servers" {{ certificate = "{cert}" key = "{key}" client-certificate = optional client-purpose = any }}
+backend "xmpp" {{ inlet = "{inlet}" }}
+upstream "xmpp-servers" {{ server = "127.0.0.1:{servers}" proxy-protocol = v2 }}
+upstream "xmpp-decrypted" {{ server = "unix:{terminated}" proxy-protocol = v2-tls }}
+route "proxied" {{ listener = "proxied" alpn = "xmpp-server" proxy = "xmpp-servers" }}
+route "decrypted" {{ listener = "decrypted" alpn = "xmpp-server" terminate = "xmpp-servers" }}
+route "servers-inside" {{ inside = "xmpp-servers" protocol = "xmpp" proxy = "xmpp-decrypted" }}
+route "servers" {{ alpn = "xmpp-server" handoff = "xmpp" }}
+route "starttls" {{ protocol = "xmpp" handoff = "xmpp" }}
+"""
+PEER, PASSWORD = "peer.test", "a-secret-of-the-tests"
+
+
+class Federation:
+    """A backend behind a gateway, and another server."""
+
+    def __init__(self):
+        self.place = Place()
+        self.ports = {name: reserve_port() for name in ("c2s", "servers", "handoff", "proxied", "decrypted")}
+        cert, key = self.place.certificate("ours", [NAME])
+        self.files = self.place.certificate("theirs", [PEER])
+        self.backend = Backend(self.place, BACKEND.format(trusted=self.files[0], domain=NAME, cert=cert, key=key,
+                                                          **self.ports))
+        self.gateway = Gateway(self.place, GATEWAY.format(cert=cert, key=key, inlet=self.backend.inlet,
+                                                          terminated=self.backend.terminated, **self.ports))
+
+    def start(self):
+        self.backend.start()
+        self.gateway.start()
+        self.backend.add_user(f"juliet@{NAME}", PASSWORD)
+        return self
+
+    def stop(self):
+        try:
+            for program in (self.gateway, self.backend):
+                program.stop()
+        finally:
+            for program in (self.gateway, self.backend):
+                program.kill()
+                program.log_text()
+            self.place.remove()
+
+
+@pytest.fixture(scope="module")
+def federation():
+    one = Federation()
+    try:
+        yield one.start()
+    finally:
+        one.stop()
+
+
+@pytest.mark.parametrize("way, tls", [("handoff", "direct"), ("proxied", "direct"), ("decrypted", "direct"),
+                                      ("handoff", "starttls")])
+def test_another_server_proves_itself_through_the_gateway(federation, way, tls):
+    ports = federation.ports
+    with RawServer(PEER, address="127.0.0.2", files=federation.files) as server:
+        with Actor("127.0.0.1", ports["c2s"]).start_tls(sni=NAME) as juliet:
+            juliet.login("juliet", PASSWORD, NAME, mechanism="PLAIN")
+            link = server.connect("127.0.0.1", ports[way], NAME, tls=tls)
+            link.external()
+            link.send_message(juliet.jid, "hello", from_=f"romeo@{PEER}/orchard")
+            juliet.expect("message", frm=f"romeo@{PEER}/orchard", body="hello")
+            address = "%s:%d" % link.tcp.getsockname()
+            line = federation.backend.wait_log(event="s2s_open", peer=address)
+            assert (line["domain"], line["local"], line["proof"]) == (PEER, NAME, "certificate")
+
+
+@pytest.mark.parametrize("way", ["handoff", "proxied", "decrypted"])
+def test_a_server_without_a_certificate_cannot_use_one(federation, way):
+    with RawServer(PEER, address="127.0.0.2") as server:
+        link = server.connect("127.0.0.1", federation.ports[way], NAME, tls="direct")
+        assert link.try_external() != "success"
