@@ -197,7 +197,7 @@ def test_another_server_proves_itself_through_the_gateway(federation, way, tls):
             link.external()
             link.send_message(juliet.jid, "hello", from_=f"romeo@{PEER}/orchard")
             juliet.expect("message", frm=f"romeo@{PEER}/orchard", body="hello")
-            address = "%s:%d" % link.tcp.getsockname()
+            address = "%s:%d" % link.wire.tcp.getsockname()
             line = federation.backend.wait_log(event="s2s_open", peer=address)
             assert (line["domain"], line["local"], line["proof"]) == (PEER, NAME, "certificate")
 
