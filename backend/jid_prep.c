@@ -259,3 +259,21 @@ int jid_prep_domain(const char *text, size_t len, char *out, const char **why)
     if (is_ascii(text, len) && !has_a_label(text, len)) return ascii_domain(text, len, out, why);
     return unicode_domain(text, len, out, why);
 }
+
+int jid_prep_ascii(const char *domain, char *out, size_t cap)
+{
+    const size_t len = strlen(domain);
+    if (len >= cap && is_ascii(domain, len)) return -1;
+    if (domain[0] == '[') return -1;
+    if (is_ascii(domain, len)) {
+        memcpy(out, domain, len + 1);
+        return len <= DOMAIN_MAX_BYTES ? 0 : -1;
+    }
+    UErrorCode error = U_ZERO_ERROR;
+    UIDNAInfo info = UIDNA_INFO_INITIALIZER;
+    need_profiles();
+    const int32_t n = uidna_nameToASCII_UTF8(uts46, domain, (int32_t)len, out, (int32_t)cap, &info, &error);
+    if (U_FAILURE(error) || (info.errors & ~(uint32_t)UIDNA_ERROR_HYPHEN_3_4) || n < 0 || (size_t)n >= cap) return -1;
+    out[n] = '\0';
+    return n <= DOMAIN_MAX_BYTES ? 0 : -1;
+}

@@ -16,4 +16,8 @@ MUSTCHECK int jid_prep_local(const char *text, size_t len, char *out, const char
 MUSTCHECK int jid_prep_domain(const char *text, size_t len, char *out, const char **why);
 MUSTCHECK int jid_prep_resource(const char *text, size_t len, char *out, const char **why);
 
+/* jid_prep_ascii - a prepared domain as DNS has it: A-labels (cap: at least 254 bytes).  Returns 0, or -1: it is an
+ * address in brackets, or no host name. */
+MUSTCHECK int jid_prep_ascii(const char *domain, char *out, size_t cap);
+
 #endif
