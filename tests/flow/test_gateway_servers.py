@@ -141,6 +141,7 @@ upstream "xmpp-decrypted" {{ server = "unix:{terminated}" proxy-protocol = v2-tl
 route "proxied" {{ listener = "proxied" alpn = "xmpp-server" proxy = "xmpp-servers" }}
 route "decrypted" {{ listener = "decrypted" alpn = "xmpp-server" terminate = "xmpp-servers" }}
 route "servers-inside" {{ inside = "xmpp-servers" protocol = "xmpp" proxy = "xmpp-decrypted" }}
+route "without-alpn" {{ listener = "decrypted" no-alpn = true terminate = "xmpp-servers" }}
 route "servers" {{ alpn = "xmpp-server" handoff = "xmpp" }}
 route "starttls" {{ protocol = "xmpp" handoff = "xmpp" }}
 """
@@ -186,14 +187,15 @@ def federation():
         one.stop()
 
 
-@pytest.mark.parametrize("way, tls", [("handoff", "direct"), ("proxied", "direct"), ("decrypted", "direct"),
-                                      ("handoff", "starttls")])
-def test_another_server_proves_itself_through_the_gateway(federation, way, tls):
+@pytest.mark.parametrize("way, tls, alpn", [
+    ("handoff", "direct", ["xmpp-server"]), ("proxied", "direct", ["xmpp-server"]), ("decrypted", "direct", ["xmpp-server"]),
+    ("handoff", "starttls", ["xmpp-server"]), ("decrypted", "direct", [])])
+def test_another_server_proves_itself_through_the_gateway(federation, way, tls, alpn):
     ports = federation.ports
     with RawServer(PEER, address="127.0.0.2", files=federation.files) as server:
         with Actor("127.0.0.1", ports["c2s"]).start_tls(sni=NAME) as juliet:
             juliet.login("juliet", PASSWORD, NAME, mechanism="PLAIN")
-            link = server.connect("127.0.0.1", ports[way], NAME, tls=tls)
+            link = server.connect("127.0.0.1", ports[way], NAME, tls=tls, alpn=alpn)
             link.external()
             link.send_message(juliet.jid, "hello", from_=f"romeo@{PEER}/orchard")
             juliet.expect("message", frm=f"romeo@{PEER}/orchard", body="hello")
