@@ -331,6 +331,7 @@ static int load_trust(struct hosts *hosts, char *error, size_t cap)
 int hosts_load_certificates(struct hosts *hosts, char *error, size_t cap)
 {
     char why[512];
+    if (load_trust(hosts, error, cap) != 0) return -1;
     for (size_t i = 0; i < hosts->count; i++) {
         struct host *host = &hosts->list[i];
         const char *certificate = option_str(host->section, "certificate"), *key = option_str(host->section, "key");
@@ -347,7 +348,7 @@ int hosts_load_certificates(struct hosts *hosts, char *error, size_t cap)
         if (hosts->list[i].tls) tls_set_chooser(hosts->list[i].tls, choose, &hosts->list[i]);
         tls_set_chooser(hosts->list[i].tls_servers, choose_for_server, &hosts->list[i]);
     }
-    return load_trust(hosts, error, cap);
+    return 0;
 }
 
 struct backend_config *hosts_config(const struct hosts *hosts)

@@ -4,6 +4,7 @@
 #include "lib/tls_ask.h"
 
 #include <arpa/inet.h>
+#include <stdint.h>
 #include <string.h>
 
 enum { ALPN_MAX_BYTES = 255 };
@@ -45,7 +46,8 @@ SSL *tls_client_ssl(SSL_CTX *ctx, const char *server_name, const char *alpn)
     CHECK(ssl != NULL);
     SSL_set_connect_state(ssl);
     if (server_name && strlen(server_name) <= TLSEXT_MAXLEN_host_name && !is_address(server_name))
-        CHECK(SSL_set_tlsext_host_name(ssl, server_name) == 1);
+        CHECK(SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, (void *)(uintptr_t)server_name) ==
+              1);
     if (!alpn) return ssl;
     const size_t len = strlen(alpn);
     CHECK(len > 0 && len <= ALPN_MAX_BYTES);

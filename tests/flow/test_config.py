@@ -100,6 +100,11 @@ SERVERS = [
     (HOST[:-2] + 's2s-secure-domains = "a.example" }\nremote "a.example" { secure-auth = false }\n', 2,
      ["secure-auth", "a.example", "s2s-secure-domains"]),
     (HOST + 'remote "a.example" { proxy = 9050 }\n', 2, ["proxy", "127.0.0.1:9050", "9050"]),
+    # Authorities.
+    ('s2s-ca = "no-authorities.pem"\n' + HOST, 1, ["s2s-ca", "no-authorities.pem", "No such file"]),
+    ('s2s-ca = "/dev/null"\n' + HOST, 1, ["s2s-ca", "/dev/null", "no certificates"]),
+    ('s2s-ca = "/usr/bin"\n' + HOST, 1, ["s2s-ca", "/usr/bin", "openssl rehash"]),
+    ('s2s-crl = "no-list.pem"\n' + HOST, 1, ["s2s-crl", "no-list.pem", "revocation lists"]),
     # Onion services.
     (HOST + f'remote "{ONION}" {{ }}\n', 2, [ONION, "s2s-proxy", "127.0.0.1:9050", "Tor"]),
     (HOST + f'remote "a.example" {{ onion = "{ONION}" }}\n', 2, ["a.example", "s2s-proxy", "127.0.0.1:9050", "Tor"]),
@@ -217,6 +222,7 @@ def client_files(place):
     (live / "privkey.pem").write_bytes(key.read_bytes())
     (live / "privkey.pem").chmod(0o600)
     return {"/etc/postern/client-ca.pem": ca, "/etc/postern/client-revoked.pem": crl,
+            "/etc/ssl/certs": ca, "/etc/postern/revoked.pem": crl,
             "/etc/letsencrypt/live": live.parent}
 
 
