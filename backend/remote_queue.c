@@ -139,7 +139,7 @@ static void add_text(struct remote_route *route, struct stanza *stanza, const st
     route->queue.joined++;
     route->queue.behind = true;
     store_queue_add(shard->backend->store, shard->mailbox, owner, STORE_REMOTE, stamp_ms, (const char *)buf_data(text),
-                    buf_len(text), 0, on_added, j);
+                    buf_len(text), NULL, on_added, j);
     free(owner);
 }
 

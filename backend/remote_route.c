@@ -25,7 +25,7 @@ enum {
     PENDING_MAX_BYTES = 1024 * 1024,  /* for the kernel: then senders pause */
     BACKLOG_MAX_BYTES = 4 * 1024 * 1024,
     SOON_MS = 3000,  /* at most, from the loss of a stream to the first attempt to have another */
-    HURRY_MS = 5000, /* from one attempt to the next, however often the other server is heard */
+    HURRY_MS = 1000, /* from one attempt to the next, however often the other server is heard */
 };
 
 const char *remote_state_name(enum remote_state state)

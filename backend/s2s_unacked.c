@@ -166,7 +166,7 @@ static void store(struct s2s_entry *entry)
     remote_queue_enter(entry->route, entry->len, entry->stamp_ms);
     entry->route->queue.calls++;
     store_queue_add(shard->backend->store, shard->mailbox, owner, STORE_REMOTE, entry->stamp_ms, entry->text,
-                    entry->len, 0, on_stored, entry);
+                    entry->len, NULL, on_stored, entry);
     free(owner);
 }
 

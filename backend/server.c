@@ -10,6 +10,7 @@
 #include "backend/lockout.h"
 #include "backend/newcomers.h"
 #include "backend/registration.h"
+#include "backend/remote_start.h"
 #include "backend/server_state.h"
 #include "backend/shard.h"
 #include "backend/stop_later.h"
@@ -160,6 +161,7 @@ static int start(struct server *server, struct hosts *hosts)
     if (open_control(server) != 0) return -1;
     if (confine(server, false) != 0 || open_store(server) != 0) return -1;
     load_key_shapes(backend, hosts);
+    remote_start(backend);
     if (shards_start(backend, server->why, sizeof(server->why)) != 0) return -1;
     struct loop *loop = backend->shards[0]->loop;
     loop_on_signal(loop, SIGTERM, on_stop_signal, server);
