@@ -50,11 +50,10 @@ static void on_delay_over(evutil_socket_t fd, short what, void *arg)
     release_held(arg);
 }
 
-/* Returns false for what is no address to connect to. */
-static bool read_address(int kind, const struct dns_record *record, uint16_t port, struct addr *out)
+bool host_lookup_read_address(int family, const struct dns_record *record, uint16_t port, struct addr *out)
 {
     memset(out, 0, sizeof(*out));
-    if (kind == V4) {
+    if (family == AF_INET) {
         if (record->len != sizeof(out->in.sin_addr)) return false;
         out->in.sin_family = AF_INET;
         out->in.sin_port = htons(port);
@@ -79,7 +78,8 @@ static void take_addresses(struct host_lookup *lookup, int kind, const struct dn
     char text[ADDR_TEXT_BYTES];
     for (size_t i = 0; i < answer->count && used < HOST_LOOKUP_ADDRESSES; i++) {
         struct addr addr;
-        if (!read_address(kind, &answer->records[i], lookup->port, &addr)) continue;
+        if (!host_lookup_read_address(kind == V6 ? AF_INET6 : AF_INET, &answer->records[i], lookup->port, &addr))
+            continue;
         s2s_trace(lookup->trace, 1, "address", "%s: %s%s", lookup->host, addr_format_host(&addr, text, sizeof(text)),
                   answer->secure ? ", signed" : "");
         used++;
@@ -114,19 +114,24 @@ static void on_addresses(const struct dns_answer *answer, void *arg)
     if (!lookup->questions[V6].query && !lookup->questions[V4].query) lookup->events->on_addresses_end(lookup->arg);
 }
 
+bool host_lookup_read_tlsa(const struct dns_record *record, struct dialer_tlsa *out)
+{
+    if (record->len <= TLSA_HEAD_BYTES) return false;
+    *out = (struct dialer_tlsa){.usage = record->data[0],
+                                .selector = record->data[1],
+                                .matching = record->data[2],
+                                .len = record->len - TLSA_HEAD_BYTES};
+    out->data = mem_alloc(out->len);
+    memcpy(out->data, record->data + TLSA_HEAD_BYTES, out->len);
+    return true;
+}
+
 static void keep_tlsa(struct host_lookup *lookup, const struct dns_answer *answer)
 {
     lookup->tlsa = mem_alloc(HOST_LOOKUP_TLSA * sizeof(struct dialer_tlsa));
     for (size_t i = 0; i < answer->count && lookup->tlsa_count < HOST_LOOKUP_TLSA; i++) {
-        const struct dns_record *record = &answer->records[i];
-        struct dialer_tlsa *tlsa = &lookup->tlsa[lookup->tlsa_count];
-        if (record->len <= TLSA_HEAD_BYTES) continue;
-        tlsa->usage = record->data[0];
-        tlsa->selector = record->data[1];
-        tlsa->matching = record->data[2];
-        tlsa->len = record->len - TLSA_HEAD_BYTES;
-        tlsa->data = mem_alloc(tlsa->len);
-        memcpy(tlsa->data, record->data + TLSA_HEAD_BYTES, tlsa->len);
+        const struct dialer_tlsa *tlsa = &lookup->tlsa[lookup->tlsa_count];
+        if (!host_lookup_read_tlsa(&answer->records[i], &lookup->tlsa[lookup->tlsa_count])) continue;
         lookup->tlsa_count++;
         s2s_trace(lookup->trace, 1, "tlsa", "_%u._tcp.%s: %u %u %u, signed", lookup->port, lookup->host, tlsa->usage,
                   tlsa->selector, tlsa->matching);

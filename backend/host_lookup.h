@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct dns_record;
 struct host_lookup;
 struct shard;
 
@@ -41,6 +42,11 @@ enum host_tlsa {
 
 /* host_lookup_tlsa - what came of it, and the records, which live as long as the lookup. */
 enum host_tlsa host_lookup_tlsa(const struct host_lookup *lookup, const struct dialer_tlsa **records, size_t *count);
+
+/* host_lookup_read_address, host_lookup_read_tlsa - what one record says, whoever has made it.  Return false for what
+ * is no address to connect to, or no record; out->data is to be freed. */
+bool host_lookup_read_address(int family, const struct dns_record *record, uint16_t port, struct addr *out);
+bool host_lookup_read_tlsa(const struct dns_record *record, struct dialer_tlsa *out);
 
 /* host_lookup_failure - why there were no addresses. */
 enum s2s_failure host_lookup_failure(const struct host_lookup *lookup, const char **why);
