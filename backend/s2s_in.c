@@ -28,6 +28,7 @@ static void check_certificate(struct s2s_stream *stream, const char *domain, con
         return;
     }
     chain = tls_ask_chain(io_ssl(stream->peer->io));
+    tls_ask_pack(io_ssl(stream->peer->io), true); /* for further pairs of domains */
     server_cert_check(cert, hosts_trust(stream->hosts), chain, domain, policy, NULL);
     sk_X509_pop_free(chain, X509_free);
 }

@@ -155,7 +155,8 @@ static void trace_tls(struct s2s_stream *stream)
     const char *cipher = NULL, *version = s2s_stream_tls(stream, &cipher);
     s2s_trace(&stream->trace, 1, "tls", "%s, %s", version, cipher);
     if (stream->cert.by == SERVER_CERT_NONE) {
-        s2s_trace(&stream->trace, stream->policy.secure ? 0 : -1, "certificate", "%s", stream->cert.why);
+        const bool needed = stream->policy.secure || stream->cert.denied_by_dns;
+        s2s_trace(&stream->trace, needed ? 0 : -1, "certificate", "%s", stream->cert.why);
     } else {
         s2s_trace(&stream->trace, 1, "certificate", "valid for %s (%s)", stream->domain, BY[stream->cert.by]);
     }
@@ -164,12 +165,13 @@ static void trace_tls(struct s2s_stream *stream)
 void s2s_out_secure(struct s2s_stream *stream)
 {
     STACK_OF(X509) *chain = tls_ask_chain(io_ssl(stream->peer->io));
+    tls_ask_pack(io_ssl(stream->peer->io), false);
     server_cert_check(&stream->cert, hosts_trust(stream->hosts), chain, stream->domain, &stream->policy, stream->way);
     sk_X509_pop_free(chain, X509_free);
     trace_tls(stream);
     if (stream->cert.wrong_pin) {
         s2s_out_give_up(stream, S2S_PIN, NULL);
-    } else if (stream->policy.secure && stream->cert.by == SERVER_CERT_NONE) {
+    } else if ((stream->policy.secure || stream->cert.denied_by_dns) && stream->cert.by == SERVER_CERT_NONE) {
         s2s_out_give_up(stream, S2S_CERTIFICATE, stream->cert.why);
     } else {
         send_header(stream);

@@ -139,6 +139,7 @@ void server_cert_check(struct server_cert *out, struct server_trust *trust, STAC
     } else if (!by_dns && proved_by_pkix(&proof)) {
         out->by = SERVER_CERT_PKIX;
     } else {
+        out->denied_by_dns = by_dns;
         out->why = proof.why;
     }
 }

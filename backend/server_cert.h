@@ -19,6 +19,7 @@ enum server_cert_by { SERVER_CERT_NONE, SERVER_CERT_PKIX, SERVER_CERT_DANE, SERV
 struct server_cert {
     enum server_cert_by by; /* what proves the domain; NONE: nothing */
     bool wrong_pin;         /* there are pins, and this is none of them */
+    bool denied_by_dns;     /* there are TLSA records, by which this server is another one: dialback must not do */
     const char *why;        /* static, of the certificate ("it has expired"): why not; NULL when it is proved */
 };
 

@@ -31,6 +31,11 @@ bool tls_ask_bearable(X509 *cert);
  * Free with sk_X509_pop_free. */
 STACK_OF(X509) * tls_ask_chain(SSL *ssl);
 
+/* tls_ask_pack - after the handshake: let go of the peer's certificates, which take some ten KiB as long as the
+ * connection lasts.  keep: tls_ask_chain makes them anew from their bytes, a tenth of that; else there are none
+ * any more. */
+void tls_ask_pack(SSL *ssl, bool keep);
+
 /* tls_ask_verify - whether ctx's authorities vouch for the first certificate of the chain as a client's, now (RFC 5280
  * section 6).  false and a static text in *why; so too when ctx asks for no certificates. */
 MUSTCHECK bool tls_ask_verify(SSL_CTX *ctx, STACK_OF(X509) * chain, const char **why);

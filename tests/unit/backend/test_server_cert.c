@@ -447,11 +447,13 @@ static void test_dane_and_others(void **state)
     /* what DNS says counts more than what authorities say, unless the policy does not listen to it */
     check_chain(FOR(&leaf, &between), 2, &way);
     assert_refused("TLSA");
+    assert_true(result.denied_by_dns);
     policy.dane = false;
     check_chain(FOR(&leaf, &between), 2, &way);
     assert_proved(SERVER_CERT_PKIX);
     check_chain(FOR(&self), 1, &way);
     assert_refused("self-signed");
+    assert_false(result.denied_by_dns);
     policy.dane = true;
     /* a pin counts more than either */
     server_cert_fingerprint(root.cert, pins[0]);
