@@ -5,9 +5,12 @@
 #include "backend/control_migrate.h"
 #include "backend/control_notices.h"
 #include "backend/control_roster.h"
+#include "backend/control_s2s.h"
+#include "backend/control_s2s_queue.h"
 #include "backend/control_server.h"
 #include "backend/control_sessions.h"
 #include "backend/control_store.h"
+#include "backend/s2s_check.h"
 
 const struct control_command BACKEND_COMMANDS[] = {
     {"adduser", "Make an account: jid, password.", control_accounts_add},
@@ -31,6 +34,13 @@ const struct control_command BACKEND_COMMANDS[] = {
      control_migrate_import},
     {"sessions", "List who is logged in, from where; of one host or user if it is given: only.", control_sessions_list},
     {"kick", "End one session, or all of a user: jid.", control_sessions_kick},
+    {"s2s-list", "List the streams to and from other servers, and what is not connected and why: domain.",
+     control_s2s_list},
+    {"s2s-close", "End the streams to and from a domain: domain.", control_s2s_close},
+    {"s2s-retry", "Connect now to a domain that failed, or to all: domain.", control_s2s_retry},
+    {"s2s-queue", "Count what waits for other servers; of one domain, list it: domain.", control_s2s_queue_list},
+    {"s2s-purge", "Throw away what waits for a domain, and tell the senders: domain, bounce.", control_s2s_queue_purge},
+    {"s2s-check", "Try a connection to another server, step by step: domain, from.", s2s_check_command},
     {"hosts", "List the hosts, and until when their certificates are valid.", control_hosts_list},
     {"message", "Tell all who are logged in (to: all, or a host), or one user: to, text, subject.",
      control_hosts_message},

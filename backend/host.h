@@ -61,8 +61,8 @@ void hosts_unref(struct hosts **hosts);
  * for what it pointed to. */
 void host_point(const struct host **slot, const struct host *host);
 
-/* hosts_load_certificates - read every certificate and key, and what s2s-ca and s2s-crl name; -1 and a message with file
- * and line. */
+/* hosts_load_certificates - read every certificate and key, and what s2s-ca and s2s-crl name; -1 and a message with
+ * file and line. */
 MUSTCHECK int hosts_load_certificates(struct hosts *hosts, char *error, size_t cap);
 
 /* hosts_warn_of_certificates - log what is wrong with those that have been read: most clients would refuse them, but

@@ -63,15 +63,35 @@ struct remote *remote_find(struct shard *shard, const char *domain)
     return map_get_str(shard->remotes->by_domain, domain);
 }
 
-struct remote *remote_get(struct shard *shard, const char *domain)
+static struct remote *remote_new(struct shard *shard, const char *domain)
 {
-    struct remote *remote = remote_find(shard, domain);
-    if (remote) return remote;
-    remote = MEM_NEW(struct remote);
+    struct remote *remote = MEM_NEW(struct remote);
     remote->shard = shard;
     remote->domain = mem_strdup(domain);
     list_init(&remote->streams);
     list_init(&remote->routes);
+    return remote;
+}
+
+struct remote *remote_new_alone(struct shard *shard, const char *domain,
+                                void (*unused)(struct remote *remote, void *arg), void *arg)
+{
+    struct remote *remote = remote_new(shard, domain);
+    remote->unused = unused;
+    remote->unused_arg = arg;
+    return remote;
+}
+
+void remote_free_alone(struct remote *remote)
+{
+    remote_free(remote);
+}
+
+struct remote *remote_get(struct shard *shard, const char *domain)
+{
+    struct remote *remote = remote_find(shard, domain);
+    if (remote) return remote;
+    remote = remote_new(shard, domain);
     map_set_str(shard->remotes->by_domain, domain, remote);
     return remote;
 }
@@ -79,6 +99,10 @@ struct remote *remote_get(struct shard *shard, const char *domain)
 void remote_release(struct remote *remote)
 {
     if (remote->pins > 0 || !list_empty(&remote->streams) || !list_empty(&remote->routes)) return;
+    if (remote->unused) {
+        remote->unused(remote, remote->unused_arg);
+        return;
+    }
     map_del_str(remote->shard->remotes->by_domain, remote->domain);
     remote_free(remote);
 }
@@ -202,10 +226,20 @@ void remote_retry(struct remote *remote, const char *local)
     unpin(remote);
 }
 
-void remote_purge(struct remote *remote, const char *local)
+static void purge(struct remote_route *route)
+{
+    if (route->state != REMOTE_LIVE) remote_queue_purge(route);
+}
+
+static void bounce_queue(struct remote_route *route)
+{
+    if (route->state != REMOTE_LIVE) remote_queue_bounce(route);
+}
+
+void remote_purge(struct remote *remote, const char *local, bool bounce)
 {
     pin(remote);
-    call(remote, local, remote_queue_purge);
+    call(remote, local, bounce ? bounce_queue : purge);
     unpin(remote);
 }
 

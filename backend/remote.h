@@ -34,6 +34,8 @@ struct remote {
     struct list routes;  /* struct remote_route, link: one for each of our domains that writes to it */
     struct deadline idle;
     unsigned pins;
+    void (*unused)(struct remote *remote, void *arg); /* of one that stands alone; else NULL */
+    void *unused_arg;
 };
 
 struct remotes *remotes_new(struct shard *shard);
@@ -54,6 +56,12 @@ struct remote *remote_get(struct shard *shard, const char *domain);
 struct remote *remote_find(struct shard *shard, const char *domain);
 void remote_release(struct remote *remote);
 
+/* remote_new_alone - one that nobody finds, for a stream that carries no stanzas; when that is gone unused(remote, arg)
+ * is called, and then it is the caller's to free with remote_free_alone. */
+struct remote *remote_new_alone(struct shard *shard, const char *domain,
+                                void (*unused)(struct remote *remote, void *arg), void *arg);
+void remote_free_alone(struct remote *remote);
+
 /* remote_deliver - a stanza (taken) for the domain, on the shard that owns it.  Returns false when so much waits that
  * its sender must pause. */
 bool remote_deliver(struct shard *shard, struct stanza *stanza);
@@ -63,9 +71,10 @@ bool remote_deliver(struct shard *shard, struct stanza *stanza);
 struct s2s_stream *remote_connect(struct remote *remote, const char *local);
 
 /* What an administrator asks for.  remote_retry - connect now, whatever the backoff says.  remote_purge - throw away
- * what waits; nobody is told.  remote_close - end all streams. local NULL: of all our domains. */
+ * what waits, unless it is on its way; senders are told if it bounces.  remote_close - end all streams. local NULL: of
+ * all our domains. */
 void remote_retry(struct remote *remote, const char *local);
-void remote_purge(struct remote *remote, const char *local);
+void remote_purge(struct remote *remote, const char *local, bool bounce);
 void remote_close(struct remote *remote);
 
 /* What streams tell.  All on the owning shard but remote_heard.  A stream calls remote_release when it is out of the

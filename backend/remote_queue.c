@@ -272,8 +272,9 @@ static bool send_slice(struct remote_route *route, const struct store_entry *ent
 
 static void reject_slice(struct remote_route *route, const struct store_entry *entries, size_t count)
 {
+    const enum s2s_failure failure = route->failing ? route->failure : S2S_CLOSED;
     for (size_t i = 0; i < count; i++)
-        reject(route, &entries[i], route->failure, S2S_FAILURE_ROWS[route->failure].text);
+        reject(route, &entries[i], failure, S2S_FAILURE_ROWS[failure].text);
 }
 
 /* Rows are in order of time. */
@@ -365,6 +366,12 @@ void remote_queue_run(struct remote_route *route)
         queue->oldest_ms = delay_now(); /* until we know better */
         read_rows(route, EXPIRE, 0);
     }
+}
+
+void remote_queue_bounce(struct remote_route *route)
+{
+    route->queue.rejecting = true;
+    remote_queue_run(route);
 }
 
 void remote_queue_begin(struct remote_route *route, uint64_t after)

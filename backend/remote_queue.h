@@ -58,7 +58,8 @@ void remote_queue_run(struct remote_route *route);
 /* remote_queue_due_ms - in how many milliseconds the oldest row will have waited for too long; INT64_MAX: never. */
 int64_t remote_queue_due_ms(const struct remote_route *route);
 
-/* remote_queue_purge - throw away all rows. */
+/* remote_queue_purge - throw away all rows.  remote_queue_bounce - answer them first. */
 void remote_queue_purge(struct remote_route *route);
+void remote_queue_bounce(struct remote_route *route);
 
 #endif

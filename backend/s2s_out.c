@@ -257,7 +257,10 @@ static void take_features(struct s2s_stream *stream, const struct elem *features
         return;
     }
     if (!stream->secure) s2s_trace(&stream->trace, -1, "tls", "none");
-    if (elem_child(features, NS_BIDI_FEATURE, "bidi")) {
+    const bool bidi = elem_child(features, NS_BIDI_FEATURE, "bidi") != NULL;
+    s2s_trace(&stream->trace, -1, "features", "%s, %s, %s", bidi ? "both directions" : "one direction",
+              stream->sm_offered ? "stream management" : "no stream management", dialback ? "dialback" : "no dialback");
+    if (bidi && !stream->trace.fn) { /* what is only looked at is not to be used by the other side */
         stream->bidi = true;
         peer_write_text(stream->peer, "<bidi xmlns='" NS_BIDI "'/>");
     }
@@ -363,6 +366,7 @@ void s2s_out_open(struct s2s_stream *stream)
         if (pair->ours && pair->proof != S2S_PROOF_NONE) remote_link_up(stream->remote, stream, pair->local);
     }
     dialback_send(stream);
+    s2s_trace(&stream->trace, 1, "ready", "stanzas can go from %s to %s", stream->local, stream->domain);
 }
 
 bool s2s_out_join(struct s2s_stream *stream, const char *local)

@@ -7,6 +7,7 @@
 #include "ctl/ctl_migrate.h"
 #include "ctl/ctl_notice.h"
 #include "ctl/ctl_roster.h"
+#include "ctl/ctl_s2s.h"
 #include "ctl/ctl_server.h"
 #include "ctl/ctl_store.h"
 #include "ctl/report.h"
@@ -55,6 +56,16 @@ const struct command COMMANDS[] = {
     {"hosts", "", "The hosts, and until when their certificates are valid.", 0, 0, NULL, ctl_server_hosts},
     {"sessions", "[HOST|JID]", "Who is logged in: to a host, as a user, or at all.", 0, 1, NULL, ctl_server_sessions},
     {"kick", "JID[/RESOURCE]", "End one session, or all of a user.", 1, 1, NULL, ctl_server_kick},
+    {"s2s list", "[DOMAIN]", "The streams to and from other servers, and what is not connected and why.", 0, 1, NULL,
+     ctl_s2s_list},
+    {"s2s check", "DOMAIN [--from HOST]", "Try a connection to another server, and tell each step.", 1, 1, NULL,
+     ctl_s2s_check},
+    {"s2s retry", "all|DOMAIN", "Connect now to a server that could not be reached.", 1, 1, NULL, ctl_s2s_retry},
+    {"s2s close", "DOMAIN", "End the streams to and from another server.", 1, 1, NULL, ctl_s2s_close},
+    {"s2s queue list", "[DOMAIN]", "What waits for other servers: how much, or each message for one of them.", 0, 1,
+     NULL, ctl_s2s_queue_list},
+    {"s2s queue purge", "DOMAIN [--bounce]", "Throw away what waits for a server; --bounce: tell the senders.", 1, 1,
+     NULL, ctl_s2s_queue_purge},
     {"message", "all|HOST|JID [TEXT [SUBJECT]]",
      "Tell everybody who is logged in, or one user; without a text it is read from standard input.", 1, 3, NULL,
      ctl_server_message},

@@ -19,12 +19,14 @@ struct command_line {
     const char *backend_config;
     const char *gateway_config;
     bool json;         /* print answers as JSON */
+    const char *from;  /* of "s2s check"; NULL: not given */
+    bool bounce;       /* of "s2s queue purge" */
     char *const *args; /* what follows the command's name */
     size_t arg_count;
 };
 
 struct command {
-    const char *name; /* one word or two: "adduser", "gateway stats" */
+    const char *name; /* one word to three: "adduser", "gateway stats" */
     const char *args; /* for the usage text */
     const char *help;
     size_t args_min, args_max;

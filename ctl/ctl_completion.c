@@ -58,15 +58,24 @@ static void each_word(const char *group, word_fn *fn)
     }
 }
 
-/* fn is called with each group's name. */
+static bool is_new_group(size_t index, const char *group, size_t len)
+{
+    for (size_t i = 0; i < index; i++)
+        if (strncmp(COMMANDS[i].name, group, len) == 0 && COMMANDS[i].name[len] == ' ') return false;
+    return true;
+}
+
+/* fn is called with each group's name: "gateway"; "s2s", and "s2s queue". */
 static void each_group(void (*fn)(const char *group))
 {
     char group[32];
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        const size_t len = strcspn(COMMANDS[i].name, " ");
-        if (COMMANDS[i].name[len] == '\0' || is_repeated(i, "")) continue;
-        snprintf(group, sizeof group, "%.*s", (int)len, COMMANDS[i].name);
-        fn(group);
+        const char *name = COMMANDS[i].name;
+        for (const char *end = strchr(name, ' '); end; end = strchr(end + 1, ' ')) {
+            if (!is_new_group(i, name, (size_t)(end - name))) continue;
+            snprintf(group, sizeof group, "%.*s", (int)(end - name), name);
+            fn(group);
+        }
     }
 }
 
@@ -95,7 +104,7 @@ static void put_word(const struct command *command, const char *word, size_t len
 
 static void bash_group(const char *group)
 {
-    printf("    %s) choices='", group);
+    printf("    '%s') choices='", group);
     each_word(group, put_word);
     puts("' ;;");
 }
@@ -120,7 +129,7 @@ static void bash(void)
            "    esac\n"
            "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
            "        case ${COMP_WORDS[i]} in\n"
-           "        -c|--config|-g|--gateway) ((i++)) ;;\n"
+           "        -c|--config|-g|--gateway|--from) ((i++)) ;;\n"
            "        -*) ;;\n"
            "        *) said+=\"${said:+ }${COMP_WORDS[i]}\" ;;\n"
            "        esac\n"
@@ -150,7 +159,7 @@ static void zsh_word(const struct command *command, const char *word, size_t len
 
 static void zsh_group(const char *group)
 {
-    printf("    %s) choices=(", group);
+    printf("    '%s') choices=(", group);
     each_word(group, zsh_word);
     puts(") ;;");
 }
@@ -167,7 +176,7 @@ static void zsh(void)
          "    esac\n"
          "    for ((i = 2; i < CURRENT; i++)); do\n"
          "        case $words[i] in\n"
-         "        -c|--config|-g|--gateway) ((i++)) ;;\n"
+         "        -c|--config|-g|--gateway|--from) ((i++)) ;;\n"
          "        -*) ;;\n"
          "        *) said+=($words[i]) ;;\n"
          "        esac\n"
@@ -230,7 +239,7 @@ static void fish(void)
          "            continue\n"
          "        end\n"
          "        switch $word\n"
-         "            case -c --config -g --gateway\n"
+         "            case -c --config -g --gateway --from\n"
          "                set skip 1\n"
          "            case '-*'\n"
          "            case '*'\n"

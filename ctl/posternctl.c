@@ -1,5 +1,6 @@
 /* posternctl - the administrator's tool for the backend and the gateway. */
 #include "ctl/command.h"
+#include "ctl/ctl_s2s.h"
 
 #include <getopt.h>
 #include <stdbool.h>
@@ -39,6 +40,16 @@ static void no_such_command(const struct command_line *line)
     }
 }
 
+/* An option that is only one command's. */
+static bool is_misplaced(const struct command_line *line, const struct command *command)
+{
+    const char *option = line->from && command->run != ctl_s2s_check           ? "--from"
+                         : line->bounce && command->run != ctl_s2s_queue_purge ? "--bounce"
+                                                                               : NULL;
+    if (option) fprintf(stderr, "posternctl: %s does not go with \"%s\"\n", option, command->name);
+    return option != NULL;
+}
+
 static enum command_status run(struct command_line *line)
 {
     size_t used;
@@ -60,13 +71,13 @@ static enum command_status run(struct command_line *line)
         fprintf(stderr, "usage: posternctl %s%s%s\n", command->name, *command->args ? " " : "", command->args);
         return COMMAND_USAGE;
     }
-    return command->run(line);
+    return is_misplaced(line, command) ? COMMAND_USAGE : command->run(line);
 }
 
 /* Whether the argument is a word of the command, and no option's value. */
 static bool is_word(int at, char **argv)
 {
-    static const char *const WITH_VALUE[] = {"-c", "--config", "-g", "--gateway"};
+    static const char *const WITH_VALUE[] = {"-c", "--config", "-g", "--gateway", "--from"};
     for (size_t i = 0; i < sizeof(WITH_VALUE) / sizeof(WITH_VALUE[0]); i++)
         if (strcmp(argv[at - 1], WITH_VALUE[i]) == 0) return false;
     return argv[at][0] != '-';
@@ -88,7 +99,8 @@ int main(int argc, char **argv)
     static const struct option OPTIONS[] = {
         {"config", required_argument, NULL, 'c'}, {"gateway", required_argument, NULL, 'g'},
         {"json", no_argument, NULL, 'j'},         {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},      {0},
+        {"version", no_argument, NULL, 'V'},      {"from", required_argument, NULL, 'f'},
+        {"bounce", no_argument, NULL, 'b'},       {0},
     };
     struct command_line line = {.backend_config = POSTERN_CONFIG_DIR "/backend.conf",
                                 .gateway_config = POSTERN_CONFIG_DIR "/gateway.conf"};
@@ -103,6 +115,12 @@ int main(int argc, char **argv)
             break;
         case 'j':
             line.json = true;
+            break;
+        case 'f':
+            line.from = optarg;
+            break;
+        case 'b':
+            line.bounce = true;
             break;
         case 'h':
             usage(stdout);

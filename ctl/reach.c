@@ -115,6 +115,15 @@ enum command_status reach_backend_passing(const struct command_line *line, const
     return status;
 }
 
+enum command_status reach_backend_watching(const struct command_line *line, const char *command, json_t *args,
+                                           int passed_fd, json_t **answer)
+{
+    const struct question q = {.command = command, .args = args, .patient = true, .passed_fd = passed_fd};
+    enum command_status status = call_backend(line, &q, answer);
+    json_decref(args);
+    return status;
+}
+
 static enum command_status gateway_path(const struct command_line *line, char *path, size_t cap)
 {
     enum command_status status = ask_path("postern-gateway", line->gateway_config, "control-socket", path, cap);

@@ -19,6 +19,10 @@ MUSTCHECK enum command_status reach_backend(const struct command_line *line, con
 MUSTCHECK enum command_status reach_backend_passing(const struct command_line *line, const char *command, json_t *args,
                                                     int passed_fd, json_t **answer);
 
+/* reach_backend_watching - the same with a running backend only. */
+MUSTCHECK enum command_status reach_backend_watching(const struct command_line *line, const char *command, json_t *args,
+                                                     int passed_fd, json_t **answer);
+
 /* reach_gateway - send a command with args (takes the reference; NULL: none) to the running gateway; the same results.
  */
 MUSTCHECK enum command_status reach_gateway(const struct command_line *line, const char *command, json_t *args,

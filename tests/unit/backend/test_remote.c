@@ -604,7 +604,7 @@ static void purged(void **state)
     (void)state;
     message("1");
     failed(0, S2S_CONNECT);
-    remote_purge(remote(), "example.test");
+    remote_purge(remote(), "example.test", false);
     settle();
     assert_stored("");
     assert_int_equal(route()->queue.count, 0);
