@@ -44,7 +44,8 @@ struct backend {
     _Atomic uint64_t streams;  /* alive, in whatever state */
     _Atomic uint64_t sessions; /* bound */
     atomic_bool stopping;
-    atomic_bool restart; /* it is to be started again */
+    atomic_uint shards_stopped; /* whose clients and components have been told */
+    atomic_bool restart;        /* it is to be started again */
 };
 
 static inline bool backend_is_stopping(struct backend *backend)

@@ -177,6 +177,8 @@ void remotes_follow(struct shard *shard)
 static void stop(struct remote *remote, void *arg)
 {
     (void)arg;
+    LIST_EACH (link, &remote->streams)
+        s2s_unacked_ask(&LIST_ENTRY(link, struct s2s_stream, link)->unacked);
     call(remote, NULL, remote_route_stop);
 }
 

@@ -43,7 +43,8 @@ struct remotes *remotes_new(struct shard *shard);
 void remotes_free(struct remotes **remotes);
 
 /* remotes_follow - the hosts have changed: what is not allowed any more is answered, what is now is tried.
- * remotes_stop - the server stops: messages that wait for a stream are stored, and none is begun any more. */
+ * remotes_stop - the server stops: messages that wait for a stream are stored, and what is on its way is asked for once
+ * more before the streams end. */
 void remotes_follow(struct shard *shard);
 void remotes_stop(struct shard *shard);
 

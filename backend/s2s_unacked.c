@@ -267,11 +267,16 @@ static void send_ping(struct s2s_unacked *unacked)
     s2s_stream_write(unacked->stream, &out);
 }
 
+void s2s_unacked_ask(struct s2s_unacked *unacked)
+{
+    deadline_disarm(&unacked->ping_later);
+    if (unacked->stream && unacked->by_ping && !unacked->ping && !list_empty(&unacked->entries)) send_ping(unacked);
+}
+
 void s2s_unacked_on_ping(struct deadline *deadline, void *shard)
 {
     (void)shard;
-    struct s2s_unacked *unacked = CONTAINER_OF(deadline, struct s2s_unacked, ping_later);
-    if (unacked->stream && !unacked->ping && !list_empty(&unacked->entries)) send_ping(unacked);
+    s2s_unacked_ask(CONTAINER_OF(deadline, struct s2s_unacked, ping_later));
 }
 
 void s2s_unacked_on_no_pong(struct deadline *deadline, void *shard)

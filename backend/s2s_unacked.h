@@ -58,6 +58,9 @@ bool s2s_unacked_has_room(const struct s2s_unacked *unacked);
  */
 MUSTCHECK bool s2s_unacked_ack(struct s2s_unacked *unacked, uint32_t h);
 
+/* s2s_unacked_ask - do not wait with the ping: the stream is about to be closed. */
+void s2s_unacked_ask(struct s2s_unacked *unacked);
+
 /* s2s_unacked_pong - an answer to an iq of a host of ours: whether it was for our ping. */
 MUSTCHECK bool s2s_unacked_pong(struct s2s_unacked *unacked, const char *id);
 

@@ -160,6 +160,14 @@ static void end_detached(struct shard *shard)
     free(pinned.users);
 }
 
+/* What the clients' sessions had to say at their end is on its way by now: it is before this in every mailbox. */
+static void on_stop_servers(void *arg)
+{
+    struct shard *shard = arg;
+    remotes_stop(shard);
+    s2s_desk_stop(shard->s2s);
+}
+
 static void on_stop(void *arg)
 {
     struct shard *shard = arg;
@@ -168,9 +176,11 @@ static void on_stop(void *arg)
         stream_fail(LIST_ENTRY(link, struct stream, link), END_SHUTDOWN, "system-shutdown", NULL);
     }
     component_desk_stop(shard->components);
-    s2s_desk_stop(shard->s2s);
-    remotes_stop(shard);
     end_detached(shard);
+    struct backend *backend = shard->backend;
+    if (atomic_fetch_add(&backend->shards_stopped, 1) + 1 < backend->shard_count) return;
+    for (unsigned i = 0; i < backend->shard_count; i++)
+        mailbox_post(backend->shards[i]->mailbox, on_stop_servers, backend->shards[i]);
 }
 
 static void on_stop_limit(struct deadline *deadline, void *arg)

@@ -21,8 +21,8 @@ GONE = (Closed, OSError, TimeoutError)
 
 
 def connect(site, user):
-    actor = Actor("127.0.0.1", site.c2s_direct).start_tls(sni=DOMAIN)
-    actor.login(user, PASSWORD, DOMAIN, mechanism="PLAIN")
+    actor = Actor("127.0.0.1", site.c2s_direct).start_tls(sni=site.domain)
+    actor.login(user, PASSWORD, site.domain, mechanism="PLAIN")
     return actor
 
 
@@ -174,11 +174,11 @@ class Recipient(Writer):
 
     def enter(self):
         """A session: the old one, or a new one."""
-        actor = Actor("127.0.0.1", self.site.c2s_direct).start_tls(sni=DOMAIN)
-        actor.open(DOMAIN)
+        actor = Actor("127.0.0.1", self.site.c2s_direct).start_tls(sni=self.site.domain)
+        actor.open(self.site.domain)
         actor.authenticate(self.user, PASSWORD, "PLAIN")
         if self.resumption:
-            actor.open(DOMAIN)
+            actor.open(self.site.domain)
             got = actor.command(f"<resume xmlns='{SM}' previd='{self.resumption}' h='{self.handled}'/>")
             self.resumption = None
             if got.tag == f"{{{SM}}}resumed":

@@ -17,7 +17,7 @@ unlimited-sources = {{"127.0.0.0/8", "::1"}}
 {extra}
 listener "c2s-direct" {{ address = "127.0.0.1:{c2s_direct}" tls = direct }}
 listener "s2s" {{ address = "127.0.0.1:{s2s}" serve = servers }}
-host "{domain}" {{ certificate = "{cert}" key = "{key}" }}
+host "{domain}" {{ certificate = "{cert}" key = "{key}" {host_extra} }}
 remote "{other}" {{ address = "127.0.0.1:{wire}" }}
 """
 
@@ -93,10 +93,10 @@ class Half:
         self.cert, self.key = self.place.certificate("site", [domain])
         self.wire = Wire(self.s2s)
 
-    def make(self, other, ca, extra):
+    def make(self, other, ca, extra, host_extra):
         self.backend = Backend(self.place, CONFIG.format(
             ca=ca, extra=extra, c2s_direct=self.c2s_direct, s2s=self.s2s, domain=self.domain, cert=self.cert,
-            key=self.key, other=other.domain, wire=other.wire.port))
+            key=self.key, host_extra=host_extra, other=other.domain, wire=other.wire.port))
 
     def add_account(self, local, password):
         if local not in self.accounts:
@@ -113,15 +113,14 @@ class Half:
 class Pair(Stage):
     """near and far, of the domains near.example and far.example; both run, and the wires are whole."""
 
-    def __init__(self, extra="", near_extra="", start=True):
+    def __init__(self, extra="", near_extra="", host_extra=""):
         super().__init__(None)
         self.near, self.far = Half("near.example"), Half("far.example")
         bundle = "".join(open(half.cert).read() for half in (self.near, self.far))
         for half, other, more in ((self.near, self.far, near_extra), (self.far, self.near, "")):
-            half.make(other, half.place.write("ca.pem", bundle), f"{extra}\n{more}")
+            half.make(other, half.place.write("ca.pem", bundle), f"{extra}\n{more}", host_extra)
             half.wire.mend()
-            if start:
-                half.backend.start()
+            half.backend.start()
 
     def half(self, jid):
         return self.near if jid.endswith(self.near.domain) else self.far

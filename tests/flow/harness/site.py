@@ -36,6 +36,8 @@ route "website-plain" {{ protocol = {{"http", "http2"}} proxy = "website-plain" 
 class Site:
     """nginx, the backend and the gateway, wired together; start() starts all."""
 
+    domain = DOMAIN
+
     def __init__(self, gateway_extra="", backend_extra="", gateway=GATEWAY, host_extra="",
                  unlimited='unlimited-sources = {"127.0.0.0/8", "::1"}'):
         self.place, self.accounts = Place(), set()
