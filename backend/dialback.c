@@ -35,6 +35,17 @@ static void to_hex(const uint8_t *bytes, size_t len, char *out)
         snprintf(out + 2 * i, 3, "%02x", bytes[i]);
 }
 
+void dialback_key_from(const char *hashed, const char *receiving, const char *originating, const char *id,
+                       char out[DIALBACK_KEY_BYTES])
+{
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    char *text = mem_asprintf("%s %s %s", receiving, originating, id);
+    CHECK(HMAC(EVP_sha256(), hashed, (int)strlen(hashed), (const uint8_t *)text, strlen(text), digest, &len));
+    to_hex(digest, len, out);
+    free(text);
+}
+
 void dialback_key(const struct backend *backend, const char *receiving, const char *originating, const char *id,
                   char out[DIALBACK_KEY_BYTES])
 {
@@ -47,10 +58,7 @@ void dialback_key(const struct backend *backend, const char *receiving, const ch
     memcpy(secret + sizeof(purpose) - 1, backend->secret, BACKEND_SECRET_BYTES);
     CHECK(EVP_Digest(secret, sizeof(secret), digest, &len, EVP_sha256(), NULL) == 1);
     to_hex(digest, len, hashed);
-    char *text = mem_asprintf("%s %s %s", receiving, originating, id);
-    CHECK(HMAC(EVP_sha256(), hashed, DIALBACK_KEY_BYTES - 1, (const uint8_t *)text, strlen(text), digest, &len));
-    to_hex(digest, len, out);
-    free(text);
+    dialback_key_from(hashed, receiving, originating, id, out);
     mem_wipe(secret, sizeof(secret));
     mem_wipe(hashed, sizeof(hashed));
 }

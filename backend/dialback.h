@@ -23,6 +23,10 @@ enum { DIALBACK_KEY_BYTES = 64 + 1 }; /* hexadecimal, with its NUL */
 void dialback_key(const struct backend *backend, const char *receiving, const char *originating, const char *id,
                   char out[DIALBACK_KEY_BYTES]);
 
+/* dialback_key_from - the same from the SHA-256 of a secret, in hexadecimal. */
+void dialback_key_from(const char *hashed, const char *receiving, const char *originating, const char *id,
+                       char out[DIALBACK_KEY_BYTES]);
+
 /* dialback_key_is_ours - in constant time. */
 MUSTCHECK bool dialback_key_is_ours(const struct backend *backend, const char *receiving, const char *originating,
                                     const char *id, const char *key);

@@ -232,9 +232,8 @@ static void prove_by_certificate(struct s2s_stream *stream)
     struct buf out = {0};
     (void)base64_encode(stream->local, strlen(stream->local), text);
     buf_printf(&out, "<auth xmlns='" NS_SASL "' mechanism='EXTERNAL'>%s</auth>", text);
-    stream->state = S2S_ANSWER;
+    stream->state = S2S_SASL;
     s2s_stream_write(stream, &out);
-    dialback_send(stream);
 }
 
 static void take_features(struct s2s_stream *stream, const struct elem *features)
@@ -392,7 +391,7 @@ void s2s_out_elem(struct s2s_stream *stream, struct elem *elem)
         take_features(stream, elem);
     } else if (stream->state == S2S_PROCEED) {
         take_proceed(stream, elem);
-    } else if (elem_is(elem, NS_SASL, NULL) && stream->state == S2S_ANSWER) {
+    } else if (elem_is(elem, NS_SASL, NULL) && stream->state == S2S_SASL) {
         take_sasl(stream, elem);
     } else if (elem_is(elem, NS_DIALBACK, "result") && answer) {
         take_result(stream, elem);

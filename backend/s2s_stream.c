@@ -31,10 +31,10 @@ const char *s2s_stream_state_name(const struct s2s_stream *stream)
 {
     static const char *const NAMES[] = {
         [S2S_DIALING] = "connecting", [S2S_SECURING] = "securing", [S2S_OPENING] = "opening",
-        [S2S_FEATURES] = "features",  [S2S_PROCEED] = "starttls",  [S2S_ANSWER] = "authenticating",
-        [S2S_RESUMING] = "resuming",  [S2S_PROVING] = "proving",   [S2S_MOVING] = "moving",
-        [S2S_OPEN] = "open",          [S2S_PAUSED] = "paused",     [S2S_CLOSING] = "closing",
-        [S2S_ENDED] = "ended",
+        [S2S_FEATURES] = "features",  [S2S_PROCEED] = "starttls",  [S2S_SASL] = "authenticating",
+        [S2S_ANSWER] = "dialback",    [S2S_RESUMING] = "resuming", [S2S_PROVING] = "proving",
+        [S2S_MOVING] = "moving",      [S2S_OPEN] = "open",         [S2S_PAUSED] = "paused",
+        [S2S_CLOSING] = "closing",    [S2S_ENDED] = "ended",
     };
     return NAMES[stream->state];
 }

@@ -30,7 +30,8 @@ enum s2s_state {
     S2S_OPENING,  /* a stream header is expected */
     S2S_FEATURES, /* out: the other's features are expected */
     S2S_PROCEED,  /* out: the answer to STARTTLS */
-    S2S_ANSWER,   /* out: the answer to SASL or dialback */
+    S2S_SASL,     /* out: the answer to SASL; nothing else may be said before it */
+    S2S_ANSWER,   /* out: the answer to dialback */
     S2S_RESUMING, /* out: the answer to the resumption of the stream before */
     S2S_PROVING,  /* in: STARTTLS or a proof is expected */
     S2S_MOVING,   /* in: on the way to its domain's shard */

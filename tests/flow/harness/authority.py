@@ -1,4 +1,5 @@
-"""A certificate authority for clients: certificates that name XMPP addresses (RFC 6120 section 13.7.1.4)."""
+"""A certificate authority for clients, whose certificates name XMPP addresses (RFC 6120 section 13.7.1.4), and for
+servers that talk to others."""
 
 import datetime
 
@@ -16,7 +17,7 @@ def _utf8_string(text):
     return b"\x0c" + bytes([len(data)]) + data
 
 
-class ClientCertificate:
+class IssuedCertificate:
     """files: (chain, key), der: the chain as the gateway tells it."""
 
     def __init__(self, place, stem, certificate, issuer, key):
@@ -54,4 +55,15 @@ class Authority:
             names = [x509.OtherName(XMPP_ADDRESS, _utf8_string(one)) for one in addresses]
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         certificate = builder.sign(self.key, hashes.SHA256())
-        return ClientCertificate(self.place, f"{self.stem}-{self.count}", certificate, self.certificate, key)
+        return IssuedCertificate(self.place, f"{self.stem}-{self.count}", certificate, self.certificate, key)
+
+    def server(self, *domains, days=30, usages=(ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)):
+        """A certificate for servers of these domains; expired when days is negative."""
+        self.count += 1
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a server")])
+        usage = x509.ExtendedKeyUsage(usages)
+        names = x509.SubjectAlternativeName([x509.DNSName(domain) for domain in domains])
+        certificate = (self._builder(subject, key, days).add_extension(usage, critical=False)
+                       .add_extension(names, critical=False).sign(self.key, hashes.SHA256()))
+        return IssuedCertificate(self.place, f"{self.stem}-{self.count}", certificate, self.certificate, key)

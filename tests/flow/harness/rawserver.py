@@ -432,7 +432,7 @@ class RawServer:
                  sm=True, enables="resume"):
         self.domain, self.address, self.port, self.files = domain, address, port or reserve_port(), files
         self.proofs, self.bidi, self.sm, self.enables = proofs, bidi, sm, enables
-        self.takes = self.answers = True
+        self.takes, self.answers, self.stopped = True, True, False
         self.secret, self.count = f"secret of {domain}", 0
         self.links, self.ready, self.listener, self.lock = [], queue.Queue(), None, threading.Lock()
         self.listen()
@@ -460,6 +460,8 @@ class RawServer:
 
     def stop(self):
         self.deafen()
+        with self.lock:
+            self.stopped = True
         for link in self.links:
             link.cut()
 
@@ -472,16 +474,19 @@ class RawServer:
             threading.Thread(target=self._begin, args=(tcp,), daemon=True).start()
 
     def _begin(self, tcp):
-        with self.lock:
-            self.count += 1
-            number = self.count
         direct = _peek(tcp) == b"\x16"
         link = Link(self, tcp, initiating=False)
-        link.id = f"{self.domain}-{number}"
-        self.links.append(link)
+        with self.lock:
+            self.count += 1
+            link.id = f"{self.domain}-{self.count}"
         if direct:
             self._secure(link)  # before anything is read
-        link.reader.start()
+        with self.lock:
+            link.reader.start()
+            if not self.stopped:
+                self.links.append(link)
+                return
+        link.cut()
 
     def connect(self, host, port, to, tls="starttls", from_=None, alpn=("xmpp-server",), source=None):
         """A stream to another server, up to the features after TLS ("starttls", "direct", None)."""
