@@ -2,6 +2,7 @@
 
 #include "backend/backend_metrics.h"
 #include "backend/shard.h"
+#include "backend/shard_tour.h"
 #include "lib/http_head.h"
 #include "lib/http_page.h"
 #include "lib/io.h"
@@ -25,6 +26,12 @@ struct admin_http {
     struct deadline_queue *patience;
 };
 
+/* What the shards are asked, one after the other. */
+struct admin_question {
+    struct admin_client *client; /* NULL: it has gone meanwhile */
+    struct backend_metrics metrics;
+};
+
 struct admin_client {
     unsigned magic;
     struct list link;
@@ -32,7 +39,8 @@ struct admin_client {
     struct io *io;
     struct deadline deadline;
     struct buf head;
-    bool allowed, answered;
+    struct admin_question *question; /* under way; NULL: none */
+    bool allowed, asked;
 };
 
 static struct admin_client *client_of(void *arg)
@@ -46,6 +54,7 @@ static void client_free(struct admin_client *client)
 {
     list_remove(&client->link);
     client->http->count--;
+    if (client->question) client->question->client = NULL;
     deadline_disarm(&client->deadline);
     io_free(&client->io);
     buf_free(&client->head);
@@ -53,15 +62,15 @@ static void client_free(struct admin_client *client)
     free(client);
 }
 
-static void write_health(const void *backend, struct buf *out)
+static void write_health(const void *metrics, struct buf *out)
 {
-    (void)backend; /* one that stops listens no more */
+    (void)metrics; /* one that stops listens no more */
     buf_append_str(out, "ok\n");
 }
 
-static void write_index(const void *backend, struct buf *out)
+static void write_index(const void *metrics, struct buf *out)
 {
-    (void)backend;
+    (void)metrics;
     buf_append_str(out, "postern-backend " POSTERN_VERSION "\n/health\n/metrics\n");
 }
 
@@ -71,20 +80,46 @@ static const struct http_page PAGES[] = {
     {"/metrics", METRICS_CONTENT_TYPE, backend_metrics_write},
 };
 
+static void ask_shard(struct shard *shard, void *arg)
+{
+    struct admin_question *question = arg;
+    s2s_gauges_add(shard, &question->metrics.s2s);
+}
+
+static void on_answer(void *arg)
+{
+    struct admin_question *question = arg;
+    struct admin_client *client = question->client;
+    if (client) {
+        struct buf out = {0};
+        client->question = NULL;
+        http_page_answer(PAGES, ARRAY_LEN(PAGES), &question->metrics, client->allowed, buf_data(&client->head),
+                         buf_len(&client->head), &out);
+        io_write(client->io, buf_data(&out), buf_len(&out));
+        buf_free(&out);
+        io_shutdown(client->io, LINGER_MS);
+    }
+    free(question);
+}
+
+static void ask(struct admin_client *client)
+{
+    struct backend *backend = client->http->backend;
+    struct admin_question *question = MEM_NEW(struct admin_question);
+    question->client = client;
+    question->metrics.backend = backend;
+    client->question = question;
+    client->asked = true;
+    shard_tour(backend, ask_shard, backend->shards[0]->mailbox, on_answer, question);
+}
+
 static void on_data(void *arg, const uint8_t *data, size_t len)
 {
     struct admin_client *client = client_of(arg);
-    if (client->answered) return;
+    if (client->asked) return;
     buf_append(&client->head, data, len);
-    const uint8_t *head = buf_data(&client->head);
     len = buf_len(&client->head);
-    if (!http_head_complete(head, len) && len < HEAD_MAX_BYTES) return;
-    struct buf out = {0};
-    client->answered = true;
-    http_page_answer(PAGES, ARRAY_LEN(PAGES), client->http->backend, client->allowed, head, len, &out);
-    io_write(client->io, buf_data(&out), buf_len(&out));
-    buf_free(&out);
-    io_shutdown(client->io, LINGER_MS);
+    if (http_head_complete(buf_data(&client->head), len) || len >= HEAD_MAX_BYTES) ask(client);
 }
 
 static void on_end(void *arg, bool clean, const char *why)

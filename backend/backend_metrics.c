@@ -31,9 +31,23 @@ static void write_handled(const char *ns, uint64_t count, void *out)
     metrics_sample(out, HANDLED, &label, 1, (int64_t)count);
 }
 
+static void write_s2s(const struct s2s_gauges *gauges, struct buf *out)
+{
+    const struct metrics_label in = {"direction", "in"}, outgoing = {"direction", "out"};
+    metrics_family(out, PREFIX "_s2s_open_streams", METRICS_GAUGE, "Streams with other servers that are open now.");
+    metrics_sample(out, PREFIX "_s2s_open_streams", &in, 1, (int64_t)gauges->in);
+    metrics_sample(out, PREFIX "_s2s_open_streams", &outgoing, 1, (int64_t)gauges->out);
+    write_gauge(out, PREFIX "_s2s_queue_messages", gauges->queued,
+                "Messages that wait in the store for other servers.");
+    write_gauge(out, PREFIX "_s2s_queue_bytes", gauges->queued_bytes, "Their size.");
+    write_gauge(out, PREFIX "_s2s_failing_domains", gauges->failing,
+                "Domains that could not be reached the last time.");
+}
+
 void backend_metrics_write(const void *arg, struct buf *out)
 {
-    const struct backend *backend = arg;
+    const struct backend_metrics *metrics = arg;
+    const struct backend *backend = metrics->backend;
     const struct metrics_label version = {"version", POSTERN_VERSION};
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -43,6 +57,7 @@ void backend_metrics_write(const void *arg, struct buf *out)
     write_gauge(out, PREFIX "_shards", backend->shard_count, "Threads that own users and streams.");
     write_gauge(out, PREFIX "_connections", atomic_load(&backend->streams), "Streams now, in whatever state.");
     write_gauge(out, PREFIX "_sessions", atomic_load(&backend->sessions), "Bound resources now.");
+    write_s2s(&metrics->s2s, out);
     metrics_family(out, CERTIFICATES, METRICS_GAUGE, "When a host's certificate ends, in seconds since 1970.");
     hosts_each(shard_hosts(backend->shards[0]), write_certificate, out);
     metrics_family(out, HANDLED, METRICS_COUNTER, "Stanzas that asked for what the namespace stands for.");

@@ -2,9 +2,18 @@
 #ifndef POSTERN_BACKEND_BACKEND_METRICS_H
 #define POSTERN_BACKEND_BACKEND_METRICS_H
 
+#include "backend/s2s_gauges.h"
 #include "lib/buf.h"
 
-/* backend_metrics_write - append the page; backend is a struct backend *, and this is shard 0. */
-void backend_metrics_write(const void *backend, struct buf *out);
+struct backend;
+
+/* What the page is made from. */
+struct backend_metrics {
+    const struct backend *backend;
+    struct s2s_gauges s2s; /* of all shards together */
+};
+
+/* backend_metrics_write - append the page; metrics is a struct backend_metrics *, and this is shard 0. */
+void backend_metrics_write(const void *metrics, struct buf *out);
 
 #endif

@@ -77,9 +77,18 @@ static const char *advice_of(const char *step)
     return NULL;
 }
 
+/* Whether the same was told just now: of the only way that there is, and then of all ways. */
+static bool is_repeated(const struct s2s_check *check, const char *step, const char *text)
+{
+    const json_t *last = json_array_get(check->steps, json_array_size(check->steps) - 1);
+    return last && strcmp(json_string_value(json_object_get(last, "step")), step) == 0 &&
+           strcmp(json_string_value(json_object_get(last, "text")), text) == 0;
+}
+
 static void on_step(void *arg, int ok, const char *step, const char *text)
 {
     struct s2s_check *check = check_of(arg);
+    if (is_repeated(check, step, text)) return;
     json_t *told =
         json_pack("{s:s, s:s, s:s, s:I}", "result",
                   ok > 0    ? "ok"

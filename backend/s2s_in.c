@@ -53,6 +53,12 @@ static bool set_pair(struct s2s_stream *stream, const char *local, const char *d
     return true;
 }
 
+/* Whether the domain is one of ours, as far as this stream may know. */
+static bool is_served(const struct s2s_stream *stream, const char *domain)
+{
+    return s2s_policy_serves(stream->hosts, domain) && (stream->plain || !hosts_hides(stream->hosts, domain));
+}
+
 /* check_header - NULL, or the stream error and a text for people. */
 static const char *check_header(struct s2s_stream *stream, const struct elem *header, char *local, char *domain,
                                 const char **text)
@@ -69,10 +75,10 @@ static const char *check_header(struct s2s_stream *stream, const struct elem *he
     if (stream_header_version(elem_get(header, "version")) == 0) return "unsupported-version";
     if (!to) return "improper-addressing";
     if (jid_prepare_domain(to, local, text) != 0) return "improper-addressing";
-    if (!s2s_policy_serves(stream->hosts, local)) return "host-unknown";
+    if (!is_served(stream, local)) return "host-unknown";
     domain[0] = '\0';
     if (from && jid_prepare_domain(from, domain, text) != 0) return "improper-addressing";
-    if (domain[0] && s2s_policy_serves(stream->hosts, domain)) {
+    if (domain[0] && is_served(stream, domain)) {
         *text = "this is the server of that domain itself";
         return "invalid-from";
     }
@@ -314,8 +320,8 @@ static const char *may_prove(struct s2s_stream *stream, const char *local, const
 {
     struct s2s_policy policy;
     enum s2s_failure failure = S2S_DISABLED;
-    if (!s2s_policy_serves(stream->hosts, local)) return "item-not-found";
-    if (s2s_policy_serves(stream->hosts, remote)) return "not-acceptable";
+    if (!is_served(stream, local)) return "item-not-found";
+    if (is_served(stream, remote)) return "not-acceptable";
     if (!s2s_policy_of(stream->hosts, local, remote, &policy, &failure))
         return failure == S2S_DENIED ? "policy-violation" : "item-not-found";
     if (policy.encrypt && !stream->secure) return "policy-violation";

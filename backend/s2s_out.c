@@ -8,6 +8,7 @@
 #include "backend/remote.h"
 #include "backend/s2s_desk.h"
 #include "backend/s2s_in.h"
+#include "backend/s2s_pin.h"
 #include "backend/shard.h"
 #include "backend/stream_header.h"
 #include "lib/base64.h"
@@ -16,6 +17,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 void s2s_out_give_up(struct s2s_stream *stream, enum s2s_failure failure, const char *why)
@@ -148,12 +150,27 @@ struct s2s_stream *s2s_out_begin(struct remote *remote, const char *local, const
     return stream;
 }
 
-static void trace_tls(struct s2s_stream *stream)
+/* What an administrator would pin, and what tells which certificate it is. */
+static void trace_leaf(struct s2s_stream *stream, X509 *leaf)
+{
+    uint8_t pin[S2S_PIN_BYTES];
+    char fingerprint[S2S_PIN_TEXT_BYTES], issuer[256] = "", until[32] = "";
+    struct tm tm = {0};
+    if (!stream->trace.fn || !leaf) return;
+    server_cert_fingerprint(leaf, pin);
+    (void)X509_NAME_get_text_by_NID(X509_get_issuer_name(leaf), NID_commonName, issuer, sizeof(issuer));
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(leaf), &tm) == 1) strftime(until, sizeof(until), "%Y-%m-%d", &tm);
+    s2s_trace(&stream->trace, -1, "certificate", "issued by \"%s\", valid until %s", issuer, until);
+    s2s_trace(&stream->trace, -1, "key", "%s", s2s_pin_format(pin, fingerprint));
+}
+
+static void trace_tls(struct s2s_stream *stream, X509 *leaf)
 {
     static const char *const BY[] = {
         [SERVER_CERT_PKIX] = "by an authority", [SERVER_CERT_DANE] = "by DANE", [SERVER_CERT_PIN] = "it is pinned"};
     const char *cipher = NULL, *version = s2s_stream_tls(stream, &cipher);
     s2s_trace(&stream->trace, 1, "tls", "%s, %s", version, cipher);
+    trace_leaf(stream, leaf);
     if (stream->cert.by == SERVER_CERT_NONE) {
         const bool needed = stream->policy.secure || stream->cert.denied_by_dns;
         s2s_trace(&stream->trace, needed ? 0 : -1, "certificate", "%s", stream->cert.why);
@@ -167,8 +184,8 @@ void s2s_out_secure(struct s2s_stream *stream)
     STACK_OF(X509) *chain = tls_ask_chain(io_ssl(stream->peer->io));
     tls_ask_pack(io_ssl(stream->peer->io), false);
     server_cert_check(&stream->cert, hosts_trust(stream->hosts), chain, stream->domain, &stream->policy, stream->way);
+    trace_tls(stream, chain ? sk_X509_value(chain, 0) : NULL);
     sk_X509_pop_free(chain, X509_free);
-    trace_tls(stream);
     if (stream->cert.wrong_pin) {
         s2s_out_give_up(stream, S2S_PIN, NULL);
     } else if ((stream->policy.secure || stream->cert.denied_by_dns) && stream->cert.by == SERVER_CERT_NONE) {

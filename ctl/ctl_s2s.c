@@ -68,7 +68,7 @@ static json_t *domain_of(const struct command_line *line)
     return json_pack("{s:s*}", "domain", line->arg_count > 0 ? line->args[0] : NULL);
 }
 
-/* A time as somebody would say it, such as "3h 12m"; -1: "". */
+/* A time as somebody would say it, such as "3h 12m"; -1: none. */
 static const char *span(json_int_t seconds, char out[32])
 {
     static const struct {
@@ -76,8 +76,8 @@ static const char *span(json_int_t seconds, char out[32])
         char unit, below_unit;
         json_int_t below;
     } UNITS[] = {{86400, 'd', 'h', 3600}, {3600, 'h', 'm', 60}, {60, 'm', 's', 1}};
-    *out = '\0';
-    if (seconds >= 0) snprintf(out, 32, "%" JSON_INTEGER_FORMAT "s", seconds);
+    snprintf(out, 32, "%" JSON_INTEGER_FORMAT "s", seconds);
+    if (seconds < 0) snprintf(out, 32, "-");
     for (size_t i = 0; i < ARRAY_LEN(UNITS); i++) {
         if (seconds < UNITS[i].seconds) continue;
         snprintf(out, 32, "%" JSON_INTEGER_FORMAT "%c %" JSON_INTEGER_FORMAT "%c", seconds / UNITS[i].seconds,
@@ -98,8 +98,9 @@ static char *problem_of(const json_t *row)
 {
     char left[32];
     const char *failure = text_of(row, "failure"), *again = span_of(row, "retry_s", left);
-    if (!*failure) return mem_asprintf("%s%s", *again ? "next try in " : "", again);
-    return mem_asprintf("%s: %s%s%s", failure, text_of(row, "why"), *again ? "; next try in " : "", again);
+    const bool waits = json_is_integer(json_object_get(row, "retry_s"));
+    if (!*failure) return mem_strdup("-");
+    return mem_asprintf("%s: %s%s%s", failure, text_of(row, "why"), waits ? "; next try in " : "", waits ? again : "");
 }
 
 /* What fits on a screen; --json has it all. */

@@ -26,7 +26,7 @@ static void print_step(const json_t *step)
     const char *result = json_string_value(json_object_get(step, "result"));
     const bool ok = result && strcmp(result, "ok") == 0, failed = result && strcmp(result, "failed") == 0;
     const char *colour = ok ? GREEN : failed ? RED : YELLOW;
-    printf("  %s%-6s%s  %-15s ", has_colours() ? colour : "",
+    printf("  %s%-6s%s  %-17s ", has_colours() ? colour : "",
            ok       ? "ok"
            : failed ? "FAILED"
                     : "note",

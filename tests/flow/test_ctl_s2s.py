@@ -1,10 +1,14 @@
 """posternctl s2s: what an administrator sees of other servers, and does about them; between two Posterns."""
 
+import hashlib
 import json
 import re
 import subprocess
+import urllib.request
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from harness.place import Place
 from harness.ports import reserve_port
@@ -22,6 +26,7 @@ s2s-ca = "{ca}"
 s2s-idle-timeout = 0s
 listener "c2s" {{ address = "127.0.0.1:{c2s}" tls = direct }}
 listener "servers" {{ address = "127.0.0.1:{s2s}" serve = servers }}
+listener "watchers" {{ address = "127.0.0.1:{admin}" serve = admin }}
 host "{domain}" {{ certificate = "{cert}" key = "{key}" }}
 host "wrong.{domain}" {{ certificate = "{cert}" key = "{key}" }}
 remote "{other}" {{ address = "127.0.0.1:{other_port}" }}
@@ -34,13 +39,13 @@ remote "wrong.{other}" {{ address = "127.0.0.1:{other_port}" }}
 class Server:
     def __init__(self, place, domain, cert, key, ca):
         self.place, self.domain, self.cert, self.key, self.ca = place, domain, cert, key, ca
-        self.c2s, self.s2s, self.nobody = reserve_port(), reserve_port(), reserve_port()
+        self.c2s, self.s2s, self.nobody, self.admin = (reserve_port() for _ in range(4))
         self.clients = []
 
     def make(self, other):
         self.backend = Backend(self.place, CONFIG.format(
             ca=self.ca, c2s=self.c2s, s2s=self.s2s, domain=self.domain, cert=self.cert, key=self.key,
-            other=other.domain, other_port=other.s2s, gone=GONE, nobody=self.nobody), name=self.domain)
+            other=other.domain, other_port=other.s2s, gone=GONE, nobody=self.nobody, admin=self.admin), name=self.domain)
         return self
 
     def enter(self):
@@ -52,6 +57,12 @@ class Server:
         self.clients.append(actor)
         actor.available().drain()
         return actor
+
+    def gauges(self):
+        """What Prometheus is told of other servers."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics") as page:
+            found = re.findall(r"^postern_backend_s2s_(\S+) (\d+)$", page.read().decode(), re.M)
+        return {name: int(value) for name, value in found if not name.endswith("_total")}
 
     def ctl(self, *arguments, status=0):
         return json.loads(self.backend.ctl("--json", "s2s", *arguments, status=status) or "null")
@@ -89,11 +100,12 @@ def exchange(here, there):
 def test_a_stream_is_listed_closed_and_made_again(servers):
     here, there = servers
     juliet, romeo = exchange(here, there)
-    row, = [row for row in here.ctl("list") if row["domain"] == THERE]
+    row, = here.ctl("list", THERE)
     assert (row["local"], row["state"], row["proof"]) == (HERE, "open", "certificate"), row
     assert row["direction"] in ("out", "both") and row["tls"] == "TLSv1.3" and row["cipher"].startswith("TLS_")
     assert row["certificate"] == "valid" and row["tls_by"] == "backend" and row["peer"] == f"127.0.0.1:{there.s2s}"
     assert row["failure"] is None and row["queued"] == 0 and row["since_s"] >= row["idle_s"] >= 0
+    assert here.gauges()['open_streams{direction="out"}'] == there.gauges()['open_streams{direction="in"}'] == 1
     theirs, = there.ctl("list", HERE)
     assert theirs["direction"] in ("in", "both") and theirs["state"] == "open" and theirs["domain"] == HERE
     assert here.ctl("list", "nobody.example") == []
@@ -119,6 +131,8 @@ def queue_two(here):
 def test_what_waits_is_listed_tried_and_thrown_away(servers):
     here, _there = servers
     juliet = queue_two(here)
+    gauges = here.gauges()
+    assert gauges["queue_messages"] == 2 and gauges["queue_bytes"] > 100 and gauges["failing_domains"] == 1, gauges
     row, = here.ctl("list", GONE)
     assert row["failure"] == "connect_failed" and row["queued"] == 2 and row["state"] == "down", row
     assert 0 < row["retry_s"] <= 10 and row["tls"] is None and row["conn"] is None
@@ -150,11 +164,20 @@ def test_what_is_thrown_away_may_be_told_to_its_senders(servers):
     wait_until(lambda: here.ctl("queue", "list") == [], "all rows are gone")
 
 
+def fingerprint(path):
+    """As somebody would pin it."""
+    key = x509.load_pem_x509_certificate(path.read_bytes()).public_key()
+    return "sha256:" + hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
 def test_a_check_of_a_server_that_is_there(servers):
     here, there = servers
     told = here.ctl("check", THERE)
     steps = {step["step"]: step for step in told["steps"]}
     assert told["ok"] and told["from"] == HERE and told["advice"] is None
+    key, = [step["text"] for step in told["steps"] if step["step"] == "key"]
+    assert key == fingerprint(there.cert)
+    assert any(f'issued by "{THERE}", valid until 20' in step["text"] for step in told["steps"])
     assert "TLSv1.3" in steps["tls"]["text"] and "valid" in steps["certificate"]["text"]
     assert steps["authentication"]["result"] == "ok" and steps["ready"]["result"] == "ok"
     assert [step["ms"] for step in told["steps"]] == sorted(step["ms"] for step in told["steps"])
@@ -184,7 +207,7 @@ def test_a_check_of_servers_that_are_not_there(servers):
     assert done.returncode == 1 and done.stdout.splitlines()[-1].startswith(f"{new} cannot be reached from {HERE}; ")
     assert [line for line in done.stdout.splitlines() if "FAILED" in line and "connect_failed" in line]
     done = run("posternctl", "-c", here.backend.config, "s2s", "check", f"wrong.{THERE}")
-    assert done.returncode == 1 and "bad_certificate" in done.stdout, done.stdout
+    assert done.returncode == 1 and done.stdout.count("bad_certificate") == 1, done.stdout
     for domain in (new, f"wrong.{THERE}"):
         assert here.ctl("list", domain) == [], "a check leaves nothing behind"
 

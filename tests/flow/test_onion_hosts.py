@@ -2,6 +2,7 @@
 says so in so many words, and nobody finds out elsewhere that the host is here."""
 
 import json
+import re
 
 import pytest
 
@@ -13,6 +14,10 @@ from harness.rawxmpp import SASL_CB, TLS, RawClient, mechanisms
 ONION, OPEN = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion", "example.test"
 PASSWORD = "a-password-for-every-part"
 CONFIG = """
+s2s = true
+s2s-proxy = "127.0.0.1:{nobody}"
+listener "servers" {{ address = "127.0.0.1:{servers}" serve = servers }}
+listener "tor-servers" {{ address = "127.0.0.1:{tor_servers}" serve = servers tls = none }}
 listener "tor" {{ address = {{"127.0.0.1:{plain}", "[::1]:{plain}"}} tls = none allow-plain = true }}
 listener "c2s" {{ address = "127.0.0.1:{c2s}" }}
 listener "c2s-direct" {{ address = "127.0.0.1:{direct}" tls = direct }}
@@ -25,9 +30,11 @@ class Deployment:
     def __init__(self):
         self.place = Place()
         self.plain, self.c2s, self.direct = reserve_port(), reserve_port(), reserve_port()
+        self.servers, self.tor_servers, nobody = reserve_port(), reserve_port(), reserve_port()
         cert, key = self.place.certificate("site", [OPEN])
         self.backend = Backend(self.place, CONFIG.format(plain=self.plain, c2s=self.c2s, direct=self.direct, cert=cert,
-                                                         key=key, onion=ONION.upper(), open=OPEN))
+                                                         key=key, onion=ONION.upper(), open=OPEN, nobody=nobody,
+                                                         servers=self.servers, tor_servers=self.tor_servers))
 
     def connect(self, port):
         return RawClient("127.0.0.1", port)
@@ -97,6 +104,36 @@ def test_a_client_that_says_nothing_is_not_told_of_the_open_host_by_tor(deployme
         client.send("<nonsense/>")
         text, _how = client.receive_all()
         assert f"from='{ONION}'".encode() in text and OPEN.encode() not in text
+
+
+def server_header(client, to, from_):
+    """What another server is told up to its first features or an error."""
+    client.send(f"<stream:stream to='{to}' from='{from_}' version='1.0' xmlns='jabber:server' "
+                "xmlns:stream='http://etherx.jabber.org/streams' xmlns:db='jabber:server:dialback'>")
+    while not re.search(b"</stream:(features|error)>|<stream:features/>", client.received):
+        client.receive()
+    return client.received.decode()
+
+
+def test_to_other_servers_it_is_known_by_tor_alone(deployment):
+    with deployment.connect(deployment.tor_servers) as client:
+        told = server_header(client, ONION, "other.onion")
+        assert "<stream:features>" in told and "starttls" not in told and f"from='{ONION}'" in told
+    with deployment.connect(deployment.servers) as client:
+        told = server_header(client, ONION, "other.onion")
+        assert "<host-unknown" in told
+    with deployment.connect(deployment.servers) as client:
+        told = server_header(client, OPEN, "other.example")
+        assert "<starttls" in told and "<required/>" in told
+    with deployment.connect(deployment.tor_servers) as client:
+        assert "<starttls" not in server_header(client, OPEN, "other.example")
+
+
+def test_who_claims_to_be_it_is_not_told_that_it_is_here(deployment):
+    with deployment.connect(deployment.servers) as client:
+        assert "itself" not in server_header(client, OPEN, ONION)
+    with deployment.connect(deployment.tor_servers) as client:
+        assert "itself" in server_header(client, OPEN, ONION)
 
 
 def test_posternctl_shows_a_host_without_certificate(deployment):
