@@ -4,6 +4,7 @@ import pathlib
 import re
 
 RECIPES = pathlib.Path(__file__).resolve().parents[3] / "docs/recipes"
+COMMANDS = re.compile(r"^```sh\n(.*?)^```", re.M | re.S)
 BLOCK = re.compile(r"^`(/[^`]+)`[^\n]*:\n\n```\w*\n(.*?)^```", re.M | re.S)
 
 
@@ -11,6 +12,7 @@ class Recipe:
     def __init__(self, name):
         text = (RECIPES / name).read_text()
         self.files = dict(BLOCK.findall(text))
+        self.commands = [line for block in COMMANDS.findall(text) for line in block.splitlines()]
 
     def file(self, path, changes):
         """The text of a file after the changes (old, new); each must change something."""

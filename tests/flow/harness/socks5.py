@@ -1,6 +1,6 @@
 """A SOCKS5 proxy that keeps a record of what it was asked for, leads names to ports of this machine, and can misbehave.
 
-    with Socks5({"example.onion": 5269}) as proxy:      # names, and the ports of 127.0.0.1 that stand for them
+    with Socks5({"example.onion": ("::1", 5269)}) as proxy:     # names, and the places that stand for them
         proxy.refuse("example.onion")                   # hang(), slow(), obey() likewise
         …
     proxy.asked("example.onion")                        # the requests for it
@@ -8,6 +8,7 @@
 Source: RFC 1928, RFC 1929."""
 
 import collections
+import itertools
 import select
 import socket
 import struct
@@ -26,8 +27,10 @@ Request = collections.namedtuple("Request", "offered user password kind name por
 
 
 class Socks5:
-    def __init__(self, ways):
-        self.port = reserve_port()
+    """circuits: tell the server behind a number for each connection, as Tor does (HiddenServiceExportCircuitID)."""
+
+    def __init__(self, ways=(), circuits=False):
+        self.port, self.circuits = reserve_port(), itertools.count(1) if circuits else None
         self.ways, self.requests = dict(ways), []
         self.behaviour = {}  # by name: the reply's code, or "hang" or "slow"
         self.listener, self.open, self.lock = None, set(), threading.Lock()
@@ -111,7 +114,7 @@ class Socks5:
             code = HOST_UNREACHABLE
         if code == SUCCEEDED:
             try:
-                server = socket.create_connection(("127.0.0.1", way))
+                server = socket.create_connection(way)
             except OSError:
                 code = REFUSED
         reply = struct.pack("!BBBB4sH", 5, code, 0, 1, bytes(4), 0)
@@ -121,6 +124,9 @@ class Socks5:
             sock.sendall(reply)
         if code == SUCCEEDED:
             with server:
+                if self.circuits:
+                    number = next(self.circuits)
+                    server.sendall(f"PROXY TCP6 fc00:dead:beef:4dad::0:{number:x} ::1 {number} 5269\r\n".encode())
                 relay(sock, server)
 
     def _request(self, sock):

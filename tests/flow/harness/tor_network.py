@@ -6,11 +6,14 @@ every address is 127.0.0.1.  Source: tor(1), TestingTorNetwork."""
 
 import re
 import subprocess
+import urllib.request
 
 from harness.ports import reserve_port
 from harness.process import Process
+from harness.tcp import listens
 from harness.wait import wait_until
 
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 AUTHORITIES, RELAYS = 3, 2
 BOOT_S = 180
 
@@ -25,6 +28,7 @@ ControlPort 0
 NumCPUs 1
 LearnCircuitBuildTimeout 0
 PathsNeededToBuildCircuits 0.67
+VanguardsLiteEnabled 0
 {authorities}
 """
 
@@ -75,10 +79,6 @@ class Tor(Process):
         self.config.write_text("\n".join((common, VOTING, *parts)))
         return self
 
-    def is_bootstrapped(self):
-        assert self.running(), self.log_text()[-3000:]
-        return "Bootstrapped 100%" in self.log_text()
-
 
 def run(*command, stdin=None):
     return subprocess.run([str(word) for word in command], input=stdin, capture_output=True, text=True, timeout=120,
@@ -116,20 +116,23 @@ class Authority(Relay):
 
 
 class Onion(Tor):
-    """A client, with an onion service if service is not empty: lines of its torrc after HiddenServiceDir."""
+    """A client; services may be added to its torrc, config, as to anybody's."""
 
-    def __init__(self, place, name, service=""):
+    def __init__(self, place, name):
         super().__init__(place, name)
         self.socks = reserve_port()
-        self.service_folder = self.folder / "service"
         self.options = f"SocksPort 127.0.0.1:{self.socks}\nClientOnly 1\n"
-        if service:
-            self.options += f"HiddenServiceDir {self.service_folder}\n{service}\n"
 
-    def hostname(self):
-        """Known as soon as it has started."""
-        path = self.service_folder / "hostname"
-        return wait_until(lambda: path.exists() and path.read_text().strip(), "tor makes the service's name")
+    def start(self):
+        """Until it has made the names of its services, as systemctl waits for it; it has no circuits yet."""
+        super().start()
+        wait_until(lambda: "Bootstrapped 0%" in self.log_text() or not self.running(), f"{self.name} starts")
+        assert self.running(), self.log_text()[-3000:]
+        return self
+
+    def is_bootstrapped(self):
+        """Whether it can build circuits."""
+        return self.running() and "Bootstrapped 100%" in self.log_text()
 
 
 class TorNetwork:
@@ -138,24 +141,34 @@ class TorNetwork:
         self.relays = [Authority(place, f"auth{number}") for number in range(AUTHORITIES)]
         self.authorities = "\n".join(one.line() for one in self.relays)
         self.relays += [Relay(place, f"relay{number}") for number in range(RELAYS)]
-        self.everybody = [one.configure(self.authorities, one.options) for one in self.relays]
+        self.clients = []
+        for one in self.relays:
+            one.configure(self.authorities, one.options)
 
     def start(self):
+        """Until all relays are known to all: who came earlier would make do with some of them."""
         for one in self.relays:
             one.start()
+            wait_until(lambda one=one: listens(one.or_port) or not one.running(), f"{one.name} listens")
+        wait_until(lambda: all(map(self._knows_all, self.relays[:AUTHORITIES])), "a consensus has all relays", BOOT_S)
         return self
 
-    def onion(self, name, service=""):
-        one = Onion(self.place, name, service)
-        one.configure(self.authorities, one.options)
-        self.everybody.append(one)
-        return one.start()
+    def _knows_all(self, authority):
+        assert authority.running(), authority.log_text()[-3000:]
+        try:
+            with OPENER.open(f"http://127.0.0.1:{authority.dir_port}/tor/status-vote/current/consensus") as answer:
+                flags = re.findall(r"^s (.*)$", answer.read().decode(), re.M)
+        except OSError:  # there is none yet
+            return False
+        return len(flags) == len(self.relays) and all({"HSDir", "Running", "Fast"} <= set(f.split()) for f in flags)
 
-    def wait(self):
-        """Until everybody can build circuits."""
-        for one in self.everybody:
-            wait_until(one.is_bootstrapped, f"{one.name} is ready", BOOT_S)
+    def onion(self, place, name="tor"):
+        """A client, configured and not started."""
+        one = Onion(place, name)
+        one.configure(self.authorities, one.options)
+        self.clients.append(one)
+        return one
 
     def stop(self):
-        for one in self.everybody:
+        for one in self.clients + self.relays:
             one.kill()
