@@ -25,10 +25,11 @@ SHIMS = {
 
 
 class Laptop:
-    """tor has config (its torrc), folder (for /var/lib/tor), socks (the port of its proxy) and start()."""
+    """tor has config (its torrc), folder (for /var/lib/tor), socks (the port of its proxy) and start().  extra: lines
+    for backend.conf that the recipe does not have."""
 
-    def __init__(self, place, tor):
-        self.place, self.tor, self.recipe = place, tor, Recipe("tor.md")
+    def __init__(self, place, tor, extra=""):
+        self.place, self.tor, self.recipe, self.extra = place, tor, Recipe("tor.md"), extra
         self.c2s, self.telephone = reserve_port(), reserve_port()
         self.paths = {"/etc/tor/torrc": tor.config, "/var/lib/tor": tor.folder,
                       "/usr/share/doc/postern/examples": place.path / "examples",
@@ -67,9 +68,9 @@ class Laptop:
         (self.place.path / "answer").write_text(answer + "\n")
 
     def _start_backend(self):
-        """With folders and a user that are there."""
+        """With folders and a user that are there, and without the harness's own default."""
         text = self.backend.config.read_text().replace('user = "postern"\n', "")
-        self.backend.configure(text)
+        self.backend.configure(f"s2s = true\n{self.extra}{text}")
         self.backend.start()
 
     def run(self, command, stdin=""):

@@ -211,7 +211,7 @@ class Stage:
 
     def account(self, name=None):
         """The bare JID of an account, which is made if there is none; without a name one that nobody has used."""
-        name = name or f"user{number()}"
+        name = name.split("@")[0] if name else f"user{number()}"
         self.site.add_account(name, self.password(name))
         return f"{name}@{DOMAIN}"
 
@@ -224,9 +224,9 @@ class Stage:
 
     def enter(self, name=None, resource=None, priority=0, interested=False):
         """Somebody who has logged in; interested: has asked for the roster; available unless priority is None."""
-        jid = self.account(bare(name).split("@")[0] if name else None)
+        jid = self.account(name and bare(name))
         local, domain = jid.split("@")
-        actor = self.connect()
+        actor = self.connect(domain)
         actor.login(local, self.password(jid), domain, mechanism="PLAIN", resource=resource)
         actor.own_presence = []
         if interested:
