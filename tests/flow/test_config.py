@@ -247,6 +247,14 @@ def test_the_examples_pass_the_check_and_fit_together(own_site, change):
     assert f'inlet = "{run_dir}/inlet.sock"' in examples["gateway"].read_text()
 
 
+@pytest.mark.parametrize("change", [str, with_every_option])
+def test_the_example_for_onion_services_passes_the_check(place, change):
+    text = change((pathlib.Path(__file__).resolve().parents[2] / "conf/backend-onion.conf.example").read_text())
+    text = text.replace('user = "postern"', place.user_line().strip()).replace("ONION", ONION)
+    done = run("postern-backend", "-t", "-c", place.write("backend-onion.conf", text))
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_key_that_others_may_read_is_refused(own_site):
     site = own_site()
     site.key.chmod(0o644)

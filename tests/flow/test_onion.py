@@ -10,11 +10,10 @@ from harness.place import Place
 from harness.ports import reserve_port
 from harness.postern import Backend
 from harness.process import STARTED
-from harness.rawserver import DIALBACK_FEATURE, RawServer
-from harness.rawxmpp import TLS
+from harness.rawserver import DIALBACK_FEATURE, STARTTLS_FEATURE, RawServer
 from harness.recipe import Recipe
 from harness.socks5 import HOST_UNREACHABLE, PASSWORD as BY_PASSWORD, Socks5
-from harness.stage import PASSWORD, Actor, Stage, bare, body, element, error, number
+from harness.stage import PASSWORD, Actor, Stage, bare, body, error, local_name, number
 from harness.wait import wait_until
 
 DELAY = "{urn:xmpp:delay}delay"
@@ -252,8 +251,180 @@ def test_nobody_behind_an_address(tor):
                 if line["failure"] != "connect_failed"]
 
 
-# At the end, of all that was done above
-
 def test_no_name_was_asked_for_in_dns(tor):
+    """By all of the above."""
     assert tor.dns.names == []
-    assert all(request.kind == "name" for request in tor.proxy.requests)
+    assert tor.proxy.requests and all(request.kind == "name" for request in tor.proxy.requests)
+
+
+# A server with an ordinary domain and an onion address
+
+ONION, FRIEND, OPEN, SHY, MAPPED = "m" * 55 + "d.onion", "f" * 55 + "d.onion", "open.test", "shy.test", "friend.test"
+HOME = """
+s2s = true
+s2s-ca = "{ca}"
+s2s-proxy = "127.0.0.1:{proxy}"
+s2s-connect-timeout = 1s
+resolver {{ servers = "127.0.0.1:{dns}" }}
+listener "clients" {{ address = "127.0.0.1:{c2s}" tls = none allow-plain = true }}
+listener "tor" {{ address = "127.0.0.1:{tor}" serve = servers tls = none }}
+host "{onion}" {{ }}
+host "{open}" {{ certificate = "{cert}" key = "{key}" }}
+host "{shy}" {{ certificate = "{cert}" key = "{key}" s2s-proxy-for = all }}
+remote "{mapped}" {{ onion = "{friend}" }}
+"""
+
+
+class Home(Stage):
+    """The test is everybody else, behind the proxy."""
+
+    def __init__(self):
+        super().__init__(None)
+        self.place, self.dns, self.proxy = Place(), Recorder(), Socks5().start()
+        self.c2s, self.tor = reserve_port(), reserve_port()
+        self.files = cert, key = self.place.certificate("site", [OPEN, SHY, "wide.test"])
+        self.backend = Backend(self.place, HOME.format(
+            ca=cert, proxy=self.proxy.port, dns=self.dns.port, c2s=self.c2s, tor=self.tor, onion=ONION,
+            open=OPEN, shy=SHY, cert=cert, key=key, mapped=MAPPED, friend=FRIEND))
+        self.backend.start()
+        for domain in (ONION, OPEN, SHY):
+            self.backend.add_user(f"juliet@{domain}", PASSWORD)
+
+    def account(self, name):
+        return bare(name)
+
+    def password(self, _jid):
+        return PASSWORD
+
+    def connect(self, _domain):
+        return Actor("127.0.0.1", self.c2s)
+
+    def server(self, domain, name=None, **arguments):
+        """Another server, to which the proxy leads by that name (its domain, unless it is said)."""
+        server = RawServer(domain, **arguments)
+        self.proxy.ways[name or domain] = (server.address, server.port)
+        return server
+
+    def end(self):
+        try:
+            self.backend.stop()
+        finally:
+            self.backend.kill()
+            self.backend.log_text()
+            self.proxy.stop()
+            self.dns.close()
+            self.place.remove()
+            STARTED.clear()
+
+
+@pytest.fixture(scope="module")
+def home():
+    one = Home()
+    yield one
+    one.end()
+
+
+@pytest.fixture
+def juliet(home):
+    """Logs in to the domain that is asked for."""
+    yield lambda domain: home.enter(f"juliet@{domain}")
+    for party in list(home.parties):
+        party.tcp.close()
+        home.parties.remove(party)
+
+
+class Tempting(RawServer):
+    """It offers TLS beside dialback, and would have a certificate."""
+
+    def _features(self, link):
+        yield STARTTLS_FEATURE.replace("<required/>", "")
+        yield DIALBACK_FEATURE
+
+
+@pytest.mark.parametrize("kind", [RawServer, Tempting])
+def test_no_tls_is_begun_towards_an_onion_address(home, juliet, kind):
+    domain = "t" * 54 + ("a" if kind is RawServer else "b") + "d.onion"
+    server = kind(domain, proofs=("dialback",), files=None if kind is RawServer else home.files)
+    home.proxy.ways[domain] = (server.address, server.port)
+    with server:
+        client = juliet(ONION)
+        client.send_message(f"romeo@{domain}", "in clear within Tor")
+        link = server.accept()
+        link.expect("message", body="in clear within Tor", frm=client.jid)
+        assert link.wire.tls is None and link.remote == ONION
+
+
+def test_no_tls_is_offered_to_who_comes_by_tor_and_dialback_goes_back_by_tor(home, juliet):
+    romeo = "c" * 55 + "d.onion"
+    with home.server(romeo, proofs=("dialback",)) as server:
+        client = juliet(ONION)
+        link = server.connect("127.0.0.1", home.tor, ONION, tls=None)
+        assert link.offers("dialback") and not link.offers("starttls") and not link.offers("mechanisms")
+        asked = len(home.proxy.asked(romeo))
+        link.dialback()
+        request, = home.proxy.asked(romeo)[asked:]
+        assert (request.kind, request.port, request.user) == ("name", 5269, romeo)
+        link.send_message(client.jid, "by Tor alone")
+        take(client, "by Tor alone")
+
+
+def test_a_key_that_the_onion_service_does_not_know_proves_nothing(home):
+    with home.server("g" * 55 + "d.onion", proofs=("dialback",)) as server:
+        link = server.connect("127.0.0.1", home.tor, ONION, tls=None)
+        assert link.try_dialback(key="0" * 64) == "invalid"
+
+
+def test_a_domain_that_is_mapped_to_an_onion_address(home, juliet):
+    with home.server(MAPPED, FRIEND, proofs=("dialback",)) as server:
+        client = juliet(OPEN)
+        client.send_message(f"romeo@{MAPPED}", "at your other door")
+        link = server.accept()
+        link.expect("message", body="at your other door")
+        assert (link.local, link.wire.tls) == (MAPPED, None)
+        back = server.connect("127.0.0.1", home.tor, OPEN, tls=None)
+        back.dialback()  # the question goes to the onion address, too
+        back.send_message(client.jid, "well met")
+        take(client, "well met")
+    assert {request.kind for request in home.proxy.asked(FRIEND)} == {"name"}
+    assert not home.proxy.asked(MAPPED) and not [name for name in home.dns.names if MAPPED in name]
+
+
+def test_an_ordinary_domain_cannot_come_without_tls_by_the_listener_for_tor(home):
+    """Not even if it could answer the question about its key."""
+    with home.server("liar.test", proofs=("dialback",)) as server:
+        link = server.connect("127.0.0.1", home.tor, OPEN, tls=None)
+        answer = link.command(f"<db:result from='liar.test' to='{OPEN}'>{'0' * 64}</db:result>")
+        assert (local_name(answer), answer.get("type"), error(answer)[1]) == ("result", "error", "policy-violation")
+        assert not home.proxy.asked("liar.test") and not [name for name in home.dns.names if "liar.test" in name]
+
+
+def test_proxy_for_all(home, juliet):
+    """An ordinary domain through the proxy: its name is not looked up, and TLS is required."""
+    with home.server("wide.test", proofs=("external",), files=home.files) as server:
+        client = juliet(SHY)
+        client.send_message("romeo@wide.test", "through the proxy")
+        link = server.accept()
+        link.expect("message", body="through the proxy")
+        assert link.wire.tls is not None
+    assert [(one.kind, one.port) for one in home.proxy.asked("wide.test")] == [("name", 5269)]
+    assert not [name for name in home.dns.names if "wide.test" in name]
+
+
+def test_proxy_for_onion_addresses_only(home, juliet):
+    """Also: the recorder of DNS questions does record."""
+    client = juliet(OPEN)
+    client.send_message("romeo@direct.test", "by DNS")
+    wait_until(lambda: "_xmpp-server._tcp.direct.test" in home.dns.names, lambda: f"it is looked up: {home.dns.names}")
+    assert not home.proxy.asked("direct.test")
+
+
+def test_a_proxy_that_does_not_answer(home, juliet):
+    silent = "h" * 55 + "d.onion"
+    home.proxy.hang(silent)
+    client = juliet(ONION)
+    client.send_message(f"romeo@{silent}", "kept")
+    id = client.send_iq("get", "<ping xmlns='urn:xmpp:ping'/>", silent)
+    while (got := client.next()).get("id") != id:
+        pass
+    assert error(got) == ("wait", "remote-server-timeout")
+    home.backend.wait_log(event="s2s_failed", domain=silent)
