@@ -39,6 +39,13 @@ class RawClient:
     def __init__(self, host, port, source=None):
         self._begin(socket.create_connection((host, port), timeout=PATIENCE_S, source_address=source))
 
+    @classmethod
+    def over(cls, connection):
+        """On a connection that there is already."""
+        client = cls.__new__(cls)
+        client._begin(connection)
+        return client
+
     def _begin(self, connection):
         self.tcp = connection
         if connection.family != socket.AF_UNIX:

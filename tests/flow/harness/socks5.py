@@ -16,6 +16,7 @@ import threading
 
 from harness.ports import reserve_port
 from harness.tcp import read_exactly
+from harness.wait import PATIENCE_S
 
 ANONYMOUS, PASSWORD, NONE = 0, 2, 0xff
 CONNECT = 1
@@ -162,3 +163,19 @@ def relay(one, other):
             if not data:
                 return
             (other if ready is one else one).sendall(data)
+
+
+def connect(port, user, name, to):
+    """A connection to name and port through the proxy at a port of 127.0.0.1, as a client of it: (socket, None), or
+    (None, the reply's code)."""
+    sock = socket.create_connection(("127.0.0.1", port), timeout=4 * PATIENCE_S)
+    sock.sendall(bytes([5, 1, PASSWORD]))
+    assert read_exactly(sock, 2) == bytes([5, PASSWORD])
+    sock.sendall(b"\x01" + bytes([len(user)]) + user.encode() + b"\x01x")
+    assert read_exactly(sock, 2) == b"\x01\x00"
+    sock.sendall(bytes([5, CONNECT, 0, 3, len(name)]) + name.encode() + struct.pack("!H", to))
+    code = read_exactly(sock, 10)[1]
+    if code == SUCCEEDED:
+        return sock, None
+    sock.close()
+    return None, code
