@@ -8,12 +8,11 @@
 #include "backend/stanza_error.h"
 #include "lib/map.h"
 
+#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { IDLE_TICK_MS = 15 * 1000 };
-
-static void on_idle(struct deadline *deadline, void *shard);
+enum { LOOK_AGAIN_MS = 1000 }; /* at a stream that is idle, but wanted */
 
 struct remotes *remotes_new(struct shard *shard)
 {
@@ -23,13 +22,12 @@ struct remotes *remotes_new(struct shard *shard)
     remotes->promise = deadline_queue_new(shard->loop, S2S_PROMISE_MS / 2, s2s_unacked_on_promise, shard);
     remotes->ping = deadline_queue_new(shard->loop, S2S_PING_MS, s2s_unacked_on_ping, shard);
     remotes->pong = deadline_queue_new(shard->loop, S2S_PONG_MS, s2s_unacked_on_no_pong, shard);
-    remotes->idle = deadline_queue_new(shard->loop, IDLE_TICK_MS, on_idle, shard);
     return remotes;
 }
 
 static void remote_free(struct remote *remote)
 {
-    deadline_disarm(&remote->idle);
+    if (remote->idle) event_free(remote->idle);
     LIST_EACH (link, &remote->routes)
         remote_route_free(LIST_ENTRY(link, struct remote_route, link));
     free(remote->domain);
@@ -54,7 +52,6 @@ void remotes_free(struct remotes **remotes)
     deadline_queue_free(&r->promise);
     deadline_queue_free(&r->ping);
     deadline_queue_free(&r->pong);
-    deadline_queue_free(&r->idle);
     free(r);
 }
 
@@ -258,7 +255,7 @@ void remote_close(struct remote *remote)
 void remote_link_up(struct remote *remote, struct s2s_stream *stream, const char *local)
 {
     struct remote_route *route = remote_route_find(remote, local);
-    if (!list_linked(&remote->idle.link)) deadline_arm(remote->shard->remotes->idle, &remote->idle);
+    remote_watch(remote);
     if (route) remote_route_up(route, stream);
 }
 
@@ -321,6 +318,7 @@ static void on_heard(void *arg)
     free(heard);
     if (!remote) return;
     pin(remote);
+    remote_watch(remote);
     call(remote, NULL, remote_route_hurry);
     unpin(remote);
 }
@@ -354,17 +352,36 @@ static bool is_wanted(const struct remote *remote, const struct s2s_stream *stre
     return false;
 }
 
-static void on_idle(struct deadline *deadline, void *shard)
+/* end_idle - close it if it has not been used for too long.  Returns in how many milliseconds to look again; -1: it
+ * needs no looking after. */
+static int64_t end_idle(const struct remote *remote, struct s2s_stream *stream)
 {
-    struct remote *remote = CONTAINER_OF(deadline, struct remote, idle);
-    const struct shard *here = shard;
-    if (list_empty(&remote->streams)) return;
-    deadline_arm(here->remotes->idle, deadline);
+    const int64_t idle_ms = stream->policy.idle_ms;
+    if ((stream->state != S2S_OPEN && stream->state != S2S_PAUSED) || idle_ms == 0) return -1;
+    const int64_t left_ms = stream->used_ms + idle_ms - loop_now_ms(remote->shard->loop);
+    if (left_ms > 0) return left_ms;
+    if (is_wanted(remote, stream)) return LOOK_AGAIN_MS;
+    s2s_stream_close(stream, END_IDLE);
+    return -1;
+}
+
+static void on_idle(evutil_socket_t fd, short what, void *arg)
+{
+    struct remote *remote = arg;
+    (void)fd, (void)what;
+    int64_t next_ms = -1;
     LIST_EACH (link, &remote->streams) {
-        struct s2s_stream *stream = LIST_ENTRY(link, struct s2s_stream, link);
-        const int64_t idle_ms = stream->policy.idle_ms;
-        const bool open = stream->state == S2S_OPEN;
-        if (open && idle_ms > 0 && loop_now_ms(here->loop) - stream->used_ms >= idle_ms && !is_wanted(remote, stream))
-            s2s_stream_close(stream, END_IDLE);
+        const int64_t wait_ms = end_idle(remote, LIST_ENTRY(link, struct s2s_stream, link));
+        if (wait_ms >= 0 && (next_ms < 0 || wait_ms < next_ms)) next_ms = wait_ms;
     }
+    if (next_ms < 0) return;
+    const struct timeval tv = {.tv_sec = next_ms / 1000, .tv_usec = next_ms % 1000 * 1000};
+    CHECK(evtimer_add(remote->idle, &tv) == 0);
+}
+
+void remote_watch(struct remote *remote)
+{
+    if (!remote->idle) remote->idle = evtimer_new(loop_base(remote->shard->loop), on_idle, remote);
+    CHECK(remote->idle);
+    if (!evtimer_pending(remote->idle, NULL)) on_idle(-1, 0, remote);
 }

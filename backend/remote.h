@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct event;
 struct map;
 struct s2s_stream;
 struct shard;
@@ -24,7 +25,6 @@ struct remotes {
     struct deadline_queue *connecting;  /* routes with messages for which senders wait: S2S_PROMISE_MS */
     struct deadline_queue *promise;     /* struct s2s_unacked, for which senders wait: S2S_PROMISE_MS */
     struct deadline_queue *ping, *pong; /* struct s2s_unacked: until the ping, and until its answer */
-    struct deadline_queue *idle;        /* remotes with streams: now and then one looks whether they are used */
 };
 
 struct remote {
@@ -32,7 +32,7 @@ struct remote {
     char *domain;
     struct list streams; /* struct s2s_stream, link: kept by s2s_stream */
     struct list routes;  /* struct remote_route, link: one for each of our domains that writes to it */
-    struct deadline idle;
+    struct event *idle;  /* when a stream may have been unused for too long; NULL: never needed yet */
     unsigned pins;
     void (*unused)(struct remote *remote, void *arg); /* of one that stands alone; else NULL */
     void *unused_arg;
@@ -62,6 +62,9 @@ void remote_release(struct remote *remote);
 struct remote *remote_new_alone(struct shard *shard, const char *domain,
                                 void (*unused)(struct remote *remote, void *arg), void *arg);
 void remote_free_alone(struct remote *remote);
+
+/* remote_watch - its streams end when they have not been used for s2s-idle-timeout. */
+void remote_watch(struct remote *remote);
 
 /* remote_deliver - a stanza (taken) for the domain, on the shard that owns it.  Returns false when so much waits that
  * its sender must pause. */

@@ -534,7 +534,7 @@ void remote_route_up(struct remote_route *route, struct s2s_stream *stream)
         route->failing = false;
         log_change(route);
     }
-    if (!list_linked(&remote->idle.link)) deadline_arm(remote->shard->remotes->idle, &remote->idle);
+    remote_watch(remote);
     route->queue.rejecting = false;
     remote_queue_begin(route, s2s_unacked_last(&stream->unacked, route));
     send_waiting(route);

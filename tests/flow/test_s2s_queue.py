@@ -202,6 +202,35 @@ def test_subscription_and_presence(pair):
     assert body(until(romeo, "message")) == "mended"
 
 
+def test_idle_stream(own_pair):
+    """One that nobody uses is closed in order, which is no failure; the next stanza opens another."""
+    pair = own_pair(near_extra="s2s-idle-timeout = 1s")
+    juliet, romeo = pair.enter("juliet@near.example"), pair.enter("romeo@far.example")
+    for text in ("one", "two"):
+        juliet.send_message(romeo.jid, text)
+        romeo.expect("message", body=text)
+        pair.near.backend.wait_log(event="s2s_end", reason="idle", count=1 if text == "one" else 2)
+    assert not pair.near.backend.log(event="s2s_failed")
+
+
+def test_denied(own_pair):
+    """What waits for a domain that is not allowed any more comes back, and its streams are closed."""
+    pair = own_pair()
+    juliet = pair.enter("juliet@near.example")
+    pair.far.backend.stop()
+    juliet.send_message("romeo@far.example", "waits", id="waits")
+    wait_rows(pair.near, 1)
+    config = pair.near.backend.config
+    config.write_text('s2s-deny = "far.example"\n' + config.read_text())
+    pair.near.backend.ctl("reload")
+    got = until(juliet, "message", type="error", id="waits")
+    assert "policy-violation" in error(got)
+    wait_rows(pair.near, 0)
+    juliet.send_message("romeo@far.example", "never", id="never")
+    assert "policy-violation" in error(until(juliet, "message", type="error", id="never"))
+    assert pair.near.backend.log(event="s2s_failed", failure="denied")
+
+
 def test_limit(own_pair):
     pair = own_pair(near_extra="s2s-queue-messages = 3")
     juliet = pair.enter("juliet@near.example")

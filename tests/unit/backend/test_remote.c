@@ -586,6 +586,38 @@ static void stopping(void **state)
     owner()->stopping = false;
 }
 
+/* Who left while the domain could not be reached is said to have left when it can be. */
+static void farewells(void **state)
+{
+    (void)state;
+    message("1");
+    failed(0, S2S_CONNECT);
+    tell("<presence from='romeo@example.test/orchard' to='juliet@" FAR "' type='unavailable'/>");
+    tell("<presence from='romeo@example.test' to='juliet@" FAR "' type='probe'/>");
+    remote_retry(remote(), NULL);
+    up(1);
+    const char *text = written(1);
+    const char *first = strstr(text, "id='1'"), *leave_taking = strstr(text, "type='unavailable'");
+    assert_true(first && leave_taking && first < leave_taking);
+    assert_null(strstr(text, "probe"));
+    assert_false(route()->presence_owed);
+}
+
+/* A server that does not read makes its senders pause. */
+static void too_slow(void **state)
+{
+    (void)state;
+    message("1");
+    up(0);
+    far.pending = 2 * 1024 * 1024;
+    struct stanza *stanza = stanza_read(
+        parse("<message from='romeo@example.test/orchard' to='juliet@" FAR "' id='2'><body>b</body></message>"));
+    assert_non_null(stanza);
+    assert_false(remote_deliver(owner(), stanza)); /* its sender is to pause */
+    far.pending = 0;
+    assert_ids(0, "1 2 ");
+}
+
 /* A domain that is not allowed any more: what waits is answered. */
 static void denied(void **state)
 {
@@ -656,6 +688,8 @@ int main(void)
         SCENE(join_refused),
         SCENE(heard_of),
         SCENE(stopping),
+        SCENE(farewells),
+        SCENE(too_slow),
         SCENE(denied),
         SCENE(purged),
         SCENE(closed_in_order),
