@@ -163,9 +163,12 @@ static void run(struct peer_stream *peer, const uint8_t *data, size_t len)
 {
     while (peer->phase == PEER_TAKING) {
         struct elem *elem = NULL;
+        const size_t before = len;
         const enum xml_unit unit = xml_next(peer->xml, &data, &len, &elem);
+        peer->unit_bytes += before - len;
         if (unit == XML_MORE) return;
         take(peer, unit, elem);
+        peer->unit_bytes = 0;
     }
     if (peer->phase == PEER_HOLDING && len > 0) buf_append(&peer->held, data, len);
     listen_on(peer, data, len);

@@ -55,6 +55,7 @@ struct peer_stream {
     struct buf held;
     struct loop_deferred deferred;
     bool header_sent;
+    size_t unit_bytes; /* of what is being told: the element, and white space before it */
     size_t output_max; /* bytes that may wait for the peer */
     struct addr addr;
     char conn[STREAM_CONNECTION_ID_BYTES]; /* for the log */

@@ -6,10 +6,11 @@
 #include "backend/s2s_out.h"
 #include "backend/s2s_stream.h"
 #include "backend/shard.h"
+#include "backend/stream_pace.h"
 
 #include <stdlib.h>
 
-enum { PAUSE_MS = 10, ANSWER_MS = 25000 /* less than others wait for us */ };
+enum { ANSWER_MS = 25000 /* less than others wait for us */ };
 
 static void on_hurry(struct deadline *deadline, void *desk)
 {
@@ -26,8 +27,12 @@ static void on_pause_over(struct deadline *deadline, void *desk)
 {
     (void)desk;
     struct s2s_stream *stream = CONTAINER_OF(deadline, struct s2s_stream, deadline);
-    stream->state = S2S_OPEN;
-    peer_go_on(stream->peer);
+    if (stream->resume_ms > loop_now_ms(stream->shard->loop)) {
+        s2s_stream_rest(stream);
+    } else {
+        stream->state = S2S_OPEN;
+        peer_go_on(stream->peer);
+    }
 }
 
 static void on_pair_silent(struct deadline *deadline, void *desk)
@@ -42,7 +47,8 @@ struct s2s_desk *s2s_desk_new(struct shard *shard)
     desk->shard = shard;
     list_init(&desk->all);
     desk->hurry = deadline_queue_new(shard->loop, shard->backend->config->auth_timeout_ms, on_hurry, desk);
-    desk->pause = deadline_queue_new(shard->loop, PAUSE_MS, on_pause_over, desk);
+    desk->pause = deadline_queue_new(shard->loop, STREAM_PAUSE_MS, on_pause_over, desk);
+    desk->rest = deadline_queue_new(shard->loop, STREAM_REST_MS, on_pause_over, desk);
     desk->asked = deadline_queue_new(shard->loop, ANSWER_MS, dialback_on_silence, desk);
     desk->pairs = deadline_queue_new(shard->loop, ANSWER_MS, on_pair_silent, desk);
     return desk;
@@ -54,6 +60,7 @@ void s2s_desk_free(struct s2s_desk **desk)
     *desk = NULL;
     deadline_queue_free(&d->hurry);
     deadline_queue_free(&d->pause);
+    deadline_queue_free(&d->rest);
     deadline_queue_free(&d->asked);
     deadline_queue_free(&d->pairs);
     free(d);

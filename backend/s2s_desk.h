@@ -11,7 +11,8 @@ struct s2s_desk {
     struct shard *shard;
     struct list all;              /* struct s2s_stream, all */
     struct deadline_queue *hurry; /* streams on which nothing is proved yet: auth-timeout */
-    struct deadline_queue *pause; /* those that are ahead of whom they send to */
+    struct deadline_queue *pause; /* those that are ahead of whom they send to, for a moment */
+    struct deadline_queue *rest;  /* those that are faster than they may be, for longer */
     struct deadline_queue *asked; /* struct dialback: questions without an answer */
     struct deadline_queue *pairs; /* struct s2s_pair: likewise, on streams that are open */
 };

@@ -10,6 +10,7 @@
 #include "backend/stream_header.h"
 #include "backend/terminated.h"
 #include "lib/base64.h"
+#include "lib/log.h"
 #include "lib/tls_ask.h"
 
 #include <stdlib.h>
@@ -197,12 +198,28 @@ static void on_moved(void *owner)
     peer_go_on(stream->peer);
 }
 
+/* What an administrator needs to know about a server that cannot talk to us. */
+static void log_refused(struct s2s_stream *stream, const char *local, const char *remote, const char *condition,
+                        const char *certificate)
+{
+    struct log_line line;
+    shard_count(stream->shard, COUNTER_S2S_REFUSED);
+    log_begin(&line, LOG_LEVEL_INFO, "s2s_refused");
+    log_str(&line, "condition", condition);
+    log_str(&line, "domain", remote);
+    log_str(&line, "local", local);
+    log_str(&line, "certificate", certificate);
+    log_str(&line, "conn", stream->peer->conn);
+    log_addr(&line, "peer", &stream->peer->addr);
+    log_end(&line);
+}
+
 static void refuse_sasl(struct s2s_stream *stream, const char *condition)
 {
     struct buf out = {0};
     buf_printf(&out, "<failure xmlns='" NS_SASL "'><%s/></failure>", condition);
     s2s_stream_write(stream, &out);
-    shard_count(stream->shard, COUNTER_S2S_REFUSED);
+    log_refused(stream, stream->local, stream->domain, condition, stream->cert.why);
     if (++stream->refusals >= REFUSALS_MAX)
         s2s_stream_fail(stream, END_AUTH_FAILED, "policy-violation", "too many failed proofs");
 }
@@ -261,12 +278,13 @@ static void answer_result(struct s2s_stream *stream, const char *local, const ch
     s2s_stream_write(stream, &out);
 }
 
-static void refuse_result(struct s2s_stream *stream, const char *local, const char *remote, const char *condition)
+static void refuse_result(struct s2s_stream *stream, const char *local, const char *remote, const char *condition,
+                          const char *certificate)
 {
     struct buf out = {0};
     dialback_print_error(&out, "result", local, remote, NULL, condition);
     s2s_stream_write(stream, &out);
-    shard_count(stream->shard, COUNTER_S2S_REFUSED);
+    log_refused(stream, local, remote, condition, certificate);
     if (++stream->refusals >= REFUSALS_MAX && stream->state == S2S_PROVING)
         s2s_stream_fail(stream, END_AUTH_FAILED, "policy-violation", "too many failed proofs");
 }
@@ -291,11 +309,11 @@ static void on_verdict(enum dialback_verdict verdict, const char *error, void *a
         return;
     case DIALBACK_INVALID: /* XEP-0220 section 2.2.1: the stream ends */
         answer_result(stream, pair->local, pair->remote, "invalid");
-        shard_count(stream->shard, COUNTER_S2S_REFUSED);
+        log_refused(stream, pair->local, pair->remote, "invalid", NULL);
         s2s_stream_close(stream, END_AUTH_FAILED);
         break;
     case DIALBACK_ERROR:
-        refuse_result(stream, pair->local, pair->remote, error);
+        refuse_result(stream, pair->local, pair->remote, error, NULL);
         break;
     }
     s2s_pair_free(pair);
@@ -341,7 +359,7 @@ void s2s_in_result(struct s2s_stream *stream, const struct elem *elem)
 {
     char remote[JID_PART_MAX_BYTES + 1], local[JID_PART_MAX_BYTES + 1];
     const char *from = elem_get(elem, "from"), *to = elem_get(elem, "to");
-    struct server_cert cert;
+    struct server_cert cert = {.by = SERVER_CERT_NONE};
     if (!from || !to || jid_prepare_domain(from, remote, NULL) != 0 || jid_prepare_domain(to, local, NULL) != 0) {
         s2s_stream_fail(stream, END_BAD_STANZA, "improper-addressing", NULL);
         return;
@@ -353,7 +371,7 @@ void s2s_in_result(struct s2s_stream *stream, const struct elem *elem)
     }
     const char *condition = may_prove(stream, local, remote, &cert);
     if (condition) {
-        refuse_result(stream, local, remote, condition);
+        refuse_result(stream, local, remote, condition, cert.why);
         return;
     }
     if (!stream->remote) {

@@ -12,6 +12,7 @@
 #include "backend/s2s_out.h"
 #include "backend/shard.h"
 #include "backend/stanza_error.h"
+#include "backend/stream_pace.h"
 #include "backend/terminated.h"
 #include "lib/log.h"
 
@@ -235,13 +236,26 @@ static bool accepts(struct s2s_stream *stream, const char *from, const char *to)
     return true;
 }
 
-static void pause_input(struct s2s_stream *stream)
+void s2s_stream_rest(struct s2s_stream *stream)
 {
-    if (stream->state != S2S_OPEN) return;
+    const int64_t left = stream->resume_ms - loop_now_ms(stream->shard->loop);
     stream->state = S2S_PAUSED;
     peer_hold(stream->peer);
-    deadline_arm(stream->shard->s2s->pause, &stream->deadline);
-    shard_count(stream->shard, COUNTER_PAUSES);
+    deadline_arm(left > STREAM_REST_MS ? stream->shard->s2s->rest : stream->shard->s2s->pause, &stream->deadline);
+}
+
+/* pace - a stanza was taken; ahead: there is too much for whom it was. */
+static void pace(struct s2s_stream *stream, bool ahead)
+{
+    const struct s2s_policy *policy = &stream->policy;
+    const int64_t now = loop_now_ms(stream->shard->loop);
+    const int64_t for_stanzas = shaper_charge(&stream->stanza_shaper, policy->stanza_rate, 1, now);
+    const int64_t for_bytes = shaper_charge(&stream->byte_shaper, policy->byte_rate, stream->peer->unit_bytes, now);
+    const int64_t wait = for_stanzas > for_bytes ? for_stanzas : for_bytes;
+    if (stream->state != S2S_OPEN || (wait == 0 && !ahead)) return;
+    shard_count(stream->shard, wait > 0 ? COUNTER_RESTS : COUNTER_PAUSES);
+    stream->resume_ms = now + wait;
+    s2s_stream_rest(stream);
 }
 
 /* What is ours of the stanza's addresses; NULL: taken.  Else the stream error. */
@@ -282,13 +296,15 @@ void s2s_stream_take(struct s2s_stream *stream, struct elem *elem)
     stream->used_ms = loop_now_ms(shard->loop);
     shard_count(shard, COUNTER_S2S_IN);
     const bool answer = stanza->type == STANZA_ERROR || stanza->type == STANZA_RESULT;
+    bool ahead = false;
     if (answer && !stanza->to->local && remote_takes_answer(stream->remote, stanza)) {
         stanza_free(&stanza);
     } else if (!stanza_is_right(stanza)) {
         stanza_error_bounce(shard, stanza, STANZA_ERROR_BAD_REQUEST);
-    } else if (!router_deliver(shard, stanza)) {
-        pause_input(stream);
+    } else {
+        ahead = !router_deliver(shard, stanza);
     }
+    pace(stream, ahead);
 }
 
 static bool is_stanza(const struct elem *elem)

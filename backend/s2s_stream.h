@@ -12,6 +12,7 @@
 #include "backend/s2s_trace.h"
 #include "backend/s2s_unacked.h"
 #include "backend/server_cert.h"
+#include "backend/shaper.h"
 #include "backend/stanza.h"
 #include "lib/list.h"
 
@@ -93,6 +94,8 @@ struct s2s_stream {
     enum s2s_failure failure; /* out: why it came to nothing */
     char *why;                /* likewise, for a person; NULL: nothing to add */
     struct elem *proof;       /* in: waits for the stream's move; NULL: none */
+    struct shaper stanza_shaper, byte_shaper;
+    int64_t resume_ms;        /* PAUSED: not before */
     struct deadline deadline; /* until it is open: auth-timeout; of a pause */
     struct loop_deferred gone;
     int64_t begun_ms, used_ms; /* of loop_now_ms; used: the last stanza either way */
@@ -122,6 +125,9 @@ void s2s_stream_abort(struct s2s_stream *stream, enum end_reason end);
 
 /* s2s_stream_take - a stanza (taken) from the other server. */
 void s2s_stream_take(struct s2s_stream *stream, struct elem *elem);
+
+/* s2s_stream_rest - hold input back until resume_ms, or for a moment at least. */
+void s2s_stream_rest(struct s2s_stream *stream);
 
 /* s2s_stream_pair - the pair, or NULL. ours: as in struct s2s_pair. */
 struct s2s_pair *s2s_stream_pair(const struct s2s_stream *stream, const char *local, const char *remote, bool ours);

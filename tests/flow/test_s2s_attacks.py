@@ -15,8 +15,8 @@ from harness.talk import header
 
 conforms = pytest.mark.conforms
 EVIL, HONEST, CAREFUL = "evil.test", "honest.test", "careful.test"
-STRIPPED, REDIRECTING = "stripped.test", "redirecting.test"
-PORTS = {name: reserve_port() for name in (EVIL, HONEST, CAREFUL, STRIPPED, REDIRECTING, "s2s", "direct")}
+STRIPPED, REDIRECTING, CHATTY = "stripped.test", "redirecting.test", "chatty.test"
+PORTS = {name: reserve_port() for name in (EVIL, HONEST, CAREFUL, STRIPPED, REDIRECTING, CHATTY, "s2s", "direct")}
 
 # evil.test and honest.test need no certificate, careful.test does
 CONFIG = """
@@ -30,6 +30,7 @@ remote "evil.test" {{ address = "127.0.0.1:{evil}" }}
 remote "honest.test" {{ address = "127.0.0.1:{honest}" }}
 remote "careful.test" {{ address = "127.0.0.1:{careful}" }}
 remote "stripped.test" {{ address = "127.0.0.1:{stripped}" }}
+remote "chatty.test" {{ address = "127.0.0.1:{chatty}" secure-auth = false stanza-rate = 40 }}
 remote "redirecting.test" {{ address = "127.0.0.1:{redirecting}" }}
 remote "denied.test" {{ address = "127.0.0.1:{evil}" }}
 s2s-deny = "denied.test"
@@ -49,7 +50,8 @@ def site(request, authority):
     cert, key = authority.place.certificate("second", ["second.test"])
     shared = Site(backend_extra=CONFIG.format(
         ca=authority.path, s2s=PORTS["s2s"], direct=PORTS["direct"], evil=PORTS[EVIL], honest=PORTS[HONEST],
-        careful=PORTS[CAREFUL], stripped=PORTS[STRIPPED], redirecting=PORTS[REDIRECTING], cert=cert, key=key) + f"shards = {request.param}\n")
+        careful=PORTS[CAREFUL], stripped=PORTS[STRIPPED], redirecting=PORTS[REDIRECTING], chatty=PORTS[CHATTY],
+        cert=cert, key=key) + f"shards = {request.param}\n")
     try:
         shared.backend.start()
         yield shared
@@ -384,3 +386,17 @@ def test_more_streams_than_allowed(evil):
     ended = [link for link in links if link.how]
     assert is_alive(links[-1])
     assert all(link.stream_error()[0] == "conflict" for link in ended)
+
+
+def test_faster_than_allowed(site, stage, authority):
+    """It is read from later, and loses nothing."""
+    juliet = stage.enter("juliet", "balcony")
+    with RawServer(CHATTY, port=PORTS[CHATTY], files=authority.server("somebody.test").files) as chatty:
+        link = connect(chatty)
+        link.dialback()
+        rests = site.backend.counter("rests")
+        for number in range(230):
+            link.send_message(juliet.jid, str(number))
+        for number in range(230):
+            juliet.expect("message", body=str(number))
+        assert site.backend.counter("rests") > rests

@@ -98,5 +98,8 @@ class Backend(Server):
         assert done.returncode == status, f"posternctl {arguments}: {done.returncode} {done.stdout}{done.stderr}"
         return done.stdout if status == 0 else done.stderr
 
+    def counter(self, name):
+        return json.loads(self.ctl("--json", "stats"))[""].get(name, 0)
+
     def add_user(self, jid, password):
         self.ctl("adduser", jid, stdin=password + "\n")
