@@ -9,6 +9,8 @@
 #include <openssl/evp.h>
 #include <string.h>
 
+enum { RECORDS_MAX = 16 }; /* each may cost as much as a check of the chain */
+
 struct proof {
     struct server_trust *trust;
     STACK_OF(X509) * chain;
@@ -111,7 +113,7 @@ static bool proved_by_dns(struct proof *proof, bool *used)
 {
     const struct dialer_way *way = proof->way;
     const char *why = NULL;
-    for (size_t i = 0; way && i < way->tlsa_count; i++) {
+    for (size_t i = 0; way && i < way->tlsa_count && i < RECORDS_MAX; i++) {
         if (!dane_is_usable(way->tlsa, way->tlsa_count, i)) continue;
         *used = true;
         if (proved_by_record(proof, &way->tlsa[i])) return true;

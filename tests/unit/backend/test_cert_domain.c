@@ -274,6 +274,7 @@ static void test_target(void **state)
         {"DNS:mx.a.test", "mx.a.test", true},   {"DNS:mx.a.test", "MX.a.test.", true},
         {"DNS:*.a.test", "mx.a.test", true},    {SRV "_xmpp-server.mx.a.test", "mx.a.test", false},
         {XMPP "mx.a.test", "mx.a.test", false}, {"IP:192.0.2.1", "192.0.2.1", true},
+        {"DNS:192.0.2.1", "192.0.2.1", false},
         {"DNS:a.test", "mx.a.test", false},     {"DNS:a.test", "", false},
     };
     (void)state;

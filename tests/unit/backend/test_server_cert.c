@@ -468,6 +468,24 @@ static void test_dane_and_others(void **state)
     pki_drop(&self);
 }
 
+static void test_how_many_records(void **state)
+{
+    struct dialer_tlsa records[17];
+    struct dialer_way way = {.target = "a.test", .secure = true, .tlsa = records};
+    (void)state;
+    struct dialer_tlsa wrong = record_of(DANE_EE, 1, 1, root.cert), right = record_of(DANE_EE, 1, 1, leaf.cert);
+    for (size_t i = 15; i < 17; i++) {
+        for (size_t k = 0; k < i; k++)
+            records[k] = wrong;
+        records[i] = right;
+        way.tlsa_count = i + 1;
+        check_chain(FOR(&leaf, &between), 2, &way);
+        assert_int_equal(result.by, i == 15 ? SERVER_CERT_DANE : SERVER_CERT_NONE);
+    }
+    free(wrong.data);
+    free(right.data);
+}
+
 /* Without validated DNS the host that it leads to is nobody's name. */
 static void test_target(void **state)
 {
@@ -579,6 +597,7 @@ int main(void)
         cmocka_unit_test(test_dane_unusable),
         cmocka_unit_test(test_dane_digests),
         cmocka_unit_test(test_dane_and_others),
+        cmocka_unit_test(test_how_many_records),
         cmocka_unit_test(test_target),
         cmocka_unit_test(test_folder),
         cmocka_unit_test(test_bad_files),
