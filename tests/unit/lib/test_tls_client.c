@@ -10,6 +10,7 @@
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/param_build.h>
+#include <openssl/rsa.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -341,6 +342,41 @@ static void test_what_keys_may_cost(void **state)
     assert_bearable(X509_new(), false);
 }
 
+/* Who shows a key whose signatures cost too much is refused before one is checked. */
+static void test_a_key_that_costs_too_much(void **state)
+{
+    EVP_PKEY *key = NULL;
+    BIGNUM *exponent = number(80);
+    SSL_CTX *costly = tls_client_ctx(NULL, TLS_INTERMEDIATE);
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_id(EVP_PKEY_RSA, NULL);
+    (void)state;
+    assert_int_equal(EVP_PKEY_keygen_init(ctx), 1);
+    assert_int_equal(EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, 2048), 1);
+    assert_int_equal(EVP_PKEY_CTX_set1_rsa_keygen_pubexp(ctx, exponent), 1);
+    assert_int_equal(EVP_PKEY_keygen(ctx, &key), 1);
+    EVP_PKEY_CTX_free(ctx);
+    BN_free(exponent);
+    X509 *shown = X509_new();
+    X509_set_version(shown, X509_VERSION_3);
+    X509_gmtime_adj(X509_getm_notBefore(shown), 0);
+    X509_gmtime_adj(X509_getm_notAfter(shown), 60);
+    X509_set_pubkey(shown, key);
+    assert_true(X509_sign(shown, key, EVP_sha256()) > 0);
+    assert_int_equal(SSL_CTX_use_certificate(costly, shown), 1);
+    assert_int_equal(SSL_CTX_use_PrivateKey(costly, key), 1);
+    reset();
+    client.then = end_at_once;
+    begin();
+    io_connect_tls(client.io, tls_client_ssl(costly, NULL, NULL));
+    io_start_tls(server.io, server_ctx);
+    finish(NULL);
+    assert_false(server.secure);
+    assert_string_equal(server.why, "tls: certificate verify failed");
+    X509_free(shown);
+    EVP_PKEY_free(key);
+    SSL_CTX_free(costly);
+}
+
 static int set_up(void **state)
 {
     char why[256];
@@ -370,9 +406,13 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_starttls),        cmocka_unit_test(test_direct_tls),
-        cmocka_unit_test(test_nothing_to_show), cmocka_unit_test(test_peer_without_tls),
-        cmocka_unit_test(test_packed),          cmocka_unit_test(test_what_keys_may_cost),
+        cmocka_unit_test(test_starttls),
+        cmocka_unit_test(test_direct_tls),
+        cmocka_unit_test(test_nothing_to_show),
+        cmocka_unit_test(test_peer_without_tls),
+        cmocka_unit_test(test_packed),
+        cmocka_unit_test(test_what_keys_may_cost),
+        cmocka_unit_test(test_a_key_that_costs_too_much),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
