@@ -31,10 +31,10 @@ static void check_records(struct server_cert *out, struct server_trust *trust, S
 {
     const struct s2s_policy policy = {.dane = true};
     const size_t len = size < 64 ? size : size % 3 == 0 ? size : size % 3 == 1 ? 32 : 64;
-    for (uint8_t kind = 0; kind < 4 * 2 * 3; kind++) {
-        struct dialer_tlsa record = {.usage = kind % 4,
-                                     .selector = kind / 4 % 2,
-                                     .matching = kind / 8,
+    for (unsigned kind = 0; kind < 4 * 2 * 3; kind++) {
+        struct dialer_tlsa record = {.usage = (uint8_t)(kind % 4),
+                                     .selector = (uint8_t)(kind / 4 % 2),
+                                     .matching = (uint8_t)(kind / 8),
                                      .data = (uint8_t *)(uintptr_t)data,
                                      .len = len};
         const struct dialer_way way = {.target = "mx.a.test", .secure = true, .tlsa = &record, .tlsa_count = 1};

@@ -271,11 +271,15 @@ static void test_how_many_names(void **state)
 static void test_target(void **state)
 {
     static const struct row ROWS[] = {
-        {"DNS:mx.a.test", "mx.a.test", true},   {"DNS:mx.a.test", "MX.a.test.", true},
-        {"DNS:*.a.test", "mx.a.test", true},    {SRV "_xmpp-server.mx.a.test", "mx.a.test", false},
-        {XMPP "mx.a.test", "mx.a.test", false}, {"IP:192.0.2.1", "192.0.2.1", true},
+        {"DNS:mx.a.test", "mx.a.test", true},
+        {"DNS:mx.a.test", "MX.a.test.", true},
+        {"DNS:*.a.test", "mx.a.test", true},
+        {SRV "_xmpp-server.mx.a.test", "mx.a.test", false},
+        {XMPP "mx.a.test", "mx.a.test", false},
+        {"IP:192.0.2.1", "192.0.2.1", true},
         {"DNS:192.0.2.1", "192.0.2.1", false},
-        {"DNS:a.test", "mx.a.test", false},     {"DNS:a.test", "", false},
+        {"DNS:a.test", "mx.a.test", false},
+        {"DNS:a.test", "", false},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
