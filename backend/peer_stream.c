@@ -92,7 +92,7 @@ void peer_write_text(struct peer_stream *peer, const char *text)
     peer_write(peer, &buf);
 }
 
-void peer_fail(struct peer_stream *peer, enum end_reason reason, const char *condition, const char *text)
+void peer_fail_with(struct peer_stream *peer, enum end_reason reason, const char *condition, const char *xml)
 {
     if (!is_open(peer)) return;
     if (peer->phase == PEER_SECURING) {
@@ -101,16 +101,23 @@ void peer_fail(struct peer_stream *peer, enum end_reason reason, const char *con
     }
     struct buf buf = {0};
     if (!peer->header_sent) peer->events->print_header(peer->owner, &buf);
-    buf_printf(&buf, "<stream:error><%s xmlns='" NS_STREAMS "'/>", condition);
-    if (text) {
-        buf_append_str(&buf, "<text xmlns='" NS_STREAMS "' xml:lang='en'>");
-        elem_escape(text, strlen(text), &buf);
-        buf_append_str(&buf, "</text>");
-    }
-    buf_append_str(&buf, "</stream:error></stream:stream>");
+    buf_printf(&buf, "<stream:error><%s xmlns='" NS_STREAMS "'/>%s</stream:error></stream:stream>", condition, xml);
     io_write(peer->io, buf_data(&buf), buf_len(&buf));
     buf_free(&buf);
     begin_to_close(peer, reason);
+}
+
+void peer_fail(struct peer_stream *peer, enum end_reason reason, const char *condition, const char *text)
+{
+    struct buf more = {0};
+    if (text) {
+        buf_append_str(&more, "<text xmlns='" NS_STREAMS "' xml:lang='en'>");
+        elem_escape(text, strlen(text), &more);
+        buf_append_str(&more, "</text>");
+    }
+    buf_append(&more, "", 1);
+    peer_fail_with(peer, reason, condition, (const char *)buf_data(&more));
+    buf_free(&more);
 }
 
 void peer_close(struct peer_stream *peer, enum end_reason reason)

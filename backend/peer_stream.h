@@ -83,6 +83,8 @@ void peer_write_text(struct peer_stream *peer, const char *text);
  * nothing when it is closing already.  peer_close - answer or begin the end of the stream.  peer_abort - end it at the
  * end of this turn, without a word. */
 void peer_fail(struct peer_stream *peer, enum end_reason end, const char *condition, const char *text);
+/* peer_fail_with - likewise, with an application-specific condition, which is XML (RFC 6120 section 4.9.4). */
+void peer_fail_with(struct peer_stream *peer, enum end_reason end, const char *condition, const char *xml);
 void peer_close(struct peer_stream *peer, enum end_reason end);
 void peer_abort(struct peer_stream *peer, enum end_reason end);
 

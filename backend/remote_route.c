@@ -8,6 +8,7 @@
 #include "backend/remote_backoff.h"
 #include "backend/router.h"
 #include "backend/s2s_policy.h"
+#include "backend/s2s_resume.h"
 #include "backend/s2s_stream.h"
 #include "backend/shard.h"
 #include "backend/stanza_error.h"
@@ -24,8 +25,9 @@ enum {
     FAREWELLS_MAX_BYTES = 128 * 1024, /* likewise, for a domain that cannot be reached */
     PENDING_MAX_BYTES = 1024 * 1024,  /* for the kernel: then senders pause */
     BACKLOG_MAX_BYTES = 4 * 1024 * 1024,
-    SOON_MS = 3000,  /* at most, from the loss of a stream to the first attempt to have another */
-    HURRY_MS = 1000, /* from one attempt to the next, however often the other server is heard */
+    SOON_MS = 3000,       /* at most, from the loss of a stream to the first attempt to have another */
+    THEIR_TURN_MS = 5000, /* more, when it is the other server's to resume the stream, unless somebody sends */
+    HURRY_MS = 1000,      /* from one attempt to the next, however often the other server is heard */
 };
 
 const char *remote_state_name(enum remote_state state)
@@ -130,7 +132,8 @@ static void back_off(struct remote_route *route, int64_t wait_ms)
 /* Whether it is worth an attempt of our own, without anybody who sends. */
 static bool has_reason(const struct remote_route *route)
 {
-    return failure_row(route)->keeps && (route->queue.count > 0 || route->presence_owed);
+    return failure_row(route)->keeps &&
+           (route->queue.count > 0 || route->presence_owed || s2s_resume_waits(route->remote, route->local, true));
 }
 
 /* The next time for something to happen to a route that is down: another attempt, rows that are too old, or that it is
@@ -424,6 +427,12 @@ static bool use_other(struct remote_route *route)
     }
     LIST_EACH (link, &route->remote->streams) {
         struct s2s_stream *stream = LIST_ENTRY(link, struct s2s_stream, link);
+        if (!s2s_stream_will_carry(stream, route->local)) continue;
+        route->stream = stream;
+        return true;
+    }
+    LIST_EACH (link, &route->remote->streams) {
+        struct s2s_stream *stream = LIST_ENTRY(link, struct s2s_stream, link);
         if (!stream->outgoing || !is_open(stream) || !s2s_out_join(stream, route->local)) continue;
         route->stream = stream;
         route->joining = true;
@@ -536,6 +545,7 @@ void remote_route_up(struct remote_route *route, struct s2s_stream *stream)
     }
     remote_watch(remote);
     route->queue.rejecting = false;
+    s2s_resume_spend(remote, route->local);
     remote_queue_begin(route, s2s_unacked_last(&stream->unacked, route));
     send_waiting(route);
 }
@@ -552,7 +562,9 @@ void remote_route_lost(struct remote_route *route)
     struct s2s_stream *stream = route->stream;
     const struct shard *shard = shard_of_route(route);
     const bool closed = stream->peer && stream->peer->end == END_KICKED;
-    if (!is_orderly(stream)) route->presence_owed = true;
+    const bool ours = s2s_resume_waits(route->remote, route->local, true),
+               theirs = s2s_resume_waits(route->remote, route->local, false);
+    if (!is_orderly(stream) && !ours && !theirs) route->presence_owed = true;
     route->stream = NULL;
     remote_queue_end(route);
     s2s_unacked_store(&stream->unacked);
@@ -563,7 +575,7 @@ void remote_route_lost(struct remote_route *route)
     if (shard->stopping) return;
     route->tried_ms = 0;
     back_off(route, closed ? remote_backoff_ms(1, remote_backoff_random()) : 0);
-    if (!closed) route->wake_ms += remote_backoff_below(SOON_MS);
+    if (!closed) route->wake_ms += remote_backoff_below(SOON_MS) + (theirs ? THEIR_TURN_MS : 0);
     if (closed || has_reason(route)) {
         schedule(route);
     } else {

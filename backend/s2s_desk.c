@@ -4,6 +4,7 @@
 #include "backend/dialback.h"
 #include "backend/host.h"
 #include "backend/s2s_out.h"
+#include "backend/s2s_sm.h"
 #include "backend/s2s_stream.h"
 #include "backend/shard.h"
 #include "backend/stream_pace.h"
@@ -50,6 +51,7 @@ struct s2s_desk *s2s_desk_new(struct shard *shard)
     desk->pause = deadline_queue_new(shard->loop, STREAM_PAUSE_MS, on_pause_over, desk);
     desk->rest = deadline_queue_new(shard->loop, STREAM_REST_MS, on_pause_over, desk);
     desk->asked = deadline_queue_new(shard->loop, ANSWER_MS, dialback_on_silence, desk);
+    desk->sm = s2s_sm_desk_new(shard);
     desk->pairs = deadline_queue_new(shard->loop, ANSWER_MS, on_pair_silent, desk);
     return desk;
 }
@@ -63,6 +65,7 @@ void s2s_desk_free(struct s2s_desk **desk)
     deadline_queue_free(&d->rest);
     deadline_queue_free(&d->asked);
     deadline_queue_free(&d->pairs);
+    s2s_sm_desk_free(&d->sm);
     free(d);
 }
 
@@ -87,12 +90,14 @@ void s2s_desk_follow(struct s2s_desk *desk)
 {
     LIST_EACH (link, &desk->all)
         follow(LIST_ENTRY(link, struct s2s_stream, all), desk->shard->hosts);
+    s2s_sm_desk_follow(desk->shard);
 }
 
 void s2s_desk_stop(struct s2s_desk *desk)
 {
     LIST_EACH (link, &desk->all)
         s2s_stream_fail(LIST_ENTRY(link, struct s2s_stream, all), END_SHUTDOWN, "system-shutdown", NULL);
+    s2s_sm_desk_stop(desk->shard);
 }
 
 void s2s_desk_abort(struct s2s_desk *desk)

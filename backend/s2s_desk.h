@@ -5,6 +5,7 @@
 #include "lib/list.h"
 #include "lib/loop.h"
 
+struct s2s_sm_desk;
 struct shard;
 
 struct s2s_desk {
@@ -14,6 +15,7 @@ struct s2s_desk {
     struct deadline_queue *pause; /* those that are ahead of whom they send to, for a moment */
     struct deadline_queue *rest;  /* those that are faster than they may be, for longer */
     struct deadline_queue *asked; /* struct dialback: questions without an answer */
+    struct s2s_sm_desk *sm;
     struct deadline_queue *pairs; /* struct s2s_pair: likewise, on streams that are open */
 };
 

@@ -6,6 +6,7 @@
 #include "backend/ns.h"
 #include "backend/remote.h"
 #include "backend/s2s_desk.h"
+#include "backend/s2s_sm.h"
 #include "backend/shard.h"
 #include "backend/stream_header.h"
 #include "backend/terminated.h"
@@ -109,10 +110,13 @@ static void print_features(struct s2s_stream *stream, struct buf *out)
         buf_append_str(out, "</starttls>");
     }
     if (!must_encrypt(stream)) {
-        if (!stream->restarted && stream->cert.by != SERVER_CERT_NONE)
+        const bool external = !stream->restarted && stream->cert.by != SERVER_CERT_NONE;
+        if (external)
             buf_append_str(out, "<mechanisms xmlns='" NS_SASL "'><mechanism>EXTERNAL</mechanism></mechanisms>");
         if (!stream->restarted) buf_append_str(out, "<bidi xmlns='" NS_BIDI_FEATURE "'/>");
         buf_append_str(out, "<dialback xmlns='" NS_DIALBACK_FEATURE "'><errors/></dialback>");
+        stream->sm_offered = !external; /* after dialback there is no other occasion */
+        if (stream->sm_offered) s2s_sm_feature(out);
     }
     buf_append_str(out, "</stream:features>");
 }
@@ -121,12 +125,27 @@ static void print_features(struct s2s_stream *stream, struct buf *out)
 static void opened(struct s2s_stream *stream, const struct s2s_pair *pair)
 {
     s2s_stream_opened(stream);
-    const bool first = strcmp(pair->remote, stream->remote->domain) == 0;
-    if (first && stream->bidi) {
-        stream->linked = true;
-        remote_link_up(stream->remote, stream, pair->local);
+    const bool back = stream->bidi && strcmp(pair->remote, stream->remote->domain) == 0;
+    if (back && stream->linked) remote_link_up(stream->remote, stream, pair->local);
+    if (!back || stream->linked) {
+        remote_heard(stream->shard, pair->remote);
+    } else if (!stream->sm_offered) {
+        s2s_in_link(stream);
+    } else if (!stream->sm) {
+        s2s_sm_offer(stream);
     }
-    remote_heard(stream->shard, pair->remote);
+}
+
+void s2s_in_link(struct s2s_stream *stream)
+{
+    if (!stream->bidi || stream->linked) return;
+    stream->linked = true;
+    LIST_EACH (link, &stream->pairs) {
+        const struct s2s_pair *pair = LIST_ENTRY(link, struct s2s_pair, link);
+        const bool back = pair->proof != S2S_PROOF_NONE && strcmp(pair->remote, stream->remote->domain) == 0;
+        if (back) remote_link_up(stream->remote, stream, pair->local);
+    }
+    remote_heard(stream->shard, stream->remote->domain);
 }
 
 void s2s_in_header(struct s2s_stream *stream, struct elem *header)

@@ -27,6 +27,10 @@ void s2s_in_header(struct s2s_stream *stream, struct elem *header); /* taken */
 void s2s_in_elem(struct s2s_stream *stream, struct elem *elem);     /* likewise; anything but a stanza on an open one */
 void s2s_in_secure(struct s2s_stream *stream);
 
+/* s2s_in_link - with XEP-0288: what other side has to say to stream management is said, so stanzas may go to it from
+ * now on.  Does nothing when they may already, or never. */
+void s2s_in_link(struct s2s_stream *stream);
+
 /* s2s_in_result - <db:result/> that asks for a pair (borrowed), also on an outgoing stream with XEP-0288. */
 void s2s_in_result(struct s2s_stream *stream, const struct elem *elem);
 

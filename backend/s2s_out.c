@@ -9,6 +9,7 @@
 #include "backend/s2s_desk.h"
 #include "backend/s2s_in.h"
 #include "backend/s2s_pin.h"
+#include "backend/s2s_sm.h"
 #include "backend/shard.h"
 #include "backend/stream_header.h"
 #include "lib/base64.h"
@@ -56,6 +57,7 @@ bool s2s_out_ended(struct s2s_stream *stream)
                        stream->peer->end != END_HOST_GONE && stream->peer->end != END_DENIED;
     if (!again) return false;
     char *why = stream->why;
+    s2s_sm_gone(stream);
     stream->peer = NULL;
     stream->way = NULL;
     stream->why = NULL;
@@ -253,6 +255,16 @@ static void prove_by_certificate(struct s2s_stream *stream)
     s2s_stream_write(stream, &out);
 }
 
+/* proved - the first pair is. */
+static void proved(struct s2s_stream *stream)
+{
+    if (stream->sm_offered) {
+        s2s_sm_begin(stream);
+    } else {
+        s2s_out_open(stream);
+    }
+}
+
 static void take_features(struct s2s_stream *stream, const struct elem *features)
 {
     const struct elem *dialback = elem_child(features, NS_DIALBACK_FEATURE, "dialback");
@@ -260,7 +272,7 @@ static void take_features(struct s2s_stream *stream, const struct elem *features
     stream->dialback_errors = dialback && elem_child(dialback, NULL, "errors");
     stream->sm_offered = elem_child(features, NS_SM, "sm") != NULL;
     if (stream->restarted) {
-        s2s_out_open(stream);
+        proved(stream);
         return;
     }
     if (!stream->secure && starttls && !stream->policy.onion && hosts_tls_client(stream->hosts, stream->local)) {
@@ -347,7 +359,7 @@ static void take_result(struct s2s_stream *stream, const struct elem *elem)
         pair->proof = S2S_PROOF_DIALBACK;
         s2s_trace(&stream->trace, 1, "authentication", "by dialback");
         if (stream->state == S2S_ANSWER) {
-            s2s_out_open(stream);
+            proved(stream);
         } else {
             remote_link_up(stream->remote, stream, pair->local);
         }

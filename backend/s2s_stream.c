@@ -10,6 +10,7 @@
 #include "backend/s2s_desk.h"
 #include "backend/s2s_in.h"
 #include "backend/s2s_out.h"
+#include "backend/s2s_sm.h"
 #include "backend/shard.h"
 #include "backend/stanza_error.h"
 #include "backend/stream_pace.h"
@@ -89,7 +90,7 @@ void s2s_stream_log(const struct s2s_stream *stream, const char *event)
     log_str(&line, "by", stream->terminated ? "gateway" : NULL);
     log_str(&line, "certificate", stream->secure ? stream->cert.why : NULL);
     if (stream->bidi) log_str(&line, "bidi", "true");
-    if (stream->sm) log_str(&line, "sm", "true");
+    if (s2s_sm_is_on(stream)) log_str(&line, "sm", "true");
     if (over && peer) log_str(&line, "why", peer->why);
     log_end(&line);
 }
@@ -129,10 +130,18 @@ static bool is_open(const struct s2s_stream *stream)
     return stream->state == S2S_OPEN || stream->state == S2S_PAUSED;
 }
 
+bool s2s_stream_will_carry(const struct s2s_stream *stream, const char *local)
+{
+    const bool soon = is_open(stream) || stream->state == S2S_RESUMING;
+    if (stream->outgoing || !stream->bidi || stream->linked || !soon) return false;
+    const struct s2s_pair *pair = s2s_stream_pair(stream, local, stream->remote->domain, false);
+    return pair && pair->proof != S2S_PROOF_NONE;
+}
+
 /* On a stream with XEP-0288 a proof of one side opens both ways for its pair. */
 bool s2s_stream_carries(const struct s2s_stream *stream, const char *local)
 {
-    if (!is_open(stream) || !stream->remote) return false;
+    if (!is_open(stream) || !stream->linked) return false;
     const struct s2s_pair *pair = s2s_stream_pair(stream, local, stream->remote->domain, stream->outgoing);
     return pair && pair->proof != S2S_PROOF_NONE && (stream->outgoing || stream->bidi);
 }
@@ -153,6 +162,7 @@ size_t s2s_stream_pending(const struct s2s_stream *stream)
 
 void s2s_stream_fail(struct s2s_stream *stream, enum end_reason end, const char *condition, const char *text)
 {
+    s2s_sm_farewell(stream);
     if (stream->peer) {
         peer_fail(stream->peer, end, condition, text);
     } else {
@@ -160,8 +170,14 @@ void s2s_stream_fail(struct s2s_stream *stream, enum end_reason end, const char 
     }
 }
 
+void s2s_stream_fail_with(struct s2s_stream *stream, enum end_reason end, const char *condition, const char *xml)
+{
+    if (stream->peer) peer_fail_with(stream->peer, end, condition, xml);
+}
+
 void s2s_stream_close(struct s2s_stream *stream, enum end_reason end)
 {
+    s2s_sm_farewell(stream);
     if (stream->peer) {
         peer_close(stream->peer, end);
     } else {
@@ -287,6 +303,7 @@ void s2s_stream_take(struct s2s_stream *stream, struct elem *elem)
         s2s_stream_fail(stream, END_BAD_STANZA, "unsupported-stanza-type", NULL);
         return;
     }
+    s2s_sm_received(stream, stanza);
     const char *condition = address(stream, stanza);
     if (condition) {
         stanza_free(&stanza);
@@ -315,8 +332,11 @@ static bool is_stanza(const struct elem *elem)
 static void on_elem(void *owner, struct elem *elem)
 {
     struct s2s_stream *stream = s2s_stream_of(owner);
-    if (is_open(stream) && is_stanza(elem)) {
+    const bool may = is_open(stream) || (stream->state == S2S_RESUMING && stream->bidi);
+    if (may && is_stanza(elem)) {
         s2s_stream_take(stream, elem);
+    } else if (elem_is(elem, NS_SM, NULL)) {
+        s2s_sm_element(stream, elem);
     } else if (stream->outgoing) {
         s2s_out_elem(stream, elem);
     } else {
@@ -370,7 +390,8 @@ static void on_last_words(void *owner, struct elem *elem)
     struct s2s_stream *stream = s2s_stream_of(owner);
     const enum end_reason end = stream->peer->end;
     const bool innocent = end == END_SHUTDOWN || end == END_IDLE || end == END_KICKED;
-    if (innocent && stream->remote && is_stanza(elem)) {
+    const bool comes_again = s2s_sm_is_on(stream); /* what was not acknowledged */
+    if (innocent && !comes_again && stream->remote && is_stanza(elem)) {
         s2s_stream_take(stream, elem);
     } else {
         elem_free(&elem);
@@ -418,16 +439,20 @@ void s2s_stream_enter(struct s2s_stream *stream, struct remote *remote)
     list_append(&remote->streams, &stream->link);
 }
 
-/* s2s_stream_opened - a pair is proved. */
+void s2s_stream_trust(struct s2s_stream *stream)
+{
+    struct xml_limits limits = XML_LIMITS_AUTHENTICATED;
+    limits.stanza_bytes = stream->policy.stanza_bytes;
+    peer_set_limits(stream->peer, &limits);
+}
+
 void s2s_stream_opened(struct s2s_stream *stream)
 {
     if (stream->state == S2S_OPEN || stream->state == S2S_PAUSED) return;
     stream->state = S2S_OPEN;
     is_no_newcomer(stream);
     deadline_disarm(&stream->deadline);
-    struct xml_limits limits = XML_LIMITS_AUTHENTICATED;
-    limits.stanza_bytes = stream->policy.stanza_bytes;
-    peer_set_limits(stream->peer, &limits);
+    s2s_stream_trust(stream);
     stream->used_ms = loop_now_ms(stream->shard->loop);
     s2s_stream_log(stream, "s2s_open");
 }
@@ -452,6 +477,7 @@ struct s2s_stream *s2s_stream_new(struct shard *shard, bool outgoing)
 void s2s_stream_free(struct s2s_stream *stream)
 {
     struct remote *remote = stream->remote;
+    s2s_sm_gone(stream);
     stream->state = S2S_ENDED;
     loop_defer_cancel(&stream->gone);
     deadline_disarm(&stream->deadline);

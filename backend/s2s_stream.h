@@ -33,7 +33,7 @@ enum s2s_state {
     S2S_PROCEED,  /* out: the answer to STARTTLS */
     S2S_SASL,     /* out: the answer to SASL; nothing else may be said before it */
     S2S_ANSWER,   /* out: the answer to dialback */
-    S2S_RESUMING, /* out: the answer to the resumption of the stream before */
+    S2S_RESUMING, /* the stream before is being resumed; out: or stream management enabled */
     S2S_PROVING,  /* in: STARTTLS or a proof is expected */
     S2S_MOVING,   /* in: on the way to its domain's shard */
     S2S_OPEN,     /* stanzas, and proofs for more pairs of domains */
@@ -62,18 +62,19 @@ struct s2s_stream {
     unsigned magic;
     enum s2s_state state;
     bool outgoing;
-    bool bidi;                        /* stanzas go both ways (XEP-0288) */
-    bool secure;                      /* behind TLS, ours or the gateway's */
-    bool plain;                       /* in: its listener has no TLS */
-    bool restarted;                   /* SASL has succeeded: the next features are the last */
-    bool newcomer;                    /* in: counted in backend->newcomers */
-    bool linked;                      /* remote_link_up was told */
-    bool failed;                      /* out: failure and why are set */
-    bool offers_dialback;             /* out: the other side does */
-    bool sm_offered, dialback_errors; /* by the other's features */
-    unsigned refusals;                /* in: failed proofs */
-    struct list all;                  /* desk->all */
-    struct list link;                 /* remote->streams, once it is known whose it is */
+    bool bidi;            /* stanzas go both ways (XEP-0288) */
+    bool secure;          /* behind TLS, ours or the gateway's */
+    bool plain;           /* in: its listener has no TLS */
+    bool restarted;       /* SASL has succeeded: the next features are the last */
+    bool newcomer;        /* in: counted in backend->newcomers */
+    bool linked;          /* remote_link_up was told */
+    bool failed;          /* out: failure and why are set */
+    bool offers_dialback; /* out: the other side does */
+    bool sm_offered;      /* by the features of the side that was connected to */
+    bool dialback_errors; /* out: likewise */
+    unsigned refusals;    /* in: failed proofs */
+    struct list all;      /* desk->all */
+    struct list link;     /* remote->streams, once it is known whose it is */
     struct shard *shard;
     struct remote *remote;         /* in: NULL until a proof begins */
     struct hosts *hosts;           /* the snapshot that policy points into */
@@ -110,6 +111,9 @@ MUSTCHECK bool s2s_out_join(struct s2s_stream *stream, const char *local);
 
 /* s2s_stream_carries - whether stanzas from local to the remote's domain may be sent on it now. */
 bool s2s_stream_carries(const struct s2s_stream *stream, const char *local);
+/* s2s_stream_will_carry - in: whether they may be as soon as it is known what becomes of stream management: ends in
+ * remote_link_up or remote_link_gone. */
+bool s2s_stream_will_carry(const struct s2s_stream *stream, const char *local);
 
 /* s2s_stream_write - queue XML that stands in a stream of jabber:server; empties buf. */
 void s2s_stream_write(struct s2s_stream *stream, struct buf *buf);
@@ -117,9 +121,11 @@ void s2s_stream_write(struct s2s_stream *stream, struct buf *buf);
 /* s2s_stream_pending - bytes that are queued and not yet taken by the kernel. */
 size_t s2s_stream_pending(const struct s2s_stream *stream);
 
-/* s2s_stream_fail - end it with a stream error (text may be NULL).  s2s_stream_close - in order.  s2s_stream_abort -
+/* s2s_stream_fail - end it with a stream error (text may be NULL); s2s_stream_fail_with: with a condition of our own,
+ * which is XML.  s2s_stream_close - in order.  s2s_stream_abort -
  * without a word.  Each ends in remote_link_gone or remote_link_failed, at the end of the turn at the earliest. */
 void s2s_stream_fail(struct s2s_stream *stream, enum end_reason end, const char *condition, const char *text);
+void s2s_stream_fail_with(struct s2s_stream *stream, enum end_reason end, const char *condition, const char *xml);
 void s2s_stream_close(struct s2s_stream *stream, enum end_reason end);
 void s2s_stream_abort(struct s2s_stream *stream, enum end_reason end);
 
@@ -134,7 +140,9 @@ struct s2s_pair *s2s_stream_pair(const struct s2s_stream *stream, const char *lo
 struct s2s_pair *s2s_stream_add_pair(struct s2s_stream *stream, const char *local, const char *remote, bool ours);
 void s2s_pair_free(struct s2s_pair *pair);
 
-/* s2s_stream_connected - there is a connection.  s2s_stream_opened - the first pair is proved. */
+/* s2s_stream_connected - there is a connection.  s2s_stream_trust - a pair is proved: its limits count.
+ * s2s_stream_opened - stanzas may come, and go. */
+void s2s_stream_trust(struct s2s_stream *stream);
 void s2s_stream_connected(struct s2s_stream *stream, const struct peer_origin *origin);
 void s2s_stream_opened(struct s2s_stream *stream);
 

@@ -5,6 +5,7 @@
 #include "backend/ns.h"
 #include "backend/remote.h"
 #include "backend/remote_route.h"
+#include "backend/s2s_sm.h"
 #include "backend/s2s_stream.h"
 #include "backend/shard.h"
 #include "backend/stanza_error.h"
@@ -61,6 +62,13 @@ static void forget_ping(struct s2s_unacked *unacked)
     deadline_disarm(&unacked->pong);
 }
 
+uint32_t s2s_unacked_manage(struct s2s_unacked *unacked)
+{
+    unacked->by_ping = false;
+    deadline_disarm(&unacked->ping_later);
+    return unacked->sent;
+}
+
 static struct s2s_entry *entry_new(struct stanza *stanza, const struct buf *text)
 {
     struct s2s_entry *entry = mem_alloc(sizeof(*entry) + buf_len(text) + 1);
@@ -97,6 +105,7 @@ void s2s_unacked_add(struct s2s_unacked *unacked, struct remote_route *route, st
         deadline_arm(remotes->promise, &unacked->promise);
     if (unacked->by_ping && !unacked->ping && !list_linked(&unacked->ping_later.link))
         deadline_arm(remotes->ping, &unacked->ping_later);
+    if (!unacked->by_ping) s2s_sm_sent(unacked->stream);
     if (unacked->sent - unacked->acked > S2S_UNACKED_MAX || unacked->bytes > S2S_UNACKED_MAX_BYTES)
         s2s_stream_abort(unacked->stream, END_UNACKED);
 }
@@ -146,14 +155,15 @@ static void on_stored(enum store_status status, uint64_t id, void *arg)
     } else {
         remote_queue_left(route, 1, entry->len);
     }
+    const bool on_way =
+        entry->acked ? route->stream != NULL : unacked && unacked->stream && unacked->stream == route->stream;
+    if (status == STORE_OK && on_way && id > route->queue.cursor) route->queue.cursor = id;
     if (entry->acked || !unacked) {
         if (status == STORE_OK && entry->acked) remote_queue_delete(route, &id, 1, entry->len);
         if (status != STORE_OK && !entry->acked) answer(entry, status);
         entry_free(entry);
     } else if (status != STORE_OK) {
         deadline_arm(shard_of_entry(entry)->remotes->promise, &unacked->promise); /* the sender waits on */
-    } else if (unacked->stream && unacked->stream == route->stream && id > route->queue.cursor) {
-        route->queue.cursor = id; /* it is on its way already */
     }
     remote_route_changed(route);
 }

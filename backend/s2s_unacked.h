@@ -43,8 +43,12 @@ struct s2s_unacked {
     struct deadline promise, ping_later, pong;
 };
 
-/* s2s_unacked_init - empty, by_ping: who enables stream management takes that back before anything is sent. */
+/* s2s_unacked_init - empty, by_ping. */
 void s2s_unacked_init(struct s2s_unacked *unacked, struct s2s_stream *stream);
+
+/* s2s_unacked_manage - stream management is enabled: from now on everything is kept, and no ping is sent.  Returns the
+ * count of what was sent before; the other server counts from there. */
+uint32_t s2s_unacked_manage(struct s2s_unacked *unacked);
 
 /* s2s_unacked_add - a stanza (borrowed; its receipt and stored_id are taken over) of the route was written as text;
  * row_bytes: of its text in the store, if it is there. */

@@ -150,7 +150,8 @@ class _Parse:
 
 class Link(Party):
     """One stream.  local, remote: the domains in its headers.  received: stanzas since stream management was enabled;
-    acks: answer <r/> by that number.  sm_id: of <enabled/>, None when it may not be resumed."""
+    acks: answer <r/> by that number.  asked: so many of them came.  sm_id: of <enabled/>, None when it may not be
+    resumed."""
 
     def __init__(self, server, tcp, initiating):
         self.server, self.initiating = server, initiating
@@ -158,7 +159,7 @@ class Link(Party):
         self.local, self.remote = server.domain, None
         self.features = self.header = self.sm_id = self.id = None
         self.bidi, self.open = False, False
-        self.acks, self.counting, self.received = True, False, 0
+        self.acks, self.counting, self.received, self.asked = True, False, 0, 0
         self.ended, self.gone, self.how = False, False, None  # we have ended ours; closed it; how all of it ended
         self.arrived = threading.Condition()
         self.elements = []
@@ -238,8 +239,10 @@ class Link(Party):
             self.received += 1
         if element.tag == DIALBACK + "verify" and not element.get("type") and self.server.answers:
             self.server.on_verify(self, element)
-        elif element.tag == SM + "r" and self.acks:
-            self.ack()
+        elif element.tag == SM + "r" and self.counting:
+            self.asked += 1
+            if self.acks:
+                self.ack()
         elif self.initiating or not self.server.on_element(self, element):
             with self.arrived:
                 self.elements.append(element)
@@ -383,6 +386,12 @@ class Link(Party):
         else:
             self.counting = False
         return answer
+
+    def resumed(self, previous, h=None):
+        """Let the other side resume that link; h: so many stanzas of it we have."""
+        self.counting, self.sm_id = True, previous.sm_id
+        self.received = previous.received if h is None else h
+        self.send(f"<resumed xmlns='urn:xmpp:sm:3' h='{self.received}' previd='{self.sm_id}'/>")
 
     def ack(self, h=None):
         self.send(f"<a xmlns='urn:xmpp:sm:3' h='{self.received if h is None else h}'/>")
@@ -543,6 +552,10 @@ class RawServer:
     def on_header(self, link, header):
         link.remote, link.local = header.get("from"), header.get("to") or self.domain
         link.send_header()
+        if link.local != self.domain:
+            link.send("<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>")
+            link.send("</stream:stream>")
+            return
         link.send(f"<stream:features>{''.join(self._features(link))}</stream:features>")
         if link.open:
             self.ready.put(link)

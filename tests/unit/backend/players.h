@@ -12,6 +12,7 @@
 #include "backend/router.h"
 #include "backend/s2s_desk.h"
 #include "backend/s2s_policy.h"
+#include "backend/s2s_resume.h"
 #include "backend/s2s_stream.h"
 #include "backend/session.h"
 #include "backend/shard.h"
@@ -273,6 +274,33 @@ void s2s_stream_abort(struct s2s_stream *stream, enum end_reason end)
     (void)end;
 }
 #endif
+
+/* No stream between servers is resumed. */
+bool s2s_stream_will_carry(const struct s2s_stream *stream, const char *local)
+{
+    (void)stream;
+    (void)local;
+    return false;
+}
+
+bool s2s_resume_waits(const struct remote *remote, const char *local, bool ours)
+{
+    (void)remote;
+    (void)local;
+    (void)ours;
+    return false;
+}
+
+void s2s_resume_spend(struct remote *remote, const char *local)
+{
+    (void)remote;
+    (void)local;
+}
+
+void s2s_sm_sent(struct s2s_stream *stream)
+{
+    (void)stream;
+}
 
 /* The handlers of streams in the namespace table are not, either. */
 void c2s_session_iq(struct shard *shard, const struct stanza *request)
