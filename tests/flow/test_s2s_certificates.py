@@ -60,8 +60,10 @@ def authority():
 @pytest.fixture(scope="module")
 def pair(authority):
     """near.example knows the authority by a folder of links, as Debian has them, and reads a revocation list."""
-    pair = Pair(start=False)
+    pair = Pair()
     try:
+        for half in (pair.near, pair.far):
+            half.backend.stop()
         place = pair.near.place
         elsewhere, folder = place.folder("elsewhere"), place.folder("authorities")
         pair.list = place.folder("lists") / "revoked.pem"
