@@ -14,7 +14,7 @@ from harness.socks5 import Socks5
 from harness.stage import Stage, error
 from harness.wait import PATIENCE_S
 
-pytestmark = pytest.mark.release
+pytestmark = [pytest.mark.release, pytest.mark.tsan]
 
 OTHERS = ("127.0.0.31", "127.0.0.32", "127.0.0.33")
 
