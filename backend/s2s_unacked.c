@@ -228,7 +228,7 @@ static void take_out(struct s2s_unacked *unacked, struct s2s_entry *entry, struc
     unacked->messages -= entry->kept;
     unacked->bytes -= sizeof(*entry) + entry->len;
     if (entry->stored_id != 0) {
-        if (rows->route != entry->route || rows->count == ARRAY_LEN(rows->ids)) flush(rows);
+        if (rows->count > 0 && (rows->route != entry->route || rows->count == ARRAY_LEN(rows->ids))) flush(rows);
         rows->route = entry->route;
         rows->ids[rows->count++] = entry->stored_id;
         rows->bytes += entry->row_bytes;

@@ -609,7 +609,7 @@ static void too_slow(void **state)
     (void)state;
     message("1");
     up(0);
-    far.pending = 2 * 1024 * 1024;
+    far.pending = 2000000;
     struct stanza *stanza = stanza_read(
         parse("<message from='romeo@example.test/orchard' to='juliet@" FAR "' id='2'><body>b</body></message>"));
     assert_non_null(stanza);
