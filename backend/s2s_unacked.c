@@ -302,8 +302,8 @@ bool s2s_unacked_pong(struct s2s_unacked *unacked, const char *id)
     forget_ping(unacked);
     const bool right = s2s_unacked_ack(unacked, unacked->ping_after);
     CHECK(right);
-    if (!list_empty(&unacked->entries))
-        deadline_arm(shard_of_entry(entry_of(list_first(&unacked->entries)))->remotes->ping, &unacked->ping_later);
+    if (unacked->acked != unacked->sent && unacked->stream)
+        deadline_arm(unacked->stream->remote->shard->remotes->ping, &unacked->ping_later);
     return true;
 }
 
