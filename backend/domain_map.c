@@ -13,7 +13,8 @@ struct domain_map {
 int domain_pattern_prepare(const char *text, char *out, const char **why)
 {
     if (strncmp(text, "*.", 2) != 0) return jid_prepare_domain(text, out, why);
-    memcpy(out, "*.", 2);
+    out[0] = '*';
+    out[1] = '.';
     return jid_prepare_domain(text + 2, out + 2, why);
 }
 

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { S2S_PIN_TEXT_BYTES = sizeof("sha256:") + 2 * S2S_PIN_BYTES };
+enum { S2S_PIN_TEXT_BYTES = (int)sizeof("sha256:") + 2 * S2S_PIN_BYTES };
 
 /* s2s_pin_parse - "sha256:" and 64 hexadecimal digits (colons may stand between bytes) or Base64.  false: it is none.
  */

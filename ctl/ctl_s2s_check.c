@@ -5,9 +5,11 @@
 #include "ctl/report.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -45,6 +47,7 @@ static pid_t start_printing(int ends[2])
     }
     char *text = NULL;
     size_t cap = 0;
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
     close(ends[1]);
     FILE *in = fdopen(ends[0], "r");
     while (in && getline(&text, &cap, in) > 0) {

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import socket
 import subprocess
 import urllib.request
 
@@ -32,6 +33,7 @@ host "wrong.{domain}" {{ certificate = "{cert}" key = "{key}" }}
 remote "{other}" {{ address = "127.0.0.1:{other_port}" }}
 remote "{gone}" {{ address = "127.0.0.1:{nobody}" }}
 remote "*.{gone}" {{ address = "127.0.0.1:{nobody}" }}
+remote "silent.example" {{ address = "127.0.0.1:{silent}" }}
 remote "wrong.{other}" {{ address = "127.0.0.1:{other_port}" }}
 """
 
@@ -41,11 +43,13 @@ class Server:
         self.place, self.domain, self.cert, self.key, self.ca = place, domain, cert, key, ca
         self.c2s, self.s2s, self.nobody, self.admin = (reserve_port() for _ in range(4))
         self.clients = []
+        self.silent = socket.create_server(("127.0.0.1", 0))
 
     def make(self, other):
         self.backend = Backend(self.place, CONFIG.format(
             ca=self.ca, c2s=self.c2s, s2s=self.s2s, domain=self.domain, cert=self.cert, key=self.key,
-            other=other.domain, other_port=other.s2s, gone=GONE, nobody=self.nobody, admin=self.admin), name=self.domain)
+            other=other.domain, other_port=other.s2s, gone=GONE, nobody=self.nobody, admin=self.admin,
+            silent=self.silent.getsockname()[1]), name=self.domain)
         return self
 
     def enter(self):
@@ -87,6 +91,7 @@ def servers():
         for one in made:
             one.backend.kill()
             one.backend.log_text()
+            one.silent.close()
         place.remove()
 
 
@@ -251,3 +256,18 @@ def test_the_shell_completes_three_words(servers):
     asked = script + "\nCOMP_WORDS=(posternctl s2s '') COMP_CWORD=2; _posternctl; echo \"${COMPREPLY[*]}\""
     assert subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True).stdout.split() == [
         "list", "check", "retry", "close", "queue"]
+
+
+def test_steps_are_told_as_they_come_and_nobody_has_to_wait_for_the_end(servers):
+    """The last test: the servers stop while the check still waits for an answer."""
+    here, _there = servers
+    asking = subprocess.Popen([BIN / "posternctl", "-c", here.backend.config, "s2s", "check", "silent.example"],
+                              stdout=subprocess.PIPE, text=True)
+    assert "connect" in asking.stdout.readline()
+    row, = here.ctl("list", "silent.example")
+    assert row["state"] == "opening" and row["proof"] is None
+    asking.kill()
+    asking.wait()
+    asking.stdout.close()
+    again, = here.ctl("list", "silent.example")
+    assert again["conn"] == row["conn"]

@@ -14,28 +14,28 @@ static void names_and_addresses(void **state)
     (void)state;
     static const struct {
         const char *text;
-        enum s2s_tls tls;
         const char *name; /* NULL: it is no place */
+        enum s2s_tls tls;
         uint16_t port;
     } ROWS[] = {
-        {"xmpp.example.net", S2S_TLS_STARTTLS, "xmpp.example.net", 5269},
-        {"xmpp.example.net", S2S_TLS_DIRECT, "xmpp.example.net", 5270},
-        {"XMPP.Example.net.:1234", S2S_TLS_DIRECT, "xmpp.example.net", 1234},
-        {"xn--bcher-kva.example", S2S_TLS_STARTTLS, "xn--bcher-kva.example", 5269},
-        {"192.0.2.7:65535", S2S_TLS_STARTTLS, "192.0.2.7", 65535},
-        {"[2001:DB8::1]", S2S_TLS_STARTTLS, "2001:db8::1", 5269},
-        {"[::1]:5270", S2S_TLS_STARTTLS, "::1", 5270},
-        {"bücher.example", S2S_TLS_STARTTLS, NULL, 0},
-        {"::1", S2S_TLS_STARTTLS, NULL, 0},
-        {"[::1", S2S_TLS_STARTTLS, NULL, 0},
-        {"example.net:", S2S_TLS_STARTTLS, NULL, 0},
-        {"example.net:0", S2S_TLS_STARTTLS, NULL, 0},
-        {"example.net:65536", S2S_TLS_STARTTLS, NULL, 0},
-        {"example.net:5269x", S2S_TLS_STARTTLS, NULL, 0},
-        {"example.net:-1", S2S_TLS_STARTTLS, NULL, 0},
-        {":5269", S2S_TLS_STARTTLS, NULL, 0},
-        {"a b", S2S_TLS_STARTTLS, NULL, 0},
-        {"", S2S_TLS_STARTTLS, NULL, 0},
+        {"xmpp.example.net", "xmpp.example.net", S2S_TLS_STARTTLS, 5269},
+        {"xmpp.example.net", "xmpp.example.net", S2S_TLS_DIRECT, 5270},
+        {"XMPP.Example.net.:1234", "xmpp.example.net", S2S_TLS_DIRECT, 1234},
+        {"xn--bcher-kva.example", "xn--bcher-kva.example", S2S_TLS_STARTTLS, 5269},
+        {"192.0.2.7:65535", "192.0.2.7", S2S_TLS_STARTTLS, 65535},
+        {"[2001:DB8::1]", "2001:db8::1", S2S_TLS_STARTTLS, 5269},
+        {"[::1]:5270", "::1", S2S_TLS_STARTTLS, 5270},
+        {"bücher.example", NULL, S2S_TLS_STARTTLS, 0},
+        {"::1", NULL, S2S_TLS_STARTTLS, 0},
+        {"[::1", NULL, S2S_TLS_STARTTLS, 0},
+        {"example.net:", NULL, S2S_TLS_STARTTLS, 0},
+        {"example.net:0", NULL, S2S_TLS_STARTTLS, 0},
+        {"example.net:65536", NULL, S2S_TLS_STARTTLS, 0},
+        {"example.net:5269x", NULL, S2S_TLS_STARTTLS, 0},
+        {"example.net:-1", NULL, S2S_TLS_STARTTLS, 0},
+        {":5269", NULL, S2S_TLS_STARTTLS, 0},
+        {"a b", NULL, S2S_TLS_STARTTLS, 0},
+        {"", NULL, S2S_TLS_STARTTLS, 0},
     };
     for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
         struct s2s_place place;
