@@ -183,7 +183,7 @@ def test_names_that_are_not_ascii(juliet, doors):
 def test_onion_addresses_are_the_proxys_alone(juliet, recorder, proxy):
     name = "a" * 56 + ".onion"
     with socket.create_server(("127.0.0.1", 0)) as end:
-        proxy.ways[name] = end.getsockname()[1]
+        proxy.ways[name] = end.getsockname()
         end.settimeout(PATIENCE_S)
         juliet.send_message(f"romeo@{name}", "hello")
         peer = end.accept()[0]
