@@ -1,5 +1,5 @@
-"""The backend is killed while it sends to another server over a wire that is cut again and again; nothing that it has
-acknowledged is lost."""
+"""The backend is killed while it sends to another server, which is killed as well, over a wire that is cut again and
+again; nothing that it has acknowledged is lost."""
 
 import random
 import signal
@@ -19,29 +19,35 @@ class Survivor:
     def __init__(self, extra=""):
         self.pair = Pair(extra=f"s2s-queue-messages = 1000000\n{extra}",
                          host_extra="offline-messages = 100000 offline-bytes = 1g")
-        self.backend = self.pair.near.backend
+        self.backend, self.far = self.pair.near.backend, self.pair.far.backend
         self.senders = [Sender(self.pair.near, f"sender{number}", "recipient@far.example") for number in range(3)]
         self.recipient = Recipient(self.pair.far, "recipient")
         self.recipient.senders = self.senders
         self.speaker = self.pair.enter("speaker@far.example", priority=None)
         self.crashes = 0
 
-    def disturb(self, over):
-        """Cut the wire until it is over; somebody at the other end sees to it that it is soon tried again."""
+    def disturb(self, over, kills):
+        """Cut the wire or kill the other server until it is over; somebody there sees to it that it is soon tried
+        again."""
         while not over.wait(random.uniform(0.1, 0.5)):
-            self.pair.cut()
-            over.wait(random.uniform(0, 0.1))
-            self.pair.mend()
+            if kills and random.random() < 0.5:
+                self.far.kill()
+                self.far.start()
+                self.speaker = self.pair.enter("speaker@far.example", priority=None)
+            else:
+                self.pair.cut()
+                over.wait(random.uniform(0, 0.1))
+                self.pair.mend()
             self.speaker.send_message("nobody@near.example", "we are back")
 
-    def crash(self, point=None, passing=1, after_s=None):
+    def crash(self, point=None, passing=1, after_s=None, kills=False):
         if point:
             self.backend.stop()
             self.backend.environment["POSTERN_FAULT"] = f"{point}:{passing}"
             self.backend.start()
             del self.backend.environment["POSTERN_FAULT"]
         over = threading.Event()
-        thread = threading.Thread(target=self.disturb, args=(over,))
+        thread = threading.Thread(target=self.disturb, args=(over, kills))
         thread.start()
         try:
             load(self.senders, self.backend, kill_after_s=after_s)
@@ -72,9 +78,9 @@ def test_at_a_point(survivor, point):
     survivor.crash(point, random.randint(1, POINTS[point]))
 
 
-def test_at_random(survivor):
+def test_both_at_random(survivor):
     for _ in range(2):
-        survivor.crash(after_s=random.uniform(0.1, 0.8))
+        survivor.crash(after_s=random.uniform(0.3, 1.5), kills=True)
     assert all(sender.steps for sender in survivor.senders)
 
 
@@ -85,7 +91,7 @@ def test_many_crashes(shards):
     try:
         for number in range(60):
             if number % 2:
-                survivor.crash(after_s=random.uniform(0.05, 1.5))
+                survivor.crash(after_s=random.uniform(0.05, 1.5), kills=number % 4 == 1)
             else:
                 point, highest = random.choice(list(POINTS.items()))
                 survivor.crash(point, random.randint(1, 3 * highest))
