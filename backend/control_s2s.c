@@ -4,6 +4,7 @@
 #include "backend/remote.h"
 #include "backend/remote_route.h"
 #include "backend/s2s_desk.h"
+#include "backend/s2s_sm.h"
 #include "backend/s2s_stream.h"
 #include "backend/shard.h"
 #include "backend/shard_tour.h"
@@ -73,7 +74,7 @@ static json_t *stream_row(const struct s2s_stream *stream, const char *domain, c
                      domain, "local", local, "direction", direction_of(stream), "state", s2s_stream_state_name(stream),
                      "tls", version, "cipher", cipher, "tls_by",
                      version ? (stream->terminated ? "gateway" : "backend") : NULL, "proof", s2s_proof_name(proof),
-                     "sm", stream->sm != NULL, "unacknowledged",
+                     "sm", s2s_sm_is_on(stream), "unacknowledged",
                      (json_int_t)(stream->unacked.sent - stream->unacked.acked), "since_s",
                      seconds_since(stream->shard, stream->begun_ms), "idle_s",
                      seconds_since(stream->shard, stream->used_ms), "conn", connection ? connection->conn : NULL,

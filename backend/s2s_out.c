@@ -255,10 +255,10 @@ static void prove_by_certificate(struct s2s_stream *stream)
     s2s_stream_write(stream, &out);
 }
 
-/* proved - the first pair is. */
+/* proved - the first pair is.  What is only looked at has nothing that could be resumed. */
 static void proved(struct s2s_stream *stream)
 {
-    if (stream->sm_offered) {
+    if (stream->sm_offered && !stream->trace.fn) {
         s2s_sm_begin(stream);
     } else {
         s2s_out_open(stream);

@@ -109,7 +109,7 @@ def test_a_stream_is_listed_closed_and_made_again(servers):
     assert (row["local"], row["state"], row["proof"]) == (HERE, "open", "certificate"), row
     assert row["direction"] in ("out", "both") and row["tls"] == "TLSv1.3" and row["cipher"].startswith("TLS_")
     assert row["certificate"] == "valid" and row["tls_by"] == "backend" and row["peer"] == f"127.0.0.1:{there.s2s}"
-    assert row["failure"] is None and row["queued"] == 0 and row["since_s"] >= row["idle_s"] >= 0
+    assert row["sm"] is True and row["failure"] is None and row["queued"] == 0 and row["since_s"] >= row["idle_s"] >= 0
     assert here.gauges()['open_streams{direction="out"}'] == there.gauges()['open_streams{direction="in"}'] == 1
     theirs, = there.ctl("list", HERE)
     assert theirs["direction"] in ("in", "both") and theirs["state"] == "open" and theirs["domain"] == HERE
