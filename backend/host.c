@@ -417,7 +417,7 @@ static const struct host *certified_for(const struct hosts *hosts, const char *l
     if (host) return host;
     const struct component_def *def = local ? hosts_component(hosts, local) : NULL;
     host = def && def->parent ? hosts_find(hosts, def->parent) : NULL;
-    return host ? host : hosts_first(hosts, false);
+    return host ? host : hosts_first(hosts, local && hosts_hides(hosts, local));
 }
 
 SSL_CTX *hosts_tls_server(const struct hosts *hosts, const char *local)
