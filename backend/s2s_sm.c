@@ -1,6 +1,7 @@
 #include "backend/s2s_sm.h"
 
 #include "backend/backend_config.h"
+#include "backend/dialback.h"
 #include "backend/host.h"
 #include "backend/ns.h"
 #include "backend/remote.h"
@@ -289,6 +290,7 @@ void s2s_sm_begin(struct s2s_stream *stream)
     stream->state = S2S_RESUMING;
     s2s_stream_trust(stream); /* with XEP-0288 it may send already */
     if (!s2s_resume_try(stream)) ask_to_enable(stream);
+    dialback_send(stream); /* questions of others do not wait for that */
 }
 
 static void take_enabled(struct s2s_stream *stream, const struct elem *elem)

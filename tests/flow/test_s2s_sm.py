@@ -37,7 +37,9 @@ class World:
             {remotes}{extra}""")
 
     def server(self, area):
-        return RawServer(f"server{number()}.{area}", AREAS[area], self.ports[area], self.files[area])
+        server = RawServer(f"server{number()}.{area}", AREAS[area], self.ports[area], self.files[area])
+        server.refuses = False
+        return server
 
     def count(self, counter):
         return json.loads(self.site.backend.ctl("--json", "stats"))[""].get(counter, 0)

@@ -441,6 +441,7 @@ class RawServer:
                  sm=True, enables="resume"):
         self.domain, self.address, self.port, self.files = domain, address, port or reserve_port(), files
         self.proofs, self.bidi, self.sm, self.enables = proofs, bidi, sm, enables
+        self.refuses = True  # to resume anything; else that is left to the test
         self.takes, self.answers, self.stopped = True, True, False
         self.secret, self.count = f"secret of {domain}", 0
         self.links, self.ready, self.listener, self.lock = [], queue.Queue(), None, threading.Lock()
@@ -590,6 +591,8 @@ class RawServer:
             link.send("<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>")
         elif element.tag == DIALBACK + "result" and not element.get("type"):
             self._on_result(link, element)
+        elif element.tag == SM + "resume" and self.refuses:
+            link.send("<failed xmlns='urn:xmpp:sm:3'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>")
         elif element.tag == SM + "enable" and self.enables:
             self._enable(link, element)
         else:
