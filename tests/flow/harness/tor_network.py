@@ -6,6 +6,7 @@ every address is 127.0.0.1.  Source: tor(1), TestingTorNetwork."""
 
 import re
 import subprocess
+import time
 import urllib.request
 
 from harness.ports import reserve_port
@@ -32,12 +33,13 @@ VanguardsLiteEnabled 0
 {authorities}
 """
 
-# Votes every ten seconds instead of every hour.
+# The first vote within twenty seconds, then each minute: services change the places where they can be looked up
+# after 24 votes, and are hard to find for some time then.
 VOTING = """
-TestingV3AuthInitialVotingInterval 10
+TestingV3AuthInitialVotingInterval 20
 TestingV3AuthInitialVoteDelay 2
 TestingV3AuthInitialDistDelay 2
-V3AuthVotingInterval 10
+V3AuthVotingInterval 60
 V3AuthVoteDelay 2
 V3AuthDistDelay 2
 """
@@ -146,7 +148,9 @@ class TorNetwork:
             one.configure(self.authorities, one.options)
 
     def start(self):
-        """Until all relays are known to all: who came earlier would make do with some of them."""
+        """Until all relays are known to all: who came earlier would make do with some of them.  The first vote begins
+        4 s before the time that its result is for, and has to know all."""
+        wait_until(lambda: 16 < time.time() % 20 < 17, "a vote is over, if there were one")
         for one in self.relays:
             one.start()
             wait_until(lambda one=one: listens(one.or_port) or not one.running(), f"{one.name} listens")
