@@ -251,6 +251,12 @@ def test_nobody_behind_an_address(tor):
                 if line["failure"] != "connect_failed"]
 
 
+def test_a_check_goes_through_the_proxy_too(tor):
+    before = len(tor.proxy.asked(tor.far.domain))
+    told = tor.near.backend.ctl("s2s", "check", tor.far.domain)
+    assert "dialback" in told and len(tor.proxy.asked(tor.far.domain)) > before
+
+
 def test_no_name_was_asked_for_in_dns(tor):
     """By all of the above."""
     assert tor.dns.names == []

@@ -148,9 +148,9 @@ class TorNetwork:
             one.configure(self.authorities, one.options)
 
     def start(self):
-        """Until all relays are known to all: who came earlier would make do with some of them.  The first vote begins
-        4 s before the time that its result is for, and has to know all."""
-        wait_until(lambda: 16 < time.time() % 20 < 17, "a vote is over, if there were one")
+        """Until all relays are known to all: who came earlier would make do with some of them.  The first vote, 4 s
+        before the time that its result is for, has to know all, or the next one has to be waited for."""
+        wait_until(lambda: time.time() % 20 < 1, "the first vote is far away")
         for one in self.relays:
             one.start()
             wait_until(lambda one=one: listens(one.or_port) or not one.running(), f"{one.name} listens")
