@@ -20,7 +20,7 @@ struct registrations;
 struct dns;
 struct shard;
 
-enum { BACKEND_SECRET_BYTES = 32 };
+enum { BACKEND_SECRET_BYTES = 32, BACKEND_SLOW_SLOTS = 256 };
 
 struct backend {
     const struct backend_config *config; /* as at the start; see shard_config */
@@ -41,6 +41,7 @@ struct backend {
     int64_t started_s; /* by the monotonic clock */
 
     /* These change while the shards run. */
+    _Atomic uint32_t slow_routes[BACKEND_SLOW_SLOTS]; /* see remote_is_slow */
     _Atomic uint64_t streams;  /* alive, in whatever state */
     _Atomic uint64_t sessions; /* bound */
     atomic_bool stopping;

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct event;
+struct backend;
 struct map;
 struct s2s_stream;
 struct shard;
@@ -69,6 +70,10 @@ void remote_watch(struct remote *remote);
 /* remote_deliver - a stanza (taken) for the domain, on the shard that owns it.  Returns false when so much waits that
  * its sender must pause. */
 bool remote_deliver(struct shard *shard, struct stanza *stanza);
+
+/* remote_is_slow - whether the domain acknowledges more slowly than it is sent to, so that senders should pause; perhaps
+ * another one does whose name has the same hash.  Any thread. */
+bool remote_is_slow(struct backend *backend, const char *domain);
 
 /* remote_connect - the stream by which local reaches or is about to reach the domain; begun if there is none.  NULL:
  * they may not talk to each other, or the server stops. */

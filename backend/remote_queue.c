@@ -20,6 +20,8 @@
 #include <string.h>
 
 enum {
+    LIVE_MESSAGES = 20000, /* more of them than the limit allows, while the other server takes them */
+    LIVE_BYTES = 32 * 1024 * 1024,
     OUTPUT_ENOUGH_BYTES = 256 * 1024,      /* more is not read while so much waits for the kernel */
     AGE_MS_UNKNOWN = 7 * 24 * 3600 * 1000, /* of rows of a domain that is not ours any more */
 };
@@ -120,7 +122,10 @@ static bool has_room(const struct remote_route *route, size_t bytes)
         rows += other->queue.count;
         used += other->queue.bytes;
     }
-    return rows < policy.queue_messages && used + bytes <= policy.queue_bytes;
+    /* nothing is in the way: who sends has been told to pause, and what still comes was under way between shards */
+    const bool live = route->state == REMOTE_LIVE;
+    return rows < policy.queue_messages + (live ? LIVE_MESSAGES : 0) &&
+           used + bytes <= policy.queue_bytes + (live ? LIVE_BYTES : 0);
 }
 
 static void add_text(struct remote_route *route, struct stanza *stanza, const struct buf *text)

@@ -85,8 +85,32 @@ static void drop_all(struct list *stanzas)
     }
 }
 
+static _Atomic uint32_t *slow_slot(struct backend *backend, const char *domain)
+{
+    return &backend->slow_routes[hash_bytes(domain, strlen(domain)) % BACKEND_SLOW_SLOTS];
+}
+
+bool remote_is_slow(struct backend *backend, const char *domain)
+{
+    return atomic_load_explicit(slow_slot(backend, domain), memory_order_relaxed) > 0;
+}
+
+static bool is_slow(const struct remote_route *route)
+{
+    return route->state == REMOTE_LIVE && s2s_unacked_is_behind(&route->stream->unacked);
+}
+
+/* tell_pace - have senders on all shards know. */
+static void tell_pace(struct remote_route *route, bool slow)
+{
+    if (slow == route->slow) return;
+    route->slow = slow;
+    atomic_fetch_add(slow_slot(shard_of_route(route)->backend, route->remote->domain), slow ? 1U : -1U);
+}
+
 void remote_route_free(struct remote_route *route)
 {
+    tell_pace(route, false);
     list_remove(&route->link);
     deadline_disarm(&route->promise);
     if (route->timer) event_free(route->timer);
@@ -184,6 +208,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 void remote_route_changed(struct remote_route *route)
 {
+    tell_pace(route, is_slow(route));
     if (route->state == REMOTE_DOWN && route->queue.count > 0) schedule(route);
     remote_route_release(route);
 }
@@ -361,8 +386,10 @@ bool remote_route_deliver(struct remote_route *route, struct stanza *stanza)
         remote_route_connect(route);
     take(route, stanza);
     const size_t pending = route->stream ? s2s_stream_pending(route->stream) : 0;
+    const bool slow = is_slow(route);
+    if (slow) s2s_unacked_ask(&route->stream->unacked); /* not later: others wait */
     remote_route_changed(route);
-    return pending <= PENDING_MAX_BYTES && atomic_load(&shard->backlog_bytes) <= BACKLOG_MAX_BYTES;
+    return !slow && pending <= PENDING_MAX_BYTES && atomic_load(&shard->backlog_bytes) <= BACKLOG_MAX_BYTES;
 }
 
 /* Setting up */
@@ -570,6 +597,7 @@ void remote_route_lost(struct remote_route *route)
     s2s_unacked_store(&stream->unacked);
     route->queue.behind = route->queue.count > 0;
     route->state = REMOTE_DOWN;
+    tell_pace(route, false);
     route->failure = closed ? S2S_CLOSED : S2S_BROKEN;
     route->failures = 0;
     if (shard->stopping) return;

@@ -35,6 +35,7 @@ struct remote_route {
     char *local;
     enum remote_state state;
     struct s2s_stream *stream; /* CONNECTING, LIVE; else NULL */
+    bool slow;                 /* counted in backend->slow_routes */
     bool joining;              /* CONNECTING: on a stream that carries other pairs already */
     struct list waiting;       /* CONNECTING: struct stanza, link */
     size_t waiting_bytes;

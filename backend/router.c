@@ -55,7 +55,8 @@ bool router_deliver(struct shard *here, struct stanza *stanza)
     if (owner == here) return deliver_here(here, stanza, taker);
     const size_t bytes = arena_bytes(stanza->elem->arena);
     const size_t waiting = atomic_fetch_add(&owner->backlog_bytes, bytes);
+    const bool slow = taker == TAKER_REMOTE && remote_is_slow(here->backend, stanza->to->domain);
     stanza->bound_for = owner;
     mailbox_post(owner->mailbox, on_arrival, stanza);
-    return waiting + bytes <= BACKLOG_MAX_BYTES;
+    return !slow && waiting + bytes <= BACKLOG_MAX_BYTES;
 }

@@ -115,6 +115,11 @@ bool s2s_unacked_has_room(const struct s2s_unacked *unacked)
     return unacked->messages < S2S_WINDOW && unacked->bytes < S2S_WINDOW_BYTES;
 }
 
+bool s2s_unacked_is_behind(const struct s2s_unacked *unacked)
+{
+    return unacked->messages >= S2S_WINDOW / 2 || unacked->bytes >= S2S_WINDOW_BYTES / 2;
+}
+
 static void entry_free(struct s2s_entry *entry)
 {
     struct remote_route *route = entry->route;

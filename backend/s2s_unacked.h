@@ -58,6 +58,9 @@ void s2s_unacked_add(struct s2s_unacked *unacked, struct remote_route *route, st
 /* s2s_unacked_has_room - whether more that is to survive may be sent. */
 bool s2s_unacked_has_room(const struct s2s_unacked *unacked);
 
+/* s2s_unacked_is_behind - whether so much is on its way that who sends should pause. */
+bool s2s_unacked_is_behind(const struct s2s_unacked *unacked);
+
 /* s2s_unacked_ack - the other server has all up to h (XEP-0198).  false: it was not sent so many, or had more before.
  */
 MUSTCHECK bool s2s_unacked_ack(struct s2s_unacked *unacked, uint32_t h);
