@@ -15,8 +15,8 @@ from harness.wait import wait_until
 class Peer(Process):
     with_children = True
 
-    def wait_port(self, port):
-        wait_until(lambda: listens(port) or not self.running(), f"{self.name} listens")
+    def wait_port(self, port, host="127.0.0.1"):
+        wait_until(lambda: listens(port, host) or not self.running(), f"{self.name} listens")
         assert self.running(), self.log_text()
         return self
 
@@ -73,21 +73,22 @@ VirtualHost "{domain}"
 
 
 class Prosody(Peer):
-    def __init__(self, place, extra, port, domain, cert, key):
-        self.port, self.domain = port, domain
+    def __init__(self, place, extra, port, domain, cert, key, template=PROSODY, host="127.0.0.1",
+                 **fields):
+        self.port, self.domain, self.host = port, domain, host
         for name in ("prosody-data", "prosody-certs"):
             (place.path / name).mkdir()
         shutil.copy(cert, place.path / "prosody-certs" / f"{domain}.crt")
         shutil.copy(key, place.path / "prosody-certs" / f"{domain}.key")
-        self.config = place.write("prosody.cfg.lua", PROSODY.format(
-            path=place.path, extra=extra, domain=domain,
-            as_root="run_as_root = true" if AS_ROOT else ""))
+        self.config = place.write("prosody.cfg.lua", template.format(
+            path=place.path, extra=extra, domain=domain, port=port, host=host,
+            as_root="run_as_root = true" if AS_ROOT else "", **fields))
         super().__init__("prosody", ["/usr/bin/prosody", "-F", "--config", self.config], place.path / "prosody.log",
                          cwd=place.path)
 
     def start(self):
         super().start()
-        return self.wait_port(self.port)
+        return self.wait_port(self.port, self.host)
 
     def add_user(self, local, password):
         subprocess.run(["prosodyctl", "--config", self.config, "register", local, self.domain, password], check=True,
@@ -114,15 +115,17 @@ modules:
 class Ejabberd(Peer):
     USER = "ejabberd"
 
-    def __init__(self, place, extra, port, domain, cert, key):
-        self.port, self.domain = port, domain
+    def __init__(self, place, extra, port, domain, cert, key, template=EJABBERD, host="127.0.0.1",
+                 inetrc="", **fields):
+        self.port, self.domain, self.host = port, domain, host
         folder = place.path / "ejabberd"
         for name in ("", "spool", "logs"):
             (folder / name).mkdir()
         both = folder / "both.pem"
         both.write_text(cert.read_text() + key.read_text())
-        (folder / "ejabberd.yml").write_text(EJABBERD.format(domain=domain, cert=both, extra=extra))
-        (folder / "inetrc").write_text("")
+        (folder / "ejabberd.yml").write_text(template.format(
+            domain=domain, cert=both, extra=extra, port=port, host=host, **fields))
+        (folder / "inetrc").write_text(inetrc)
         (folder / "ctl.cfg").write_text(f"ERL_DIST_PORT={reserve_port()}\nINET_DIST_INTERFACE=127.0.0.1\n"
                                         "ERL_EPMD_ADDRESS=127.0.0.1\n")
         if AS_ROOT:
@@ -140,7 +143,7 @@ class Ejabberd(Peer):
 
     def start(self):
         super().start()
-        return self.wait_port(self.port)
+        return self.wait_port(self.port, self.host)
 
     def add_user(self, local, password):
         subprocess.run([*map(str, self.ctl), "register", local, self.domain, password], check=True, capture_output=True,

@@ -76,7 +76,7 @@ def client_hello(sni=None, alpn=()):
     return outgoing.read()
 
 
-def listens(port):
-    """Whether somebody takes connections on this port of 127.0.0.1."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def listens(port, host="127.0.0.1"):
+    """Whether somebody takes connections there."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        return probe.connect_ex((host, port)) == 0

@@ -1,0 +1,99 @@
+"""Prosody and ejabberd as members of a federation."""
+
+from harness.federation import Member
+from harness.peers import Ejabberd, Prosody
+
+PROSODY = """
+{as_root}
+pidfile = "{path}/prosody.pid"
+data_path = "{path}/prosody-data"
+modules_enabled = {{ "roster", "saslauth", "tls", "disco", "ping", "version", "vcard", "register_ibr", "s2s", "dialback",
+                      "s2s_auth_certs", {modules} }}
+allow_registration = true
+log = {{ debug = "*console" }}
+interfaces = {{ "{host}" }}
+c2s_ports = {{}}
+c2s_direct_tls_ports = {{ {port} }}
+s2s_ports = {{ {s2s} }}
+s2s_direct_tls_ports = {{ {s2s_direct} }}
+certificates = "{path}/prosody-certs"
+ssl = {{ cafile = "{ca}" }}
+s2s_secure_auth = {secure}
+authentication = "internal_plain"
+unbound = {{ resolvconf = false, hoststxt = false, forward = "{dns}" }}
+{extra}
+VirtualHost "{domain}"
+"""
+
+
+class ProsodyMember(Member):
+    """bidi: XEP-0288.  Source: https://prosody.im/doc/s2s."""
+
+    def __init__(self, federation, domain, bidi=False, extra="", **arguments):
+        super().__init__(federation, domain, **arguments)
+        dns = federation.nameserver
+        self.processes = [Prosody(
+            self.place, extra, self.c2s_direct, domain, *self.certificate.files, template=PROSODY, host=self.address,
+            s2s=self.port, s2s_direct=self.direct_port, ca=federation.authority.path, dns=f"{dns.address}@{dns.port}",
+            secure="true" if self.secure else "false", modules='"s2s_bidi"' if bidi else "")]
+
+
+EJABBERD = """
+hosts:
+  - {domain}
+certfiles:
+  - {cert}
+ca_file: {ca}
+s2s_cafile: {ca}
+loglevel: info
+auth_method: internal
+auth_password_format: plain
+s2s_use_starttls: required
+listen:
+  - module: ejabberd_c2s
+    ip: "{host}"
+    port: {port}
+    tls: true
+    access: all
+  - module: ejabberd_s2s_in
+    ip: "{host}"
+    port: {s2s}
+  - module: ejabberd_s2s_in
+    ip: "{host}"
+    port: {s2s_direct}
+    tls: true
+acl: {{}}
+registration_timeout: infinity
+modules:
+  mod_disco: {{}}
+  mod_ping: {{}}
+  mod_register: {{}}
+  mod_roster: {{}}
+  mod_vcard: {{}}
+  mod_version: {{}}
+{modules}
+{extra}
+"""
+INETRC = """
+{{resolv_conf, ""}}.
+{{hosts_file, ""}}.
+{{nameserver, {{{address}}}, {port}}}.
+{{lookup, [dns]}}.
+"""
+
+
+class EjabberdMember(Member):
+    """It asks our name server for SRV records (Erlang, "Inet Configuration"), and the system for addresses.
+
+    Source: https://docs.ejabberd.im/admin/configuration/toplevel."""
+
+    only_numbers = True
+
+    def __init__(self, federation, domain, extra="", **arguments):
+        super().__init__(federation, domain, **arguments)
+        dns = federation.nameserver
+        self.processes = [Ejabberd(
+            self.place, extra, self.c2s_direct, domain, *self.certificate.files, template=EJABBERD, host=self.address,
+            s2s=self.port, s2s_direct=self.direct_port, ca=federation.authority.path,
+            inetrc=INETRC.format(address=dns.address.replace(".", ","), port=dns.port),
+            modules="" if self.secure else "  mod_s2s_dialback: {}")]
