@@ -42,8 +42,8 @@ struct backend {
 
     /* These change while the shards run. */
     _Atomic uint32_t slow_routes[BACKEND_SLOW_SLOTS]; /* see remote_is_slow */
-    _Atomic uint64_t streams;  /* alive, in whatever state */
-    _Atomic uint64_t sessions; /* bound */
+    _Atomic uint64_t streams;                         /* alive, in whatever state */
+    _Atomic uint64_t sessions;                        /* bound */
     atomic_bool stopping;
     atomic_uint shards_stopped; /* whose clients and components have been told */
     atomic_bool restart;        /* it is to be started again */

@@ -71,8 +71,8 @@ void remote_watch(struct remote *remote);
  * its sender must pause. */
 bool remote_deliver(struct shard *shard, struct stanza *stanza);
 
-/* remote_is_slow - whether the domain acknowledges more slowly than it is sent to, so that senders should pause; perhaps
- * another one does whose name has the same hash.  Any thread. */
+/* remote_is_slow - whether the domain acknowledges more slowly than it is sent to, so that senders should pause;
+ * perhaps another one does whose name has the same hash.  Any thread. */
 bool remote_is_slow(struct backend *backend, const char *domain);
 
 /* remote_connect - the stream by which local reaches or is about to reach the domain; begun if there is none.  NULL:
