@@ -603,6 +603,7 @@ void remote_route_lost(struct remote_route *route)
     if (shard->stopping) return;
     route->tried_ms = 0;
     back_off(route, closed ? remote_backoff_ms(1, remote_backoff_random()) : 0);
+    if (closed) route->retry_ms = now_ms(route); /* what waits is in no hurry, but who writes now need not wait */
     if (!closed) route->wake_ms += remote_backoff_below(SOON_MS) + (theirs ? THEIR_TURN_MS : 0);
     if (closed || has_reason(route)) {
         schedule(route);
