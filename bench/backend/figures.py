@@ -20,6 +20,7 @@ from harness.pp2 import ALPN, AUTHORITY, build, ssl, tlv  # noqa: E402
 from harness.rawxmpp import RawClient, TerminatedClient  # noqa: E402
 from harness.site import DOMAIN, Site  # noqa: E402
 from harness.stage import PASSWORD, Stage, local_name  # noqa: E402
+import servers  # noqa: E402
 
 CONTACTS = 10
 WARM_UP = 100
@@ -217,6 +218,10 @@ def main():
             figures["worked_rss_mib"] = run.memory_mib("Rss")
         finally:
             run.stop()
+        for window in 1, 16:
+            figures.update(servers.relay(cpu_ns, Run.exchange, arguments.shards, 4000 * scale, window))
+        figures.update(servers.idle_streams(memory, arguments.shards, 50, 75 * scale))
+        figures.update(servers.unreachable(cpu_ns, memory, arguments.shards, 2000))
         rounds.append(figures)
         print(json.dumps(figures), flush=True)
     print(json.dumps({"median": {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}}))

@@ -87,11 +87,11 @@ class Wire:
 class Half:
     """One of the two: a backend, and the wire that leads to it."""
 
-    def __init__(self, domain):
+    def __init__(self, domain, wire):
         self.domain, self.place, self.accounts = domain, Place(), set()
         self.s2s, self.c2s_direct = reserve_port(), reserve_port()
         self.cert, self.key = self.place.certificate("site", [domain])
-        self.wire = Wire(self.s2s)
+        self.wire = wire(self.s2s)
 
     def make(self, other, ca, extra, host_extra):
         self.backend = Backend(self.place, CONFIG.format(
@@ -113,9 +113,9 @@ class Half:
 class Pair(Stage):
     """near and far, of the domains near.example and far.example; both run, and the wires are whole."""
 
-    def __init__(self, extra="", near_extra="", host_extra=""):
+    def __init__(self, extra="", near_extra="", host_extra="", wire=Wire):
         super().__init__(None)
-        self.near, self.far = Half("near.example"), Half("far.example")
+        self.near, self.far = Half("near.example", wire), Half("far.example", wire)
         bundle = "".join(open(half.cert).read() for half in (self.near, self.far))
         for half, other, more in ((self.near, self.far, near_extra), (self.far, self.near, "")):
             half.make(other, half.place.write("ca.pem", bundle), f"{extra}\n{more}", host_extra)
