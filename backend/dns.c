@@ -109,9 +109,9 @@ static void copy_answer(struct dns_query *query, const struct ub_result *result,
 {
     struct dns_answer *answer = &query->answer;
     const char *canonical = result->canonname ? result->canonname : query->name;
-    size_t bytes, name_len = strlen(canonical);
+    size_t bytes, name_len = strlen(canonical), why_bytes = strlen(why) + 1;
     const size_t count = count_records(result, &bytes);
-    struct dns_record *records = mem_alloc(count * sizeof(struct dns_record) + bytes + name_len + 1 + strlen(why) + 1);
+    struct dns_record *records = mem_alloc(count * sizeof(struct dns_record) + bytes + name_len + 1 + why_bytes);
     uint8_t *to = (uint8_t *)(records + count);
     for (size_t i = 0; i < count; i++) {
         records[i] = (struct dns_record){.data = to, .len = (size_t)result->len[i]};
@@ -126,7 +126,7 @@ static void copy_answer(struct dns_query *query, const struct ub_result *result,
     answer->count = count;
     answer->secure = result->secure;
     answer->canonical = name;
-    answer->why = strcpy(name + name_len + 1, why);
+    answer->why = memcpy(name + name_len + 1, why, why_bytes);
 }
 
 static const char *why_failed(int rcode)

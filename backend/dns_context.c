@@ -94,14 +94,15 @@ static void set_nameserver(struct ub_ctx *ctx, char *words)
     char *rest = NULL, *word = strtok_r(words, " \t\r\n", &rest);
     if (!word || strcmp(word, "nameserver") != 0) return;
     char *address = strtok_r(NULL, " \t\r\n", &rest);
-    unsigned port = 53;
+    const char *port = "53";
     if (address && *address == '[') {
         char *end = strchr(++address, ']');
-        if (!end || (end[1] && sscanf(end + 1, ":%5u", &port) != 1)) return;
+        if (!end || (end[1] && end[1] != ':')) return;
+        if (end[1]) port = end + 2;
         *end = '\0';
     }
     if (!address) return;
-    char *text = mem_asprintf("%s@%u", address, port);
+    char *text = mem_asprintf("%s@%s", address, port);
     if (ub_ctx_set_fwd(ctx, text) != 0) log_msg(LOG_LEVEL_WARN, "resolver", "resolv.conf: no address: %s", address);
     free(text);
 }

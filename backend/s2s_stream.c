@@ -488,8 +488,8 @@ void s2s_stream_free(struct s2s_stream *stream)
         s2s_out_tell_failed(stream);
         remote_link_gone(remote, stream);
     }
-    while (!list_empty(&stream->pairs))
-        s2s_pair_free(LIST_ENTRY(list_first(&stream->pairs), struct s2s_pair, link));
+    LIST_EACH (link, &stream->pairs)
+        s2s_pair_free(LIST_ENTRY(link, struct s2s_pair, link));
     dialer_free(&stream->dialer);
     terminated_free(&stream->terminated);
     hosts_unref(&stream->hosts);

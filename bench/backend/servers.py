@@ -13,6 +13,7 @@ from harness.wait import wait_until
 
 DOMAIN = "example.test"
 QUIET = "shards = {shards}\nmax-connections = 6000\n"
+AT_ONCE = 50
 LATE_MS = 45 * 60 * 1000  # from one attempt to the next, once there have been many: 30 to 60 minutes
 
 
@@ -127,23 +128,21 @@ def go(romeo, server, n):
 
 def unreachable(cpu_ns, memory, shards, count):
     """Domains with a message each, that refuse the connection: what an attempt costs, what the memory is of a domain,
-    and how busy that is late, when there is an attempt in 45 minutes."""
+    and how busy 2,000 of them keep the server late, when there is an attempt in 45 minutes."""
     lone = Lone(shards)
     try:
         with lone.romeo() as romeo:
             send(romeo, lone, "early", 200)
-            memory_before, cpu_before, tries = memory(lone.pid, "Private_Dirty"), cpu_ns(lone.pid), failed(lone)
+            before = memory(lone.pid, "Private_Dirty")
             send(romeo, lone, "late", count)
-            kept = memory(lone.pid, "Private_Dirty") - memory_before
-            quiet_ns, quiet_tries = cpu_ns(lone.pid), failed(lone)
+            kept = memory(lone.pid, "Private_Dirty") - before
+            cpu, tries = cpu_ns(lone.pid), failed(lone)
             time.sleep(30)
-            attempt_ns = (cpu_ns(lone.pid) - quiet_ns) / (failed(lone) - quiet_tries)
-            first_us = (quiet_ns - cpu_before) / (quiet_tries - tries) / 1e3
+            attempt_us = (cpu_ns(lone.pid) - cpu) / (failed(lone) - tries) / 1e3
     finally:
         lone.stop()
-    return {"unreachable_first_us": round(first_us, 1), "unreachable_attempt_us": round(attempt_ns / 1e3, 1),
-            "unreachable_domain_bytes": round(kept / count),
-            "unreachable_2000_cpu_percent": round(100 * 2000 * attempt_ns / 1e6 / LATE_MS, 4)}
+    return {"unreachable_attempt_us": round(attempt_us, 1), "unreachable_domain_bytes": round(kept / count),
+            "unreachable_2000_cpu_percent": round(100 * 2000 * attempt_us / 1e3 / LATE_MS, 4)}
 
 
 def failed(lone):
@@ -151,8 +150,10 @@ def failed(lone):
 
 
 def send(romeo, lone, name, count):
-    """A message to each; they are stored on return."""
+    """A message to each, some at a time; they are stored on return."""
     stored = lone.backend.counter("s2s_queued")
-    for n in range(count):
-        romeo.send_message(f"juliet@{name}{n}.down.test", "Two households, both alike in dignity")
-    wait_until(lambda: lone.backend.counter("s2s_queued") >= stored + count, "all messages are stored")
+    for begin in range(0, count, AT_ONCE):
+        for n in range(begin, begin + AT_ONCE):
+            romeo.send_message(f"juliet@{name}{n}.down.test", "Two households, both alike in dignity")
+        stored += AT_ONCE
+        wait_until(lambda: lone.backend.counter("s2s_queued") >= stored, "the messages are stored")
