@@ -261,7 +261,9 @@ static void enable(struct s2s_stream *stream, const struct elem *elem)
 
 static void take_request(struct s2s_stream *stream, const struct elem *elem)
 {
-    const bool free_to = stream->state == S2S_OPEN && (!stream->sm || stream->sm->phase == S2S_SM_OFFERED);
+    /* not while something is to be confirmed by a ping */
+    const bool idle = list_empty(&stream->unacked.entries);
+    const bool free_to = stream->state == S2S_OPEN && idle && (!stream->sm || stream->sm->phase == S2S_SM_OFFERED);
     if (free_to && elem_is(elem, NS_SM, "enable")) {
         enable(stream, elem);
     } else if (free_to && !stream->linked && elem_is(elem, NS_SM, "resume")) {

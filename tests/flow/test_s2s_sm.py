@@ -360,6 +360,23 @@ def test_both_ways_without_stream_management(world, stage, peer):
     link.close()
 
 
+def test_enabled_too_late(world, stage, peer):
+    """The answer to a ping from before may not confirm less than what has been acknowledged since."""
+    juliet, link = stage.enter(), open_both_ways(world, peer)
+    link.acks = False
+    juliet.send_message(link.jid, "one")
+    assert received(link, 1) == ["one"]
+    ping = link.next_of("iq")
+    answer = link.command(sm("enable", resume="true"))
+    juliet.send_message(link.jid, "two")
+    assert received(link, 1) == ["two"]
+    link.send(sm("a", h=1))
+    link.send(f"<iq type='result' id='{ping.get('id')}' from='{peer.domain}' to='{DOMAIN}'/>")
+    link.sync()
+    assert condition(answer) == "unexpected-request"
+    link.close()
+
+
 # Streams that we have opened
 
 
