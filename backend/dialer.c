@@ -370,6 +370,8 @@ static void on_begin(void *arg)
         const struct s2s_place *place = &policy->places[i];
         add_target(dialer, place->name, place->port)->direct_tls = place->tls == S2S_TLS_DIRECT;
     }
+    if (policy->place_count > 0)
+        s2s_trace(dialer->trace, -1, "srv", "not asked for: a section remote says where it is");
     if (policy->place_count > 0 || dialer->failed) {
         on_turn(dialer);
     } else if (policy->proxy || read_literal(dialer->domain, S2S_PORT, &literal)) {

@@ -13,12 +13,33 @@
 
 enum { ANSWER_MS = 25000 /* less than others wait for us */ };
 
+/* What an outgoing stream has waited for in vain. */
+static const char *missing(const struct s2s_stream *stream)
+{
+    switch (stream->state) {
+    case S2S_SECURING:
+        return "no answer to the TLS handshake";
+    case S2S_OPENING:
+        return "no answer to the stream's header";
+    case S2S_FEATURES:
+        return "no stream features";
+    case S2S_PROCEED:
+        return "no answer to STARTTLS";
+    case S2S_SASL:
+        return "no answer to our certificate";
+    case S2S_ANSWER:
+        return "no answer to dialback";
+    default:
+        return s2s_stream_state_name(stream);
+    }
+}
+
 static void on_hurry(struct deadline *deadline, void *desk)
 {
     (void)desk;
     struct s2s_stream *stream = CONTAINER_OF(deadline, struct s2s_stream, deadline);
     if (stream->outgoing) {
-        s2s_out_give_up(stream, S2S_TIMEOUT, s2s_stream_state_name(stream));
+        s2s_out_give_up(stream, S2S_TIMEOUT, missing(stream));
     } else {
         s2s_stream_fail(stream, END_AUTH_TIMEOUT, "connection-timeout", "nothing was proved in time");
     }

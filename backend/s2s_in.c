@@ -148,15 +148,33 @@ void s2s_in_link(struct s2s_stream *stream)
     remote_heard(stream->shard, stream->remote->domain);
 }
 
+/* What an administrator needs to know about a server that cannot talk to us. */
+static void log_refused(struct s2s_stream *stream, const char *local, const char *remote, const char *condition,
+                        const char *certificate)
+{
+    struct log_line line;
+    shard_count(stream->shard, COUNTER_S2S_REFUSED);
+    log_begin(&line, LOG_LEVEL_INFO, "s2s_refused");
+    log_str(&line, "condition", condition);
+    log_str(&line, "domain", remote);
+    log_str(&line, "local", local);
+    log_str(&line, "certificate", certificate);
+    log_str(&line, "conn", stream->peer->conn);
+    log_addr(&line, "peer", &stream->peer->addr);
+    log_end(&line);
+}
+
 void s2s_in_header(struct s2s_stream *stream, struct elem *header)
 {
     char local[JID_PART_MAX_BYTES + 1], domain[JID_PART_MAX_BYTES + 1];
     const char *text = NULL, *condition = check_header(stream, header, local, domain, &text);
-    elem_free(&header);
     if (condition) {
+        log_refused(stream, elem_get(header, "to"), elem_get(header, "from"), condition, NULL);
+        elem_free(&header);
         s2s_stream_fail(stream, END_BAD_HEADER, condition, text);
         return;
     }
+    elem_free(&header);
     if (!stream->restarted && !set_pair(stream, local, domain[0] ? domain : NULL)) return;
     struct buf out = {0};
     stream_random_id(stream->peer->id);
@@ -215,22 +233,6 @@ static void on_moved(void *owner)
     }
     s2s_in_elem(stream, proof);
     peer_go_on(stream->peer);
-}
-
-/* What an administrator needs to know about a server that cannot talk to us. */
-static void log_refused(struct s2s_stream *stream, const char *local, const char *remote, const char *condition,
-                        const char *certificate)
-{
-    struct log_line line;
-    shard_count(stream->shard, COUNTER_S2S_REFUSED);
-    log_begin(&line, LOG_LEVEL_INFO, "s2s_refused");
-    log_str(&line, "condition", condition);
-    log_str(&line, "domain", remote);
-    log_str(&line, "local", local);
-    log_str(&line, "certificate", certificate);
-    log_str(&line, "conn", stream->peer->conn);
-    log_addr(&line, "peer", &stream->peer->addr);
-    log_end(&line);
 }
 
 static void refuse_sasl(struct s2s_stream *stream, const char *condition)

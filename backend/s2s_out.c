@@ -21,15 +21,21 @@
 #include <time.h>
 #include <unistd.h>
 
+/* note - the first failure is the one that is told. */
+static void note(struct s2s_stream *stream, enum s2s_failure failure, const char *why)
+{
+    if (stream->failed) return;
+    if (why && !*why) why = NULL;
+    stream->failed = true;
+    stream->failure = failure;
+    stream->why = mem_strdup(why);
+    s2s_trace(&stream->trace, 0, S2S_FAILURE_ROWS[failure].name, "%s%s%s", S2S_FAILURE_ROWS[failure].text,
+              why ? ": " : "", why ? why : "");
+}
+
 void s2s_out_give_up(struct s2s_stream *stream, enum s2s_failure failure, const char *why)
 {
-    if (!stream->failed) {
-        stream->failed = true;
-        stream->failure = failure;
-        stream->why = mem_strdup(why);
-        s2s_trace(&stream->trace, 0, S2S_FAILURE_ROWS[failure].name, "%s%s%s", S2S_FAILURE_ROWS[failure].text,
-                  why ? ": " : "", why ? why : "");
-    }
+    note(stream, failure, why);
     s2s_stream_close(stream, failure == S2S_TIMEOUT ? END_AUTH_TIMEOUT : END_GAVE_UP);
 }
 
@@ -46,12 +52,18 @@ static enum s2s_failure failure_of(const struct peer_stream *peer)
     return peer->end == END_AUTH_TIMEOUT ? S2S_TIMEOUT : S2S_BROKEN;
 }
 
+static const char *why_broken(const struct s2s_stream *stream)
+{
+    if (stream->peer->why || stream->failure != S2S_BROKEN || stream->their_id) return stream->peer->why;
+    return "no stream came back; maybe that port wants TLS from the first byte (tls = direct), or is no XMPP server's";
+}
+
 bool s2s_out_ended(struct s2s_stream *stream)
 {
     if (!stream->failed) {
         stream->failed = true;
         stream->failure = failure_of(stream->peer);
-        stream->why = mem_strdup(stream->peer->why);
+        stream->why = mem_strdup(why_broken(stream));
     }
     const bool again = stream->dialer && is_of_the_way(stream->failure) && stream->peer->end != END_SHUTDOWN &&
                        stream->peer->end != END_HOST_GONE && stream->peer->end != END_DENIED;
@@ -61,10 +73,12 @@ bool s2s_out_ended(struct s2s_stream *stream)
     stream->peer = NULL;
     stream->way = NULL;
     stream->why = NULL;
+    free(stream->their_id);
+    stream->their_id = NULL;
     stream->failed = stream->secure = stream->restarted = stream->bidi = false;
     stream->sm_offered = stream->dialback_errors = false;
     stream->state = S2S_DIALING;
-    dialer_next(stream->dialer, stream->failure, why ? why : S2S_FAILURE_ROWS[stream->failure].text);
+    dialer_next(stream->dialer, stream->failure, why ? why : "");
     free(why);
     return true;
 }
@@ -206,10 +220,13 @@ void s2s_out_header(struct s2s_stream *stream, struct elem *header)
     stream->their_id = mem_strdup(id);
     elem_free(&header);
     if (!right) {
+        note(stream, S2S_BROKEN, "what answers there serves no servers: the stanzas' namespace is not jabber:server");
         s2s_stream_fail(stream, END_BAD_HEADER, "invalid-namespace", NULL);
     } else if (!stream->their_id) {
+        note(stream, S2S_BROKEN, "its stream has no id");
         s2s_stream_fail(stream, END_BAD_HEADER, "bad-format", "a stream has an id");
     } else if (old) {
+        note(stream, S2S_BROKEN, "it speaks XMPP before version 1.0");
         s2s_stream_fail(stream, END_BAD_HEADER, "unsupported-version", NULL);
     } else if (stream->state == S2S_OPENING) {
         stream->state = S2S_FEATURES;
@@ -258,6 +275,7 @@ static void prove_by_certificate(struct s2s_stream *stream)
 /* proved - the first pair is.  What is only looked at has nothing that could be resumed. */
 static void proved(struct s2s_stream *stream)
 {
+    s2s_trace(&stream->trace, -1, "features", "%s", stream->sm_offered ? "stream management" : "no stream management");
     if (stream->sm_offered && !stream->trace.fn) {
         s2s_sm_begin(stream);
     } else {
@@ -286,8 +304,8 @@ static void take_features(struct s2s_stream *stream, const struct elem *features
     }
     if (!stream->secure) s2s_trace(&stream->trace, -1, "tls", "none");
     const bool bidi = elem_child(features, NS_BIDI_FEATURE, "bidi") != NULL;
-    s2s_trace(&stream->trace, -1, "features", "%s, %s, %s", bidi ? "both directions" : "one direction",
-              stream->sm_offered ? "stream management" : "no stream management", dialback ? "dialback" : "no dialback");
+    s2s_trace(&stream->trace, -1, "features", "%s, %s", bidi ? "both directions" : "one direction",
+              dialback ? "dialback" : "no dialback");
     if (bidi && !stream->trace.fn) { /* what is only looked at is not to be used by the other side */
         stream->bidi = true;
         peer_write_text(stream->peer, "<bidi xmlns='" NS_BIDI "'/>");

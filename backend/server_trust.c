@@ -99,7 +99,9 @@ static void warn_of_old_lists(const struct server_trust *trust)
 static int add_lists(struct server_trust *trust, char *why, size_t cap)
 {
     X509_LOOKUP *lookup = X509_STORE_add_lookup(trust->store, X509_LOOKUP_file());
+    struct stat there;
     CHECK(lookup != NULL);
+    if (stat(trust->crl_path, &there) != 0) return snprintf(why, cap, "%s: %s", trust->crl_path, strerror(errno)), -1;
     if (X509_load_crl_file(lookup, trust->crl_path, X509_FILETYPE_PEM) <= 0)
         return snprintf(why, cap, "%s: no revocation lists in PEM form: %s", trust->crl_path, tls_error()), -1;
     warn_of_old_lists(trust);

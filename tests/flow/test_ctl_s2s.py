@@ -27,6 +27,7 @@ s2s-ca = "{ca}"
 s2s-idle-timeout = 0s
 listener "c2s" {{ address = "127.0.0.1:{c2s}" tls = direct }}
 listener "servers" {{ address = "127.0.0.1:{s2s}" serve = servers }}
+listener "starttls" {{ address = "127.0.0.1:{starttls}" }}
 listener "watchers" {{ address = "127.0.0.1:{admin}" serve = admin }}
 host "{domain}" {{ certificate = "{cert}" key = "{key}" }}
 host "wrong.{domain}" {{ certificate = "{cert}" key = "{key}" }}
@@ -35,20 +36,23 @@ remote "{gone}" {{ address = "127.0.0.1:{nobody}" }}
 remote "*.{gone}" {{ address = "127.0.0.1:{nobody}" }}
 remote "silent.example" {{ address = "127.0.0.1:{silent}" }}
 remote "wrong.{other}" {{ address = "127.0.0.1:{other_port}" }}
+remote "unknown.{other}" {{ address = "127.0.0.1:{other_port}" }}
+remote "direct.{other}" {{ address = "127.0.0.1:{other_direct}" }}
+remote "clients.{other}" {{ address = "127.0.0.1:{other_starttls}" }}
 """
 
 
 class Server:
     def __init__(self, place, domain, cert, key, ca):
         self.place, self.domain, self.cert, self.key, self.ca = place, domain, cert, key, ca
-        self.c2s, self.s2s, self.nobody, self.admin = (reserve_port() for _ in range(4))
+        self.c2s, self.starttls, self.s2s, self.nobody, self.admin = (reserve_port() for _ in range(5))
         self.clients = []
         self.silent = socket.create_server(("127.0.0.1", 0))
 
     def make(self, other):
         self.backend = Backend(self.place, CONFIG.format(
             ca=self.ca, c2s=self.c2s, s2s=self.s2s, domain=self.domain, cert=self.cert, key=self.key,
-            other=other.domain, other_port=other.s2s, gone=GONE, nobody=self.nobody, admin=self.admin,
+            other=other.domain, other_port=other.s2s, other_starttls=other.starttls, other_direct=other.c2s, starttls=self.starttls, gone=GONE, nobody=self.nobody, admin=self.admin,
             silent=self.silent.getsockname()[1]), name=self.domain)
         return self
 
@@ -215,6 +219,30 @@ def test_a_check_of_servers_that_are_not_there(servers):
         assert here.ctl("list", domain) == [], "a check leaves nothing behind"
 
 
+def test_a_check_tells_of_a_port_where_no_servers_are_served(servers):
+    here, _there = servers
+    done = run("posternctl", "-c", here.backend.config, "s2s", "check", f"clients.{THERE}")
+    failed, = [line for line in done.stdout.splitlines() if "FAILED" in line]
+    assert failed.endswith("the stanzas' namespace is not jabber:server"), failed
+    done = run("posternctl", "-c", here.backend.config, "s2s", "check", f"direct.{THERE}")
+    assert "maybe that port wants TLS from the first byte" in done.stdout, done.stdout
+
+
+def test_a_server_that_asks_for_a_domain_which_is_not_here_is_logged_there(servers):
+    here, there = servers
+    done = run("posternctl", "-c", here.backend.config, "s2s", "check", f"unknown.{THERE}")
+    assert done.returncode == 1 and "host_unknown" in done.stdout, done.stdout
+    there.backend.wait_log(event="s2s_refused", condition="host-unknown", domain=HERE, local=f"unknown.{THERE}")
+
+
+def test_a_check_tells_where_the_place_is_from_and_of_stream_management(servers):
+    here, _there = servers
+    steps = here.ctl("check", THERE)["steps"]
+    assert steps[0]["step"] == "srv" and "a section remote" in steps[0]["text"], steps
+    assert [step["text"] for step in steps if step["step"] == "features"][-1] == "stream management", steps
+
+
+
 @pytest.mark.parametrize("arguments,words", [
     (("check", HERE), "served here"),
     (("check", "a b"), "expected a domain"),
@@ -261,7 +289,7 @@ def test_steps_are_told_as_they_come_and_nobody_has_to_wait_for_the_end(servers)
     here, _there = servers
     asking = subprocess.Popen([BIN / "posternctl", "-c", here.backend.config, "s2s", "check", "silent.example"],
                               stdout=subprocess.PIPE, text=True)
-    assert "connect" in asking.stdout.readline()
+    assert [asking.stdout.readline().split()[1] for _step in range(2)] == ["srv", "connect"]
     row, = here.ctl("list", "silent.example")
     assert row["state"] == "opening" and row["proof"] is None
     asking.kill()

@@ -261,7 +261,8 @@ static void test_places(void **state)
     assert_int_equal(heard.connected, 1);
     assert_string_equal(heard.way.target, "h3.test");
     assert_true(heard.way.direct_tls);
-    assert_null(strstr(heard.trace, "srv"));
+    expect_trace("-1 srv not asked for: a section remote says where it is");
+    assert_null(strstr(heard.trace, "_tcp"));
     next(dialer, S2S_TLS, "x");
     expect_address("127.0.0.2");
     assert_false(heard.way.direct_tls);
