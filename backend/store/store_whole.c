@@ -26,6 +26,7 @@ static enum store_status put(void *state, void *arg)
 {
     struct whole_call *mine = arg;
     const struct store_engine *engine = mine->engine;
+    const struct store_limit any = {0};
     enum store_status status = STORE_OK;
 
     if (mine->whole.replace) {
@@ -36,7 +37,7 @@ static enum store_status put(void *state, void *arg)
     if (status == STORE_OK && mine->whole.record_count > 0)
         status = engine->records_change(state, mine->owner, mine->records, mine->whole.record_count);
     for (size_t i = 0; i < mine->whole.entry_count && status == STORE_OK; i++)
-        status = engine->queue_add(state, mine->owner, mine->whole.queue, 0, &mine->entries[i]);
+        status = engine->queue_add(state, mine->owner, mine->whole.queue, &any, &mine->entries[i]);
     return status;
 }
 
