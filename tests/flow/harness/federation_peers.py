@@ -2,12 +2,14 @@
 
 from harness.federation import Member
 from harness.peers import Ejabberd, Prosody
+from harness.tcp import listens
+from harness.wait import wait_until
 
 PROSODY = """
 {as_root}
 pidfile = "{path}/prosody.pid"
 data_path = "{path}/prosody-data"
-modules_enabled = {{ "roster", "saslauth", "tls", "disco", "ping", "version", "vcard", "register_ibr", "s2s", "dialback",
+modules_enabled = {{ "roster", "saslauth", "tls", "disco", "ping", "offline", "version", "vcard", "register_ibr", "s2s", "dialback",
                       "s2s_auth_certs", {modules} }}
 allow_registration = true
 log = {{ debug = "*console" }}
@@ -66,6 +68,7 @@ acl: {{}}
 registration_timeout: infinity
 modules:
   mod_disco: {{}}
+  mod_offline: {{}}
   mod_ping: {{}}
   mod_register: {{}}
   mod_roster: {{}}
@@ -97,3 +100,8 @@ class EjabberdMember(Member):
             s2s=self.port, s2s_direct=self.direct_port, ca=federation.authority.path,
             inetrc=INETRC.format(address=dns.address.replace(".", ","), port=dns.port),
             modules="" if self.secure else "  mod_s2s_dialback: {}")]
+
+    def kill(self):
+        """ejabberdctl ends before its server does."""
+        super().kill()
+        wait_until(lambda: not listens(self.c2s_direct, self.address), "ejabberd ends")
