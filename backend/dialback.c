@@ -179,17 +179,27 @@ static void attach(struct dialback *question, struct s2s_stream *stream)
     dialback_send(stream);
 }
 
-/* Any stream to the authoritative server will do; it need not take our stanzas. */
+/* stream_for - any stream to the authoritative server that goes local's way will do; it need not take our stanzas.
+ * NULL: there can be none. */
+static struct s2s_stream *stream_for(struct remote *remote, const char *local)
+{
+    struct s2s_stream *stream = NULL;
+    LIST_EACH (link, &remote->streams) {
+        struct s2s_stream *other = LIST_ENTRY(link, struct s2s_stream, link);
+        if (!s2s_out_suits(other, local)) continue;
+        if (may_ask(other) || (!stream && may_ask_later(other))) stream = other;
+    }
+    if (!stream) stream = remote_connect(remote, local);
+    if (!stream || may_ask(stream) || may_ask_later(stream)) return stream;
+    /* stanzas go by one that the other server has opened, of which it may know nothing any more */
+    return remote->shard->stopping ? NULL : s2s_out_begin(remote, local, NULL);
+}
+
 static void on_question(void *arg)
 {
     struct dialback *question = arg;
     struct remote *remote = remote_get(question->there, question->domain);
-    struct s2s_stream *stream = NULL;
-    LIST_EACH (link, &remote->streams) {
-        struct s2s_stream *other = LIST_ENTRY(link, struct s2s_stream, link);
-        if (may_ask(other) || (!stream && may_ask_later(other))) stream = other;
-    }
-    if (!stream) stream = remote_connect(remote, question->local);
+    struct s2s_stream *stream = stream_for(remote, question->local);
     if (stream) {
         attach(question, stream);
     } else {
@@ -264,7 +274,7 @@ void dialback_verify(struct s2s_stream *stream, const struct elem *elem)
         s2s_stream_fail(stream, END_BAD_STANZA, "improper-addressing", NULL);
         return;
     }
-    if (!s2s_policy_serves(shard_hosts(stream->shard), originating)) {
+    if (!s2s_policy_serves(shard_hosts(stream->shard), originating) || !s2s_stream_sees(stream, originating)) {
         dialback_print_error(&out, "verify", originating, receiving, id, "item-not-found");
     } else {
         const bool ours =

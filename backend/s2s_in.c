@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REFUSALS_MAX = 5 };
+enum { REFUSALS_MAX = 5, REFUSALS_OPEN_MAX = 4 * S2S_PAIRS_MAX /* of a stream that serves for other pairs */ };
 
 static void check_certificate(struct s2s_stream *stream, const char *domain, const struct s2s_policy *policy,
                               struct server_cert *cert)
@@ -58,7 +58,7 @@ static bool set_pair(struct s2s_stream *stream, const char *local, const char *d
 /* Whether the domain is one of ours, as far as this stream may know. */
 static bool is_served(const struct s2s_stream *stream, const char *domain)
 {
-    return s2s_policy_serves(stream->hosts, domain) && (stream->plain || !hosts_hides(stream->hosts, domain));
+    return s2s_policy_serves(stream->hosts, domain) && s2s_stream_sees(stream, domain);
 }
 
 /* check_header - NULL, or the stream error and a text for people. */
@@ -203,17 +203,29 @@ static void prove_there(struct s2s_stream *stream, struct elem *proof)
     peer_move(stream->peer, shard_of(stream->shard->backend, stream->domain), on_moved);
 }
 
-static void crowd_out(struct remote *remote, unsigned limit)
+static bool has_proved(const struct s2s_stream *stream)
+{
+    LIST_EACH (link, &stream->pairs) {
+        const struct s2s_pair *pair = LIST_ENTRY(link, struct s2s_pair, link);
+        if (pair->proof != S2S_PROOF_NONE && strcmp(pair->remote, stream->remote->domain) == 0) return true;
+    }
+    return false;
+}
+
+/* crowd_out - newest has proved that it is the domain's.  Those that only say so neither count nor harm the others. */
+static void crowd_out(struct s2s_stream *newest)
 {
     struct s2s_stream *oldest = NULL;
     unsigned count = 0;
-    LIST_EACH (link, &remote->streams) {
+    if (!has_proved(newest)) return;
+    LIST_EACH (link, &newest->remote->streams) {
         struct s2s_stream *stream = LIST_ENTRY(link, struct s2s_stream, link);
-        if (stream->outgoing || stream->state >= S2S_CLOSING) continue;
-        if (!oldest) oldest = stream;
+        if (stream->outgoing || stream->state >= S2S_CLOSING || !has_proved(stream)) continue;
+        if (!oldest && stream != newest) oldest = stream;
         count++;
     }
-    if (count > limit) s2s_stream_fail(oldest, END_CONFLICT, "conflict", "newer streams took this one's place");
+    if (count > newest->policy.streams && oldest)
+        s2s_stream_fail(oldest, END_CONFLICT, "conflict", "newer streams took this one's place");
 }
 
 static void on_moved(void *owner)
@@ -285,7 +297,7 @@ static void take_auth(struct s2s_stream *stream, struct elem *elem)
     struct s2s_pair *pair = s2s_stream_pair(stream, stream->local, stream->domain, false);
     if (!pair) pair = s2s_stream_add_pair(stream, stream->local, stream->domain, false);
     pair->proof = S2S_PROOF_CERTIFICATE;
-    crowd_out(stream->remote, stream->policy.streams);
+    crowd_out(stream);
     peer_write_text(stream->peer, "<success xmlns='" NS_SASL "'/>");
     peer_restart(stream->peer);
     stream->restarted = true;
@@ -306,7 +318,7 @@ static void refuse_result(struct s2s_stream *stream, const char *local, const ch
     dialback_print_error(&out, "result", local, remote, NULL, condition);
     s2s_stream_write(stream, &out);
     log_refused(stream, local, remote, condition, certificate);
-    if (++stream->refusals >= REFUSALS_MAX && stream->state == S2S_PROVING)
+    if (++stream->refusals >= (stream->state == S2S_PROVING ? REFUSALS_MAX : REFUSALS_OPEN_MAX))
         s2s_stream_fail(stream, END_AUTH_FAILED, "policy-violation", "too many failed proofs");
 }
 
@@ -315,7 +327,7 @@ static void accept_pair(struct s2s_pair *pair, enum s2s_proof proof)
     struct s2s_stream *stream = pair->stream;
     pair->proof = proof;
     answer_result(stream, pair->local, pair->remote, "valid");
-    if (stream->state == S2S_PROVING) crowd_out(stream->remote, stream->policy.streams);
+    if (stream->state == S2S_PROVING) crowd_out(stream);
     if (stream->state < S2S_CLOSING) opened(stream, pair);
 }
 

@@ -5,6 +5,7 @@
 #include "backend/dialback.h"
 #include "backend/host.h"
 #include "backend/ns.h"
+#include "backend/onion.h"
 #include "backend/remote.h"
 #include "backend/s2s_desk.h"
 #include "backend/s2s_in.h"
@@ -415,6 +416,23 @@ void s2s_out_open(struct s2s_stream *stream)
     s2s_trace(&stream->trace, 1, "ready", "stanzas can go from %s to %s", stream->local, stream->domain);
 }
 
+static bool is_same_proxy(const struct endpoint *a, const struct endpoint *b)
+{
+    char one[ENDPOINT_TEXT_BYTES], other[ENDPOINT_TEXT_BYTES];
+    if (!a || !b) return a == b;
+    return strcmp(endpoint_format(a, one, sizeof(one)), endpoint_format(b, other, sizeof(other))) == 0;
+}
+
+bool s2s_out_suits(const struct s2s_stream *stream, const char *local)
+{
+    struct s2s_policy policy;
+    enum s2s_failure failure;
+    if (strcmp(local, stream->local) == 0) return true;
+    if (onion_is(local) || onion_is(stream->local)) return false;
+    return s2s_policy_of(stream->hosts, local, stream->domain, &policy, &failure) &&
+           is_same_proxy(policy.proxy, stream->policy.proxy);
+}
+
 bool s2s_out_join(struct s2s_stream *stream, const char *local)
 {
     struct s2s_policy policy;
@@ -422,7 +440,9 @@ bool s2s_out_join(struct s2s_stream *stream, const char *local)
     if (!stream->outgoing || (stream->state != S2S_OPEN && stream->state != S2S_PAUSED)) return false;
     if (!stream->dialback_errors || s2s_stream_pair(stream, local, stream->domain, true)) return false;
     if (!s2s_policy_of(stream->hosts, local, stream->domain, &policy, &failure) || !policy.dialback) return false;
-    if ((policy.encrypt && !stream->secure) || (policy.secure && stream->cert.by == SERVER_CERT_NONE)) return false;
+    if (!s2s_out_suits(stream, local) || (policy.encrypt && !stream->secure) ||
+        (policy.secure && stream->cert.by == SERVER_CERT_NONE))
+        return false;
     struct s2s_pair *pair = s2s_stream_add_pair(stream, local, stream->domain, true);
     deadline_arm(stream->shard->s2s->pairs, &pair->deadline);
     send_key(stream, local);

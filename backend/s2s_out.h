@@ -17,6 +17,10 @@ bool s2s_out_ended(struct s2s_stream *stream);
 /* s2s_out_open - the first pair is proved and what was asked for besides is there: stanzas may go. */
 void s2s_out_open(struct s2s_stream *stream);
 
+/* s2s_out_suits - whether what local has for the other server may go on this outgoing stream: not if its own would go
+ * another way, or if somebody learned by it that local's onion service is on the same server as other domains. */
+bool s2s_out_suits(const struct s2s_stream *stream, const char *local);
+
 /* s2s_out_pair_failed - a pair of ours came to nothing: tell, and free it.  s2s_out_tell_failed - all that are under
  * way.
  */

@@ -20,7 +20,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { S2S_MAGIC = 0x73327374, OUTPUT_MAX_BYTES = 16 * 1024 * 1024 /* a server speaks for many */ };
+enum {
+    S2S_MAGIC = 0x73327374,
+    OUTPUT_MAX_BYTES = 16 * 1024 * 1024 /* a server speaks for many */,
+    NEWCOMER_OUTPUT_MAX_BYTES = 256 * 1024
+};
 
 struct s2s_stream *s2s_stream_of(void *arg)
 {
@@ -233,6 +237,12 @@ static bool has_shown_certificate(const struct s2s_stream *stream, const char *r
     return false;
 }
 
+bool s2s_stream_sees(const struct s2s_stream *stream, const char *domain)
+{
+    if (stream->plain || !hosts_hides(stream->hosts, domain)) return true;
+    return stream->outgoing && strcmp(domain, stream->local) == 0;
+}
+
 /* accepts - whether the other server may write from and to these domains on this stream: proved by dialback for that
  * pair; or by its certificate, which is good for every host of ours. */
 static bool accepts(struct s2s_stream *stream, const char *from, const char *to)
@@ -244,7 +254,7 @@ static bool accepts(struct s2s_stream *stream, const char *from, const char *to)
     const struct s2s_pair *pair = s2s_stream_pair(stream, to, from, false);
     if (!pair && stream->outgoing) pair = s2s_stream_pair(stream, to, from, true);
     if (pair) return pair->proof != S2S_PROOF_NONE;
-    if (!has_shown_certificate(stream, from) || !s2s_policy_serves(stream->hosts, to) ||
+    if (!has_shown_certificate(stream, from) || !s2s_policy_serves(stream->hosts, to) || !s2s_stream_sees(stream, to) ||
         !s2s_policy_of(stream->hosts, to, from, &policy, &failure))
         return false;
     struct s2s_pair *added = s2s_stream_add_pair(stream, to, from, false);
@@ -427,7 +437,7 @@ static const struct peer_events EVENTS = {
 void s2s_stream_connected(struct s2s_stream *stream, const struct peer_origin *origin)
 {
     stream->peer = peer_stream_new(stream->shard, origin, &EVENTS, stream);
-    stream->peer->output_max = OUTPUT_MAX_BYTES;
+    stream->peer->output_max = stream->outgoing ? OUTPUT_MAX_BYTES : NEWCOMER_OUTPUT_MAX_BYTES;
     stream_random_id(stream->peer->id);
     deadline_arm(stream->shard->s2s->hurry, &stream->deadline);
     shard_count(stream->shard, COUNTER_S2S_STREAMS);
@@ -443,6 +453,7 @@ void s2s_stream_trust(struct s2s_stream *stream)
 {
     struct xml_limits limits = XML_LIMITS_AUTHENTICATED;
     limits.stanza_bytes = stream->policy.stanza_bytes;
+    stream->peer->output_max = OUTPUT_MAX_BYTES;
     peer_set_limits(stream->peer, &limits);
 }
 

@@ -129,6 +129,10 @@ void s2s_stream_fail_with(struct s2s_stream *stream, enum end_reason end, const 
 void s2s_stream_close(struct s2s_stream *stream, enum end_reason end);
 void s2s_stream_abort(struct s2s_stream *stream, enum end_reason end);
 
+/* s2s_stream_sees - whether the other side may know that the domain is ours: that an onion service is on this server is
+ * told only where it is asked for as one. */
+bool s2s_stream_sees(const struct s2s_stream *stream, const char *domain);
+
 /* s2s_stream_take - a stanza (taken) from the other server. */
 void s2s_stream_take(struct s2s_stream *stream, struct elem *elem);
 

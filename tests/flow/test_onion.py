@@ -265,7 +265,7 @@ def test_no_name_was_asked_for_in_dns(tor):
 
 # A server with an ordinary domain and an onion address
 
-ONION, FRIEND, OPEN, SHY, MAPPED = "m" * 55 + "d.onion", "f" * 55 + "d.onion", "open.test", "shy.test", "friend.test"
+ONION, FRIEND, OPEN, SHY, MAPPED, JOINT = "m" * 55 + "d.onion", "f" * 55 + "d.onion", "open.test", "shy.test", "friend.test", "joint.test"
 HOME = """
 s2s = true
 s2s-ca = "{ca}"
@@ -278,6 +278,8 @@ host "{onion}" {{ }}
 host "{open}" {{ certificate = "{cert}" key = "{key}" }}
 host "{shy}" {{ certificate = "{cert}" key = "{key}" s2s-proxy-for = all }}
 remote "{mapped}" {{ onion = "{friend}" }}
+remote "{joint}" {{ address = "127.0.0.1:{direct}" secure-auth = false }}
+listener "servers" {{ address = "127.0.0.1:{s2s}" serve = servers }}
 """
 
 
@@ -287,11 +289,11 @@ class Home(Stage):
     def __init__(self):
         super().__init__(None)
         self.place, self.dns, self.proxy = Place(), Recorder(), Socks5().start()
-        self.c2s, self.tor = reserve_port(), reserve_port()
-        self.files = cert, key = self.place.certificate("site", [OPEN, SHY, "wide.test"])
+        self.c2s, self.tor, self.s2s, self.direct = (reserve_port() for _ in range(4))
+        self.files = cert, key = self.place.certificate("site", [OPEN, SHY, "wide.test", JOINT])
         self.backend = Backend(self.place, HOME.format(
             ca=cert, proxy=self.proxy.port, dns=self.dns.port, c2s=self.c2s, tor=self.tor, onion=ONION,
-            open=OPEN, shy=SHY, cert=cert, key=key, mapped=MAPPED, friend=FRIEND))
+            open=OPEN, shy=SHY, cert=cert, key=key, mapped=MAPPED, friend=FRIEND, joint=JOINT, direct=self.direct, s2s=self.s2s))
         self.backend.start()
         for domain in (ONION, OPEN, SHY):
             self.backend.add_user(f"juliet@{domain}", PASSWORD)
@@ -402,6 +404,31 @@ def test_an_ordinary_domain_cannot_come_without_tls_by_the_listener_for_tor(home
         answer = link.command(f"<db:result from='liar.test' to='{OPEN}'>{'0' * 64}</db:result>")
         assert (local_name(answer), answer.get("type"), error(answer)[1]) == ("result", "error", "policy-violation")
         assert not home.proxy.asked("liar.test") and not [name for name in home.dns.names if "liar.test" in name]
+
+
+def test_each_way_has_streams_of_its_own(home, juliet):
+    """What goes through the proxy does not join a stream that went without, nor an onion service one of another host:
+    the other server would know where it is."""
+    home.proxy.ways["127.0.0.1"] = ("127.0.0.1", home.direct)
+    with RawServer(JOINT, port=home.direct, files=home.files, proofs=("dialback",)) as server:
+        for domain, asked in ((OPEN, 0), (SHY, 1), (ONION, 2)):
+            juliet(domain).send_message(f"romeo@{JOINT}", f"from {domain}")
+            link = server.accept()
+            link.expect("message", body=f"from {domain}")
+            assert (link.remote, len(home.proxy.asked("127.0.0.1"))) == (domain, asked)
+
+
+def test_nobody_finds_out_where_an_onion_service_is(home, juliet):
+    """It is as unknown as one that is not here, where it is not asked for through Tor."""
+    juliet(ONION)
+    with RawServer(JOINT, port=home.direct, files=home.files) as server:
+        link = server.connect("127.0.0.1", home.s2s, OPEN)
+        for domain in (ONION, "n" * 55 + "d.onion"):
+            answer = link.command(f"<db:verify from='{JOINT}' to='{domain}' id='x'>no key</db:verify>")
+            assert (answer.get("type"), error(answer)[1]) == ("error", "item-not-found")
+        link.external()
+        link.send_iq("get", "<ping xmlns='urn:xmpp:ping'/>", ONION)
+        assert link.stream_error()[0] == "invalid-from"
 
 
 def test_proxy_for_all(home, juliet):
