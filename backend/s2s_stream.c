@@ -368,6 +368,7 @@ static void on_secure(void *owner)
 {
     struct s2s_stream *stream = s2s_stream_of(owner);
     stream->secure = true;
+    stream->cert.why = NULL; /* until it is looked at */
     stream->state = S2S_OPENING;
     if (stream->outgoing) {
         s2s_out_secure(stream);

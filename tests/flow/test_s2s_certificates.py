@@ -2,6 +2,7 @@
 happens when it has expired and is renewed."""
 
 import datetime
+import json
 import subprocess
 
 import pytest
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from harness.pair import Pair
+from harness.wait import wait_until
 
 PEM = serialization.Encoding.PEM
 NOW = datetime.datetime.now(datetime.timezone.utc)
@@ -78,6 +80,8 @@ def pair(authority):
         for half in (pair.near, pair.far):
             half.backend.start()
         yield pair
+        encrypted = [line for line in pair.far.backend.log(event="s2s_end") if "tls" in line]
+        assert encrypted and not [line for line in encrypted if line.get("certificate") == "no encryption"]
     finally:
         pair.end()
 
@@ -95,7 +99,9 @@ def assert_waits(pair, juliet, text, why):
     juliet.drain()
     pair.near.backend.ctl("s2s", "retry", "far.example")
     line = pair.near.backend.wait_log(count=seen + 1, event="s2s_failed", failure="bad_certificate")
-    assert why in line["why"] and line["queued"] == "1", line
+    assert why in line["why"], line
+    wait_until(lambda: [row["messages"] for row in json.loads(pair.near.backend.ctl("--json", "s2s", "queue", "list"))] == [1],
+               "it waits")
 
 
 def change_list(pair, authority, *revoked):
