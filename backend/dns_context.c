@@ -79,10 +79,26 @@ static void set_options(struct ub_ctx *ctx, bool strict)
     set(ctx, "harden-dnssec-stripped:", strict ? "yes" : "no");
 }
 
-static void set_server(struct ub_ctx *ctx, const struct endpoint *server)
+/* read_server - an address with or without port, IPv6 with or without brackets.  false: it is none. */
+static bool read_server(const char *item, struct addr *out)
+{
+    const bool bare = item[0] != '[' && strchr(item, ':') != strrchr(item, ':');
+    char *with_port = mem_asprintf(bare ? "[%s]:53" : "%s:53", item);
+    struct endpoint server;
+    const char *why = NULL;
+    const bool right = endpoint_parse(item, &server, &why) == 0 || endpoint_parse(with_port, &server, &why) == 0;
+    free(with_port);
+    if (!right || server.sa.sa_family == AF_UNIX || addr_is_any(&server.ip) || addr_port(&server.ip) == 0) return false;
+    *out = server.ip;
+    return true;
+}
+
+static void set_server(struct ub_ctx *ctx, const char *item)
 {
     char host[INET6_ADDRSTRLEN];
-    char *text = mem_asprintf("%s@%u", addr_format_host(&server->ip, host, sizeof(host)), addr_port(&server->ip));
+    struct addr server;
+    CHECK(read_server(item, &server));
+    char *text = mem_asprintf("%s@%u", addr_format_host(&server, host, sizeof(host)), addr_port(&server));
     const int result = ub_ctx_set_fwd(ctx, text);
     if (result != 0) log_msg(LOG_LEVEL_WARN, "resolver", "%s: %s", text, ub_strerror(result));
     free(text);
@@ -124,7 +140,7 @@ static void set_servers(struct ub_ctx *ctx, const struct option_section *s)
 {
     const char *resolv_conf = file_in_use(s, RESOLV_CONF);
     for (size_t i = 0; i < option_count(s, "servers"); i++)
-        set_server(ctx, option_endpoint(s, "servers", i));
+        set_server(ctx, option_item(s, "servers", i));
     if (resolv_conf) read_resolv_conf(ctx, resolv_conf);
 }
 
@@ -183,12 +199,13 @@ int dns_context_check(const struct option_file *file, char *error, size_t cap)
 {
     const struct option_section *s = option_single(file, "resolver");
     for (size_t i = 0; i < option_count(s, "servers"); i++) {
-        const struct endpoint *server = option_endpoint(s, "servers", i);
-        if (server->sa.sa_family != AF_UNIX && !addr_is_any(&server->ip) && addr_port(&server->ip) != 0) continue;
+        struct addr server;
+        const char *item = option_item(s, "servers", i);
+        if (read_server(item, &server)) continue;
         return option_error(s, "servers", error, cap,
-                            "expected addresses of name servers with port, such as "
-                            "127.0.0.1:53, not %s",
-                            option_item(s, "servers", i));
+                            "expected addresses of name servers, with port or without, such as \"192.0.2.53\" or "
+                            "\"127.0.0.1:5353\", not \"%s\"",
+                            item);
     }
     return 0;
 }

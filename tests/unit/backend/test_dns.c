@@ -322,7 +322,8 @@ static void test_stop(void **state)
 
 static void test_check(void **state)
 {
-    static const char *const BAD[] = {"servers = \"*:53\"", "servers = \"unix:/x\"", "servers = \"127.0.0.1:0\""};
+    static const char *const BAD[] = {"servers = \"*:53\"", "servers = \"unix:/x\"",     "servers = \"127.0.0.1:0\"",
+                                      "servers = \"*\"",    "servers = \"dns.example\"", "servers = \"\""};
     char error[512];
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(BAD); i++) {
@@ -331,7 +332,8 @@ static void test_check(void **state)
         if (!strstr(error, "backend.conf:1: resolver: servers: expected addresses of")) fail_msg("%s", error);
         backend_config_unref(&config);
     }
-    struct backend_config *config = dns_fixture_config(&dns, "servers = {\"127.0.0.1:53\", \"[::1]:53\"}");
+    struct backend_config *config =
+        dns_fixture_config(&dns, "servers = {\"127.0.0.1:53\", \"[::1]:53\", \"127.0.0.1\", \"::1\", \"[::1]\"}");
     assert_int_equal(dns_context_check(config->file, error, sizeof(error)), 0);
     backend_config_unref(&config);
 }
