@@ -1,5 +1,6 @@
 #include "backend/dialback.h"
 
+#include "backend/host.h"
 #include "backend/jid.h"
 #include "backend/ns.h"
 #include "backend/remote.h"
@@ -25,6 +26,7 @@ struct dialback {
     char *domain, *local, *id, *key;
     dialback_fn *fn; /* NULL: cancelled; here only */
     void *arg;
+    bool asked; /* not only waiting for a stream */
     enum dialback_verdict verdict;
     const char *error; /* static */
 };
@@ -157,18 +159,46 @@ void dialback_send(struct s2s_stream *stream)
         struct dialback *question = LIST_ENTRY(list_first(&stream->waiting), struct dialback, link);
         list_remove(&question->link);
         list_append(&stream->asked, &question->link);
+        question->asked = true;
         dialback_print(&out, "verify", question->local, question->domain, question->id, NULL, question->key);
     }
     s2s_stream_write(stream, &out);
 }
 
+static struct dialback *first(const struct list *questions)
+{
+    return LIST_ENTRY(list_first(questions), struct dialback, link);
+}
+
+/* XEP-0220 section 2.5: no connection, or one that has not brought an answer. */
+static const char *error_without_answer(const struct dialback *question)
+{
+    return question->asked ? "remote-server-timeout" : "remote-connection-failed";
+}
+
+void dialback_drop_asked(struct s2s_stream *stream)
+{
+    while (!list_empty(&stream->asked))
+        settle(first(&stream->asked), DIALBACK_ERROR, error_without_answer(first(&stream->asked)));
+}
+
+/* Whether there is nobody who could be asked: DNS does not know the domain, or the server that it leads to. */
+static bool is_nobody(const struct s2s_stream *stream)
+{
+    static const enum s2s_failure NOBODY[] = {S2S_NOT_FOUND, S2S_NO_SERVICE, S2S_HOST_UNKNOWN, S2S_OURSELVES};
+    for (size_t i = 0; stream->failed && i < ARRAY_LEN(NOBODY); i++)
+        if (NOBODY[i] == stream->failure) return true;
+    return false;
+}
+
 void dialback_drop(struct s2s_stream *stream)
 {
-    while (!list_empty(&stream->waiting))
-        settle(LIST_ENTRY(list_first(&stream->waiting), struct dialback, link), DIALBACK_ERROR,
-               "remote-server-timeout");
-    while (!list_empty(&stream->asked))
-        settle(LIST_ENTRY(list_first(&stream->asked), struct dialback, link), DIALBACK_ERROR, "remote-server-timeout");
+    const char *error = is_nobody(stream) ? "remote-server-not-found" : NULL;
+    dialback_drop_asked(stream);
+    while (!list_empty(&stream->waiting)) {
+        struct dialback *question = first(&stream->waiting);
+        settle(question, DIALBACK_ERROR, error ? error : error_without_answer(question));
+    }
 }
 
 static void attach(struct dialback *question, struct s2s_stream *stream)
@@ -211,7 +241,8 @@ static void on_question(void *arg)
 void dialback_on_silence(struct deadline *deadline, void *desk)
 {
     (void)desk;
-    settle(CONTAINER_OF(deadline, struct dialback, deadline), DIALBACK_ERROR, "remote-server-timeout");
+    struct dialback *question = CONTAINER_OF(deadline, struct dialback, deadline);
+    settle(question, DIALBACK_ERROR, error_without_answer(question));
 }
 
 struct dialback *dialback_ask(struct shard *here, const char *domain, const char *local, const char *id,
@@ -250,7 +281,8 @@ static bool is_domain(const char *text, const char *domain)
     return text && jid_prepare_domain(text, prepared, NULL) == 0 && strcmp(prepared, domain) == 0;
 }
 
-/* XEP-0220 section 3: only what was asked for on this very stream counts. */
+/* XEP-0220 section 3: only what was asked for on this very stream counts; section 2.5: an error says that there is
+ * nobody. */
 void dialback_answer(struct s2s_stream *stream, const struct elem *elem)
 {
     const char *id = elem_get(elem, "id"), *from = elem_get(elem, "from"), *to = elem_get(elem, "to");
@@ -259,7 +291,7 @@ void dialback_answer(struct s2s_stream *stream, const struct elem *elem)
         if (!id || strcmp(question->id, id) != 0 || !is_domain(from, question->domain) ||
             !is_domain(to, question->local))
             continue;
-        settle(question, verdict_of(elem), "item-not-found");
+        settle(question, verdict_of(elem), "remote-server-not-found");
         return;
     }
 }

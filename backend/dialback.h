@@ -46,8 +46,10 @@ void dialback_cancel(struct dialback **question);
 
 /* What outgoing streams do with questions. */
 
-/* dialback_send - the stream is ready: ask what waits for it.  dialback_drop - it has ended. */
+/* dialback_send - the stream is ready: ask what waits for it.  dialback_drop_asked - its connection is over: what was
+ * asked on it will not be answered.  dialback_drop - it has ended. */
 void dialback_send(struct s2s_stream *stream);
+void dialback_drop_asked(struct s2s_stream *stream);
 void dialback_drop(struct s2s_stream *stream);
 /* dialback_answer - <db:verify type=…/> on an outgoing stream. */
 void dialback_answer(struct s2s_stream *stream, const struct elem *elem);

@@ -143,7 +143,7 @@ void s2s_in_link(struct s2s_stream *stream)
     LIST_EACH (link, &stream->pairs) {
         const struct s2s_pair *pair = LIST_ENTRY(link, struct s2s_pair, link);
         const bool back = pair->proof != S2S_PROOF_NONE && strcmp(pair->remote, stream->remote->domain) == 0;
-        if (back) remote_link_up(stream->remote, stream, pair->local);
+        if (back && !pair->one_way) remote_link_up(stream->remote, stream, pair->local);
     }
     remote_heard(stream->shard, stream->remote->domain);
 }
@@ -164,10 +164,22 @@ static void log_refused(struct s2s_stream *stream, const char *local, const char
     log_end(&line);
 }
 
+/* RFC 6120 sections 4.7.1 and 4.7.2: an answer says whose it is and whom it is for, also one that refuses. */
+static void introduce(struct s2s_stream *stream, const struct elem *header)
+{
+    char name[JID_PART_MAX_BYTES + 1];
+    const char *to = elem_get(header, "to"), *from = elem_get(header, "from");
+    if (stream->local) return;
+    if (to && jid_prepare_domain(to, name, NULL) == 0 && is_served(stream, name)) stream->local = mem_strdup(name);
+    if (from && jid_prepare_domain(from, name, NULL) == 0) stream->domain = mem_strdup(name);
+}
+
 void s2s_in_header(struct s2s_stream *stream, struct elem *header)
 {
     char local[JID_PART_MAX_BYTES + 1], domain[JID_PART_MAX_BYTES + 1];
     const char *text = NULL, *condition = check_header(stream, header, local, domain, &text);
+    if (condition) introduce(stream, header);
+    s2s_stream_set_lang(stream, header);
     if (condition) {
         log_refused(stream, elem_get(header, "to"), elem_get(header, "from"), condition, NULL);
         elem_free(&header);
@@ -257,19 +269,22 @@ static void refuse_sasl(struct s2s_stream *stream, const char *condition)
         s2s_stream_fail(stream, END_AUTH_FAILED, "policy-violation", "too many failed proofs");
 }
 
-/* XEP-0178 section 3: the identity in the exchange, if there is one, is the domain in the header. */
-static bool is_identity(const struct s2s_stream *stream, const char *text)
+/* check_identity - XEP-0178 section 3: the identity in the exchange, if there is one, is the domain in the header.
+ * NULL: it is; else the failure. */
+static const char *check_identity(const struct s2s_stream *stream, const char *text)
 {
     uint8_t data[BASE64_DATA_BYTES(4096)];
     char domain[JID_PART_MAX_BYTES + 1];
     const size_t len = strlen(text);
-    if (len == 0 || strcmp(text, "=") == 0) return true;
-    const ssize_t got = len <= 4096 ? base64_decode(text, len, data) : -1;
-    if (got < 0 || (size_t)got > JID_PART_MAX_BYTES || memchr(data, '\0', (size_t)got)) return false;
+    if (len == 0 || strcmp(text, "=") == 0) return NULL;
+    if (len > 4096) return "invalid-authzid";
+    const ssize_t got = base64_decode(text, len, data);
+    if (got < 0) return "incorrect-encoding";
+    if ((size_t)got > JID_PART_MAX_BYTES || memchr(data, '\0', (size_t)got)) return "invalid-authzid";
     char *identity = mem_strndup((const char *)data, (size_t)got);
     const bool same = jid_prepare_domain(identity, domain, NULL) == 0 && strcmp(domain, stream->domain) == 0;
     free(identity);
-    return same;
+    return same ? NULL : "invalid-authzid";
 }
 
 static void take_auth(struct s2s_stream *stream, struct elem *elem)
@@ -281,8 +296,8 @@ static void take_auth(struct s2s_stream *stream, struct elem *elem)
         condition = "invalid-mechanism";
     } else if (!stream->domain || stream->cert.by == SERVER_CERT_NONE) {
         condition = "not-authorized";
-    } else if (!is_identity(stream, elem_text(elem, NULL))) {
-        condition = "invalid-authzid";
+    } else {
+        condition = check_identity(stream, elem_text(elem, NULL));
     }
     if (condition) {
         elem_free(&elem);
@@ -326,6 +341,7 @@ static void accept_pair(struct s2s_pair *pair, enum s2s_proof proof)
 {
     struct s2s_stream *stream = pair->stream;
     pair->proof = proof;
+    pair->one_way = false;
     answer_result(stream, pair->local, pair->remote, "valid");
     if (stream->state == S2S_PROVING) crowd_out(stream);
     if (stream->state < S2S_CLOSING) opened(stream, pair);
@@ -340,7 +356,11 @@ static void on_verdict(enum dialback_verdict verdict, const char *error, void *a
     case DIALBACK_VALID:
         accept_pair(pair, S2S_PROOF_DIALBACK);
         return;
-    case DIALBACK_INVALID: /* XEP-0220 section 2.2.1: the stream ends */
+    case DIALBACK_INVALID: /* XEP-0220 section 2.2.1: the stream ends, but for the sake of others that are on it */
+        if (stream->state != S2S_PROVING) {
+            refuse_result(stream, pair->local, pair->remote, "forbidden", NULL);
+            break;
+        }
         answer_result(stream, pair->local, pair->remote, "invalid");
         log_refused(stream, pair->local, pair->remote, "invalid", NULL);
         s2s_stream_close(stream, END_AUTH_FAILED);
@@ -399,7 +419,11 @@ void s2s_in_result(struct s2s_stream *stream, const struct elem *elem)
     }
     struct s2s_pair *pair = s2s_stream_pair(stream, local, remote, false);
     if (pair) { /* asked for twice */
-        if (pair->proof != S2S_PROOF_NONE) answer_result(stream, local, remote, "valid");
+        if (pair->one_way) {
+            accept_pair(pair, pair->proof);
+        } else if (pair->proof != S2S_PROOF_NONE) {
+            answer_result(stream, local, remote, "valid");
+        }
         return;
     }
     const char *condition = may_prove(stream, local, remote, &cert);

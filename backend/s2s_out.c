@@ -71,6 +71,7 @@ bool s2s_out_ended(struct s2s_stream *stream)
     if (!again) return false;
     char *why = stream->why;
     s2s_sm_gone(stream);
+    dialback_drop_asked(stream);
     stream->peer = NULL;
     stream->way = NULL;
     stream->why = NULL;
@@ -219,13 +220,11 @@ void s2s_out_header(struct s2s_stream *stream, struct elem *header)
     const bool old = stream_header_version(elem_get(header, "version")) == 0;
     free(stream->their_id);
     stream->their_id = mem_strdup(id);
+    s2s_stream_set_lang(stream, header);
     elem_free(&header);
     if (!right) {
         note(stream, S2S_BROKEN, "what answers there serves no servers: the stanzas' namespace is not jabber:server");
         s2s_stream_fail(stream, END_BAD_HEADER, "invalid-namespace", NULL);
-    } else if (!stream->their_id) {
-        note(stream, S2S_BROKEN, "its stream has no id");
-        s2s_stream_fail(stream, END_BAD_HEADER, "bad-format", "a stream has an id");
     } else if (old) {
         note(stream, S2S_BROKEN, "it speaks XMPP before version 1.0");
         s2s_stream_fail(stream, END_BAD_HEADER, "unsupported-version", NULL);
@@ -383,7 +382,7 @@ static void take_result(struct s2s_stream *stream, const struct elem *elem)
             remote_link_up(stream->remote, stream, pair->local);
         }
     } else if (strcmp(type, "invalid") == 0) {
-        refused(stream, pair, S2S_NOT_AUTHENTICATED, "dialback: our key was not confirmed");
+        refused(stream, pair, S2S_KEY_DENIED, NULL);
     } else {
         const char *why = condition_of(elem_child(elem, NULL, "error"));
         const bool unknown = strcmp(why, "item-not-found") == 0 || strcmp(why, "host-unknown") == 0;
@@ -454,6 +453,9 @@ void s2s_out_elem(struct s2s_stream *stream, struct elem *elem)
     const bool answer = elem_get(elem, "type") != NULL;
     if (elem_is(elem, NS_STREAM, "error")) {
         take_error(stream, elem);
+    } else if (elem_is(elem, NS_STREAM, "features") && stream->state == S2S_FEATURES && !stream->their_id) {
+        note(stream, S2S_BROKEN, "its stream has no id");
+        s2s_stream_fail(stream, END_BAD_HEADER, "bad-format", "a stream has an id");
     } else if (elem_is(elem, NS_STREAM, "features") && stream->state == S2S_FEATURES) {
         take_features(stream, elem);
     } else if (stream->state == S2S_PROCEED) {

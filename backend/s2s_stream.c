@@ -1,6 +1,7 @@
 #include "backend/s2s_stream.h"
 
 #include "backend/backend_config.h"
+#include "backend/delay.h"
 #include "backend/dialback.h"
 #include "backend/host.h"
 #include "backend/newcomers.h"
@@ -13,6 +14,7 @@
 #include "backend/s2s_sm.h"
 #include "backend/shard.h"
 #include "backend/stanza_error.h"
+#include "backend/stream_header.h"
 #include "backend/stream_pace.h"
 #include "backend/terminated.h"
 #include "lib/log.h"
@@ -139,7 +141,7 @@ bool s2s_stream_will_carry(const struct s2s_stream *stream, const char *local)
     const bool soon = is_open(stream) || stream->state == S2S_RESUMING;
     if (stream->outgoing || !stream->bidi || stream->linked || !soon) return false;
     const struct s2s_pair *pair = s2s_stream_pair(stream, local, stream->remote->domain, false);
-    return pair && pair->proof != S2S_PROOF_NONE;
+    return pair && pair->proof != S2S_PROOF_NONE && !pair->one_way;
 }
 
 /* On a stream with XEP-0288 a proof of one side opens both ways for its pair. */
@@ -147,7 +149,7 @@ bool s2s_stream_carries(const struct s2s_stream *stream, const char *local)
 {
     if (!is_open(stream) || !stream->linked) return false;
     const struct s2s_pair *pair = s2s_stream_pair(stream, local, stream->remote->domain, stream->outgoing);
-    return pair && pair->proof != S2S_PROOF_NONE && (stream->outgoing || stream->bidi);
+    return pair && pair->proof != S2S_PROOF_NONE && !pair->one_way && (stream->outgoing || stream->bidi);
 }
 
 void s2s_stream_write(struct s2s_stream *stream, struct buf *buf)
@@ -209,14 +211,22 @@ void s2s_stream_abort(struct s2s_stream *stream, enum end_reason end)
     loop_defer(stream->shard->loop, &stream->gone);
 }
 
+/* RFC 6120 section 4.7.1: whoever was meant, we are somebody; but a host that hides is not named in public. */
+static const char *any_name(const struct s2s_stream *stream)
+{
+    const char *name = hosts_first(stream->hosts, stream->plain)->domain;
+    return stream->plain || !hosts_hides(stream->hosts, name) ? name : NULL;
+}
+
 void s2s_stream_print_header(struct s2s_stream *stream, struct buf *out)
 {
     buf_append_str(out, "<?xml version='1.0'?><stream:stream xmlns='" NS_SERVER "' xmlns:stream='" NS_STREAM
-                        "' xmlns:db='" NS_DIALBACK "' version='1.0' xml:lang='en'");
+                        "' xmlns:db='" NS_DIALBACK "' version='1.0' xml:lang='" STREAM_HEADER_LANG "'");
     if (!stream->outgoing) buf_printf(out, " id='%s'", stream->peer->id);
-    if (stream->local) {
+    const char *local = stream->local ? stream->local : any_name(stream);
+    if (local) {
         buf_append_str(out, " from='");
-        elem_escape(stream->local, strlen(stream->local), out);
+        elem_escape(local, strlen(local), out);
         buf_append_str(out, "'");
     }
     if (stream->domain) {
@@ -226,6 +236,13 @@ void s2s_stream_print_header(struct s2s_stream *stream, struct buf *out)
     }
     buf_append_str(out, ">");
     stream->peer->header_sent = true;
+}
+
+void s2s_stream_set_lang(struct s2s_stream *stream, const struct elem *header)
+{
+    const char *lang = stream_header_lang(header);
+    free(stream->lang);
+    stream->lang = lang && strcmp(lang, STREAM_HEADER_LANG) != 0 ? mem_strdup(lang) : NULL;
 }
 
 static bool has_shown_certificate(const struct s2s_stream *stream, const char *remote)
@@ -243,23 +260,36 @@ bool s2s_stream_sees(const struct s2s_stream *stream, const char *domain)
     return stream->outgoing && strcmp(domain, stream->local) == 0;
 }
 
-/* accepts - whether the other server may write from and to these domains on this stream: proved by dialback for that
- * pair; or by its certificate, which is good for every host of ours. */
-static bool accepts(struct s2s_stream *stream, const char *from, const char *to)
+/* Whether the domain may come here at all, to whichever of ours. */
+static bool has_proved(const struct s2s_stream *stream, const char *remote)
+{
+    LIST_EACH (link, &stream->pairs) {
+        const struct s2s_pair *pair = LIST_ENTRY(link, struct s2s_pair, link);
+        const bool theirs = !pair->ours || stream->outgoing;
+        if (theirs && pair->proof != S2S_PROOF_NONE && strcmp(pair->remote, remote) == 0) return true;
+    }
+    return false;
+}
+
+/* may_come - NULL: the other server may write from and to these domains on this stream, as proved by dialback for that
+ * pair; or by its certificate, which is good for every host of ours.  Else the stream error. */
+static const char *may_come(struct s2s_stream *stream, const char *from, const char *to)
 {
     struct s2s_policy policy;
     enum s2s_failure failure;
-    const bool theirs = !stream->outgoing || stream->bidi;
-    if (!theirs) return false;
+    if (stream->outgoing && !stream->bidi) return "invalid-from";
     const struct s2s_pair *pair = s2s_stream_pair(stream, to, from, false);
     if (!pair && stream->outgoing) pair = s2s_stream_pair(stream, to, from, true);
-    if (pair) return pair->proof != S2S_PROOF_NONE;
-    if (!has_shown_certificate(stream, from) || !s2s_policy_serves(stream->hosts, to) || !s2s_stream_sees(stream, to) ||
-        !s2s_policy_of(stream->hosts, to, from, &policy, &failure))
-        return false;
+    const bool proved = pair && pair->proof != S2S_PROOF_NONE;
+    if (proved) return s2s_policy_serves(stream->hosts, to) ? NULL : "host-gone";
+    if (!has_proved(stream, from)) return "invalid-from";
+    if (pair || !has_shown_certificate(stream, from) || !s2s_policy_serves(stream->hosts, to) ||
+        !s2s_stream_sees(stream, to) || !s2s_policy_of(stream->hosts, to, from, &policy, &failure))
+        return "host-unknown";
     struct s2s_pair *added = s2s_stream_add_pair(stream, to, from, false);
     added->proof = S2S_PROOF_CERTIFICATE;
-    return true;
+    added->one_way = true;
+    return NULL;
 }
 
 void s2s_stream_rest(struct s2s_stream *stream)
@@ -291,8 +321,7 @@ static const char *address(struct s2s_stream *stream, struct stanza *stanza)
     if (!from_text || !to_text) return "improper-addressing";
     struct jid *from = jid_parse(from_text, strlen(from_text), NULL);
     struct jid *to = jid_parse(to_text, strlen(to_text), NULL);
-    const char *condition = !from ? "invalid-from" : !to ? "improper-addressing" : NULL;
-    if (!condition && !accepts(stream, from->domain, to->domain)) condition = "invalid-from";
+    const char *condition = from && to ? may_come(stream, from->domain, to->domain) : "improper-addressing";
     if (condition) {
         jid_free(&from);
         jid_free(&to);
@@ -322,6 +351,9 @@ void s2s_stream_take(struct s2s_stream *stream, struct elem *elem)
     }
     stream->used_ms = loop_now_ms(shard->loop);
     shard_count(shard, COUNTER_S2S_IN);
+    /* RFC 6120 section 8.1.5: what is said nowhere else is said by the header, which does not go on with the stanza */
+    if (stream->lang && !elem_get_ns(elem, NS_XML, "lang")) elem_set_ns(elem, NS_XML, "lang", stream->lang);
+    if (stanza->kind != STANZA_IQ) delay_strip(elem, stanza->to->domain);
     const bool answer = stanza->type == STANZA_ERROR || stanza->type == STANZA_RESULT;
     bool ahead = false;
     if (answer && !stanza->to->local && remote_takes_answer(stream->remote, stanza)) {
@@ -400,7 +432,7 @@ static void on_last_words(void *owner, struct elem *elem)
 {
     struct s2s_stream *stream = s2s_stream_of(owner);
     const enum end_reason end = stream->peer->end;
-    const bool innocent = end == END_SHUTDOWN || end == END_IDLE || end == END_KICKED;
+    const bool innocent = end == END_SHUTDOWN || end == END_IDLE || end == END_KICKED || end == END_CONFLICT;
     const bool comes_again = s2s_sm_is_on(stream); /* what was not acknowledged */
     if (innocent && !comes_again && stream->remote && is_stanza(elem)) {
         s2s_stream_take(stream, elem);
@@ -508,6 +540,7 @@ void s2s_stream_free(struct s2s_stream *stream)
     free(stream->local);
     free(stream->domain);
     free(stream->their_id);
+    free(stream->lang);
     free(stream->why);
     elem_free(&stream->proof);
     stream->magic = 0;

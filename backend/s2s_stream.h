@@ -52,6 +52,7 @@ struct s2s_pair {
     struct s2s_stream *stream;
     char *local, *remote;
     bool ours;                /* we ask the other server to take stanzas of local; else it asks us to take remote's */
+    bool one_way;             /* not ours: the other side's certificate is enough for us, but it has not asked */
     enum s2s_proof proof;     /* NONE: under way */
     struct dialback *asks;    /* not ours: the question at remote's server; NULL: none */
     struct deadline deadline; /* ours: of the answer, on a stream that is open already */
@@ -86,6 +87,7 @@ struct s2s_stream {
     struct server_cert cert;       /* what the other's certificate proves of domain */
     char *local, *domain;          /* the first pair, as in the headers; in: NULL at first */
     char *their_id;                /* out: of the stream, as the other side has it; NULL: none yet */
+    char *lang;                    /* of stanzas that name none, by the other's header; NULL: as we say in ours */
     struct list pairs;             /* struct s2s_pair */
     struct list waiting;           /* out: struct dialback, to be asked when it is ready for them */
     struct list asked;             /* out: struct dialback, likewise, without an answer */
@@ -165,5 +167,7 @@ void s2s_stream_free(struct s2s_stream *stream); /* what it has to tell is told 
 struct s2s_stream *s2s_stream_of(void *arg);
 void s2s_stream_log(const struct s2s_stream *stream, const char *event);
 void s2s_stream_print_header(struct s2s_stream *stream, struct buf *out);
+/* s2s_stream_set_lang - the language of the other side's header. */
+void s2s_stream_set_lang(struct s2s_stream *stream, const struct elem *header);
 
 #endif

@@ -20,6 +20,12 @@ static bool is_language_tag(const char *text)
     return len > 0 && len <= LANG_MAX_BYTES;
 }
 
+const char *stream_header_lang(const struct elem *header)
+{
+    const char *lang = elem_get_ns(header, NS_XML, "lang");
+    return lang && is_language_tag(lang) ? lang : NULL;
+}
+
 /* Two numbers, compared as such; without the attribute the other side speaks 0.9.  0 is what came before XMPP and what
  * is no version at all. */
 unsigned stream_header_version(const char *text)
@@ -80,9 +86,8 @@ const char *stream_header_check(struct stream *stream, const struct elem *header
         *text = "the connection was made for another protocol than xmpp-client";
         return "policy-violation";
     }
-    const char *lang = elem_get_ns(header, NS_XML, "lang");
     free(stream->lang);
-    stream->lang = lang && is_language_tag(lang) ? mem_strdup(lang) : NULL;
+    stream->lang = mem_strdup(stream_header_lang(header));
     const char *condition = check_host(stream, elem_get(header, "to"), text);
     if (condition) return condition;
     return stream_header_version(elem_get(header, "version")) > 0 ? NULL : "unsupported-version";
@@ -109,7 +114,6 @@ void stream_header_print(struct stream *stream, const struct elem *client, struc
     struct jid *jid = from ? jid_parse(from, strlen(from), NULL) : NULL;
     if (jid) print_attribute("to", jid->bare, out);
     jid_free(&jid);
-    /* RFC 6120 section 4.7.4: what we say is in English, whatever the client would rather read */
-    buf_append_str(out, " xml:lang='en'>");
+    buf_append_str(out, " xml:lang='" STREAM_HEADER_LANG "'>");
     stream->header_sent = true;
 }

@@ -11,6 +11,12 @@
 
 struct stream;
 
+/* RFC 6120 section 4.7.4: what we say is in English, whatever others would rather read. */
+#define STREAM_HEADER_LANG "en"
+
+/* stream_header_lang - the language that a header names (borrowed), or NULL. */
+const char *stream_header_lang(const struct elem *header);
+
 /* stream_header_check - read the client's header: the stream's host and language come from it.  NULL when it is right,
  * else the stream error condition, and *text (may come back NULL) for people. */
 const char *stream_header_check(struct stream *stream, const struct elem *header, const char **text);

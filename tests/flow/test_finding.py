@@ -168,7 +168,7 @@ def test_fallback(site, juliet, domain):
     ("none.test", "no_service", "remote-server-not-found"),
     ("down.test", "connect_failed", "remote-server-timeout"),
     ("crowd.test", "connect_failed", "remote-server-timeout"),
-    ("forged.signed.test", "dns_bogus", "remote-server-timeout"),
+    ("forged.signed.test", "dns_bogus", "remote-server-not-found"),
 ])
 def test_failures(site, juliet, domain, name, condition):
     assert ping(juliet, domain) == condition
@@ -198,7 +198,7 @@ def test_onion_addresses_are_the_proxys_alone(juliet, recorder, proxy):
 
 def test_dns_fails_for_a_while(site, juliet, dns, doors):
     dns.stop()
-    assert ping(juliet, "later.test") == "remote-server-timeout"
+    assert ping(juliet, "later.test") == "remote-server-not-found"
     assert failure(site, "later.test")["failure"] == "dns_failed"
     dns.start()
 
