@@ -136,6 +136,17 @@ def test_who_claims_to_be_it_is_not_told_that_it_is_here(deployment):
         assert "itself" in server_header(client, OPEN, ONION)
 
 
+def test_keys_that_may_be_its_own_are_not_looked_at_elsewhere(deployment):
+    """A question of dialback is as good as any other for who wants to know where the host is."""
+    for address, type in ((deployment.servers, "error"), (deployment.tor_servers, "invalid")):
+        with deployment.connect(address) as client:
+            server_header(client, OPEN, "other.onion")
+            client.send(f"<db:verify from='other.onion' to='{ONION}' id='x'>key</db:verify>")
+            while b"<db:verify" not in client.received:
+                client.receive()
+            assert f"type='{type}'" in client.received.decode()
+
+
 def test_posternctl_shows_a_host_without_certificate(deployment):
     hosts = {row["host"]: row for row in json.loads(deployment.backend.ctl("--json", "hosts"))}
     assert "days_left" not in hosts[ONION] and "certificate" not in hosts[ONION]

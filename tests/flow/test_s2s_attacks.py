@@ -177,6 +177,8 @@ def test_external_with_another_identity(site, authority):
         assert link.try_external(CAREFUL) == "success"
 
 
+@conforms("RFC 6120", "13.14", "who has no certificate for a domain is not its server, unless that is configured")
+@conforms("RFC 7590", "3.5", "another server is authenticated, or not talked to")
 def test_certificate_is_required(site, authority):
     """careful.test is not among the domains whose word is enough."""
     with RawServer(CAREFUL, port=PORTS[CAREFUL], files=authority.server("somebody.test").files) as careful:
@@ -231,7 +233,7 @@ def test_no_address(evil, addresses):
     assert link.stream_error()[0] == "improper-addressing"
 
 
-@conforms("RFC 6120", "10.4", "nothing is passed on from one server to another")
+@conforms("RFC 6120", "8.1.1.2", "nothing is passed on from one server to another")
 def test_relay_to_another_server(evil, honest):
     link = connect(evil)
     link.dialback()
@@ -303,6 +305,7 @@ def test_proof_before_tls(evil):
 
 
 @conforms("RFC 6120", "5.3.1", "a server that hides STARTTLS gets neither stanzas nor a key")
+@conforms("RFC 7590", "3.5", "without authentication there is at least encryption")
 def test_stripped_starttls(stage):
     with RawServer(STRIPPED, port=PORTS[STRIPPED]) as stripped:
         juliet = stage.enter("juliet", "balcony")

@@ -35,6 +35,7 @@ static void assert_rows(const struct row *rows, size_t count)
     }
 }
 
+/* Conforms: RFC 6120, 13.7.1.2: DNS-ID */
 static void test_dns(void **state)
 {
     static const struct row ROWS[] = {
@@ -61,6 +62,7 @@ static void test_dns(void **state)
     assert_rows(ROWS, ARRAY_LEN(ROWS));
 }
 
+/* Conforms: RFC 6120, 13.7.1.2: a wildcard is the whole first label */
 static void test_wildcards(void **state)
 {
     static const struct row ROWS[] = {
@@ -87,6 +89,7 @@ static void test_wildcards(void **state)
     assert_rows(ROWS, ARRAY_LEN(ROWS));
 }
 
+/* Conforms: RFC 6120, 13.7.1.2: SRV-ID of the services between servers */
 static void test_services(void **state)
 {
     static const struct row ROWS[] = {

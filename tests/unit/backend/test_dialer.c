@@ -116,6 +116,8 @@ static int listen_on(const char *host, unsigned wanted)
     return fd;
 }
 
+/* Conforms: XEP-0368, 3: how a connection begins is the service's of its record */
+/* Conforms: RFC 6120, 3.3: what fails leads to the next address */
 static void test_srv_and_next(void **state)
 {
     (void)state;
@@ -161,6 +163,7 @@ static void test_fallback(void **state)
     expect_trace("0 connect 127.0.0.9:5269: Connection refused");
 }
 
+/* Conforms: XEP-0368, 5: where a target "." is all there is no address is tried */
 static void test_failures(void **state)
 {
     (void)state;
@@ -176,6 +179,7 @@ static void test_failures(void **state)
 }
 
 /* One of both services says that it is not there: the other one counts. */
+/* Conforms: XEP-0368, 5: a target "." of one service leaves the other one */
 static void test_one_service(void **state)
 {
     (void)state;
@@ -222,6 +226,7 @@ static void test_thousand_records(void **state)
     end(&dialer);
 }
 
+/* Conforms: RFC 7673, 3.1 3.2 3.3: only what DNS validates on all the way counts */
 static void test_dane(void **state)
 {
     (void)state;

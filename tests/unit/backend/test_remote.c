@@ -456,7 +456,7 @@ static void no_hope(void **state)
     assert_stored("1 2 ");
     remote_retry(remote(), NULL);
     message("3");
-    failed(1, S2S_HOST_UNKNOWN);
+    failed(1, S2S_NOT_FOUND);
     settle();
     assert_stored("");
     const char *text = heard(&romeo);

@@ -76,6 +76,7 @@ static void check_order(const struct s2s_srv *records, size_t count, const char 
         assert_int_equal(records[i].target[0], expected[i]);
 }
 
+/* Conforms: XEP-0368, 3: records of both services are one list by priority */
 static void test_priorities(void **state)
 {
     struct s2s_srv records[4];

@@ -63,6 +63,7 @@ static void check_leaf(struct pki_spec spec)
 
 #define CHECK_LEAF(...) check_leaf((struct pki_spec){__VA_ARGS__})
 
+/* Conforms: RFC 6120, 13.7.2.1: a path to an authority */
 static void test_authorities(void **state)
 {
     (void)state;
@@ -91,6 +92,7 @@ static void test_authorities(void **state)
     assert_refused("there is none");
 }
 
+/* Conforms: RFC 6120, 13.7.2.1: an identifier for the domain */
 static void test_names(void **state)
 {
     (void)state;
@@ -102,6 +104,7 @@ static void test_names(void **state)
     assert_refused("not for this domain");
 }
 
+/* Conforms: RFC 6120, 13.7.2.1: it is valid now */
 static void test_dates(void **state)
 {
     (void)state;
@@ -313,6 +316,7 @@ static void check_by_dns(const struct pki_cert *const *certs, size_t count, stru
     free(record.data);
 }
 
+/* Conforms: RFC 7673, 4.2: a key in a TLSA record proves the server */
 static void test_dane_ee(void **state)
 {
     (void)state;
@@ -393,6 +397,7 @@ static void test_dane_with_pkix(void **state)
 }
 
 /* What cannot be understood is as if it were not there. */
+/* Conforms: RFC 7673, 3.3: records that cannot be used are as if they were not there */
 static void test_dane_unusable(void **state)
 {
     uint8_t data[64] = {0};
@@ -487,6 +492,7 @@ static void test_how_many_records(void **state)
 }
 
 /* Without validated DNS the host that it leads to is nobody's name. */
+/* Conforms: RFC 7673, 4.1: the host that validated DNS leads to is as good a name as the domain */
 static void test_target(void **state)
 {
     struct dialer_way way = {.target = "mx.b.test", .secure = true};
