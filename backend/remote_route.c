@@ -409,14 +409,15 @@ static void log_change(const struct remote_route *route)
     log_end(&line);
 }
 
-static void set_failure(struct remote_route *route, enum s2s_failure failure, const char *why)
+/* Returns whether that is news. */
+static bool set_failure(struct remote_route *route, enum s2s_failure failure, const char *why)
 {
     const bool known = route->failing && route->failure == failure;
     free(route->why);
     route->why = mem_strdup(why);
     route->failure = failure;
     route->failing = true;
-    if (!known) log_change(route);
+    return !known;
 }
 
 void remote_route_failed(struct remote_route *route, enum s2s_failure failure, const char *why)
@@ -429,7 +430,7 @@ void remote_route_failed(struct remote_route *route, enum s2s_failure failure, c
     route->failures++;
     back_off(route, remote_backoff_ms(route->failures, remote_backoff_random()));
     deadline_disarm(&route->promise);
-    set_failure(route, failure, why);
+    const bool news = set_failure(route, failure, why);
     shard_count(shard, COUNTER_S2S_FAILED);
     list_init(&waiting);
     LIST_EACH (link, &route->waiting)
@@ -438,6 +439,7 @@ void remote_route_failed(struct remote_route *route, enum s2s_failure failure, c
         list_remove(link);
         keep_or_refuse(route, LIST_ENTRY(link, struct stanza, link));
     }
+    if (news) log_change(route); /* with what waits now */
     if (!failure_row(route)->keeps && is_ours(route)) route->queue.rejecting = route->queue.count > 0;
     remote_queue_run(route);
     schedule(route);
