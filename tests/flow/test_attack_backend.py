@@ -1,7 +1,6 @@
 """Hostile and unlucky clients who have logged in: what they send must neither end the server, nor lose or betray what
 others rely on."""
 
-import json
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -40,7 +39,7 @@ def ended(site, actor, event="stream_end"):
 
 
 def stored(site):
-    return json.loads(site.backend.ctl("--json", "status"))["counters"]["offline_stored"]
+    return site.backend.counter("offline_stored")
 
 
 def test_slow_reader_with_stream_management(site, stage):

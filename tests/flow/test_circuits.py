@@ -40,7 +40,7 @@ class Hidden(Site):
         return client
 
     def counter(self, name):
-        return json.loads(self.backend.ctl("--json", "status"))["counters"][name]
+        return self.backend.counter(name)
 
     def connections(self):
         return json.loads(self.backend.ctl("--json", "status"))["connections"]

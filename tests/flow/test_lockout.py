@@ -49,7 +49,7 @@ def attempt(site, source, user, password=PASSWORD, mechanism="SCRAM-SHA-256", **
 
 
 def counter(site, name):
-    return json.loads(site.backend.ctl("--json", "status"))["counters"][name]
+    return site.backend.counter(name)
 
 
 @pytest.mark.conforms("RFC 6120", "6.5.11", "temporary-auth-failure for who guesses too much")

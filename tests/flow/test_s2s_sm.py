@@ -1,7 +1,6 @@
 """Stream management between servers (XEP-0198): what an acknowledgement means, and streams that outlive their
 connection, against servers in which the test does every step itself."""
 
-import json
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -42,7 +41,7 @@ class World:
         return server
 
     def count(self, counter):
-        return json.loads(self.site.backend.ctl("--json", "stats"))[""].get(counter, 0)
+        return self.site.backend.counter(counter)
 
     def open(self, server, **arguments):
         """A stream of the other server's to us, with its certificate as proof."""
@@ -536,4 +535,6 @@ def test_too_much_acknowledged_by_a_resumption(world, stage, peer):
     assert second.next().tag == f"{{{SM}}}resume"
     second.send(sm("resumed", h=7, previd=link.sm_id))
     assert second.stream_error()[0] == "undefined-condition"
+    world.site.backend.wait_log(event="s2s_failed", domain=peer.domain)
+    world.site.backend.ctl("s2s", "retry", peer.domain)  # it would wait for some seconds
     assert received(peer.accept(), 1) == ["one"]

@@ -45,7 +45,7 @@ def silent(site):
 
 
 def counter(site, name):
-    return json.loads(site.backend.ctl("--json", "status"))["counters"][name]
+    return site.backend.counter(name)
 
 
 # Sizes

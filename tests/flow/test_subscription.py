@@ -332,7 +332,7 @@ def limit(pid, size):
 
 
 def counter(stage, name):
-    return json.loads(stage.site.backend.ctl("--json", "status"))["counters"].get(name, 0)
+    return stage.site.backend.counter(name)
 
 
 @conforms("3.1.2", "a request to another server whose error comes back is not lost to the client, and is tried again")

@@ -11,7 +11,6 @@ authority of the test, and a name server that knows where everybody is.
 Nothing of the machine is touched: the servers' own configuration says where the name server is."""
 
 import itertools
-import json
 from concurrent.futures import ThreadPoolExecutor
 
 from harness.authority import Authority
@@ -154,7 +153,7 @@ class PosternMember(Member):
             self.accounts.add(local)
 
     def counter(self, name):
-        return json.loads(self.backend.ctl("--json", "status"))["counters"][name]
+        return self.backend.counter(name)
 
 
 class Federation:

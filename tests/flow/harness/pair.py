@@ -1,6 +1,5 @@
 """Two Posterns that talk to each other through a wire that can be cut."""
 
-import json
 import selectors
 import socket
 import threading
@@ -107,7 +106,7 @@ class Half:
         return Actor("127.0.0.1", self.c2s_direct).start_tls(sni=self.domain)
 
     def counter(self, name):
-        return json.loads(self.backend.ctl("--json", "status"))["counters"][name]
+        return self.backend.counter(name)
 
 
 class Pair(Stage):

@@ -99,7 +99,7 @@ class Backend(Server):
         return done.stdout if status == 0 else done.stderr
 
     def counter(self, name):
-        return json.loads(self.ctl("--json", "stats"))[""].get(name, 0)
+        return json.loads(self.ctl("--json", "status"))["counters"][name]
 
     def add_user(self, jid, password):
         self.ctl("adduser", jid, stdin=password + "\n")
