@@ -139,6 +139,7 @@ class Writer(threading.Thread):
             self.pause.wait(0.004)
 
 
+@pytest.mark.tsan
 def test_order_with_several_senders(pair):
     """live, cut, queue, live again, while everybody goes on writing; both ways."""
     romeo = pair.enter("romeo@far.example")

@@ -173,6 +173,7 @@ def test_too_high(world, peer):
 
 
 @conforms("XEP-0198", "5", "a stream between servers is resumed, and nothing comes twice")
+@pytest.mark.tsan
 def test_broken_in_the_middle(world, stage, peer):
     juliet, link = stage.enter(), world.open(peer)
     link.enable()
@@ -314,6 +315,7 @@ def open_both_ways(world, server):
 
 
 @conforms("XEP-0198", "5", "with XEP-0288 both directions of a stream between servers are counted and resumed")
+@pytest.mark.tsan
 def test_both_ways(world, stage, peer):
     juliet, link = stage.enter(), open_both_ways(world, peer)
     link.acks = False
@@ -429,6 +431,7 @@ def test_few_questions(world, stage, peer):
 
 
 @conforms("XEP-0198", "5", "a stream to another server is resumed, and nothing is sent twice")
+@pytest.mark.tsan
 def test_we_resume(world, stage, peer):
     juliet, link = first(world, stage, peer)
     assert received(link, 1) == ["hello"]
