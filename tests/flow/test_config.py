@@ -104,7 +104,8 @@ SERVERS = [
     ('s2s-ca = "no-authorities.pem"\n' + HOST, 1, ["s2s-ca", "no-authorities.pem", "No such file"]),
     ('s2s-ca = "/dev/null"\n' + HOST, 1, ["s2s-ca", "/dev/null", "no certificates"]),
     ('s2s-ca = "/usr/bin"\n' + HOST, 1, ["s2s-ca", "/usr/bin", "openssl rehash"]),
-    ('s2s-crl = "no-list.pem"\n' + HOST, 1, ["s2s-crl", "no-list.pem", "revocation lists"]),
+    ('s2s-crl = "no-list.pem"\n' + HOST, 1, ["s2s-crl", "no-list.pem", "No such file"]),
+    ('s2s-crl = "/dev/null"\n' + HOST, 1, ["s2s-crl", "/dev/null", "revocation lists"]),
     # Onion services.
     (HOST + f'remote "{ONION}" {{ }}\n', 2, [ONION, "s2s-proxy", "127.0.0.1:9050", "Tor"]),
     (HOST + f'remote "a.example" {{ onion = "{ONION}" }}\n', 2, ["a.example", "s2s-proxy", "127.0.0.1:9050", "Tor"]),
