@@ -3,6 +3,7 @@
 import socket
 
 import pytest
+from OpenSSL import SSL
 
 from harness.authority import Authority
 from harness.place import Place
@@ -27,7 +28,7 @@ auth-timeout = 4s
 listener "s2s" {{ address = "127.0.0.1:{s2s}" serve = servers }}
 listener "s2s-direct" {{ address = "127.0.0.1:{direct}" serve = servers tls = direct }}
 remote "evil.test" {{ address = "127.0.0.1:{evil}" }}
-remote "honest.test" {{ address = "127.0.0.1:{honest}" }}
+remote "honest.test" {{ address = "127.0.0.1:{honest}" streams-per-domain = 2 }}
 remote "careful.test" {{ address = "127.0.0.1:{careful}" }}
 remote "stripped.test" {{ address = "127.0.0.1:{stripped}" }}
 remote "chatty.test" {{ address = "127.0.0.1:{chatty}" secure-auth = false stanza-rate = 40 }}
@@ -391,6 +392,42 @@ def test_more_streams_than_allowed(evil):
     ended = [link for link in links if link.how]
     assert is_alive(links[-1])
     assert all(link.stream_error()[0] == "conflict" for link in ended)
+
+
+def test_who_only_says_it_crowds_nobody_out(evil, honest):
+    """evil.test opens streams in the name of honest.test, and proves something else on them."""
+    link = connect(honest)
+    link.dialback()
+    honest.answers = False
+    for _ in range(3):
+        other = connect(evil, from_=HONEST)
+        other.send(f"<db:result from='{HONEST}' to='{DOMAIN}'>no key</db:result>")
+        other.dialback(EVIL)
+    assert is_alive(link)
+
+
+def test_endless_attempts_on_an_open_stream(evil):
+    """Each costs us the check of a certificate, and a line in the log."""
+    link = connect(evil)
+    link.dialback()
+    for number in range(500):
+        link.send(f"<db:result from='{EVIL}' to='{DOMAIN}.{number}.test'>0</db:result>")
+    assert link.stream_error()[0] == "policy-violation"
+
+
+def test_a_newcomer_that_does_not_read(evil):
+    link, sent, most = connect(evil), 0, 18 * 2**20  # the kernels of both sides keep 8 MiB or so
+    link.wire.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    link.wire.rouse()
+    link.reader.join()
+    questions = f"<db:verify from='{EVIL}' to='{DOMAIN}' id='{'0' * 9000}'>no key</db:verify>" * 10
+    try:
+        while sent < most:
+            link.send(questions)
+            sent += len(questions)
+    except (OSError, SSL.Error):
+        pass
+    assert sent < most
 
 
 def test_faster_than_allowed(site, stage, authority):
