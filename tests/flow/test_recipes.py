@@ -186,5 +186,6 @@ def test_load_balancer(kitchen):
 def test_every_recipe_has_a_test():
     tested = {"nginx.md", "apache.md", "prosody.md", "ejabberd.md", "ssh.md", "load-balancer.md",
               "patterns.md",  # test_patterns.py
-              "acme.md"}  # test_acme.py
+              "acme.md",  # test_acme.py
+              "tor.md"}  # test_onion.py, test_tor_network.py
     assert {path.name for path in RECIPES.glob("*.md")} == tested
