@@ -16,8 +16,8 @@ from harness.talk import header
 
 conforms = pytest.mark.conforms
 EVIL, HONEST, CAREFUL = "evil.test", "honest.test", "careful.test"
-STRIPPED, REDIRECTING, CHATTY = "stripped.test", "redirecting.test", "chatty.test"
-PORTS = {name: reserve_port() for name in (EVIL, HONEST, CAREFUL, STRIPPED, REDIRECTING, CHATTY, "s2s", "direct")}
+STRIPPED, REDIRECTING, CHATTY, DOUBLE = "stripped.test", "redirecting.test", "chatty.test", "double.test"
+PORTS = {name: reserve_port() for name in (EVIL, HONEST, CAREFUL, STRIPPED, REDIRECTING, CHATTY, DOUBLE, "s2s", "direct", "second")}
 
 # evil.test and honest.test need no certificate, careful.test does
 CONFIG = """
@@ -32,6 +32,7 @@ remote "honest.test" {{ address = "127.0.0.1:{honest}" streams-per-domain = 2 }}
 remote "careful.test" {{ address = "127.0.0.1:{careful}" }}
 remote "stripped.test" {{ address = "127.0.0.1:{stripped}" }}
 remote "chatty.test" {{ address = "127.0.0.1:{chatty}" secure-auth = false stanza-rate = 40 }}
+remote "double.test" {{ address = {{"127.0.0.1:{double}", "127.0.0.1:{second}"}} secure-auth = false }}
 remote "redirecting.test" {{ address = "127.0.0.1:{redirecting}" }}
 remote "denied.test" {{ address = "127.0.0.1:{evil}" }}
 s2s-deny = "denied.test"
@@ -52,6 +53,7 @@ def site(request, authority):
     shared = Site(backend_extra=CONFIG.format(
         ca=authority.path, s2s=PORTS["s2s"], direct=PORTS["direct"], evil=PORTS[EVIL], honest=PORTS[HONEST],
         careful=PORTS[CAREFUL], stripped=PORTS[STRIPPED], redirecting=PORTS[REDIRECTING], chatty=PORTS[CHATTY],
+        double=PORTS[DOUBLE], second=PORTS["second"],
         cert=cert, key=key) + f"shards = {request.param}\n")
     try:
         shared.backend.start()
@@ -404,6 +406,38 @@ def test_who_only_says_it_crowds_nobody_out(evil, honest):
         other.send(f"<db:result from='{HONEST}' to='{DOMAIN}'>no key</db:result>")
         other.dialback(EVIL)
     assert is_alive(link)
+
+
+class Fickle(RawServer):
+    """Takes our certificate, and then has nothing more to say."""
+
+    def on_header(self, link, header):
+        if link.open:
+            link.wire.tcp.shutdown(socket.SHUT_RDWR)
+        else:
+            super().on_header(link, header)
+
+
+def test_what_was_proved_at_one_address_is_proved_again_at_the_next(stage, authority):
+    files = authority.server(DOUBLE).files
+    juliet = stage.enter("juliet", "balcony")
+    with (Fickle(DOUBLE, port=PORTS[DOUBLE], files=files),
+          RawServer(DOUBLE, port=PORTS["second"], files=files, proofs=("dialback",)) as second):
+        juliet.send_message(f"romeo@{DOUBLE}", "at the second address")
+        second.accept().expect("message", body="at the second address")
+
+
+def test_questions_do_not_go_where_nobody_can_be_asked(site, stage, evil):
+    """What goes to the other server goes by a stream that it has opened itself, perhaps before it was restarted."""
+    juliet, link = stage.enter("juliet", "balcony"), connect(evil)
+    link.ask_bidi()
+    link.dialback()
+    for other in evil.links:
+        if other is not link:
+            other.cut()  # the one on which we had asked
+    juliet.send_message(link.jid, "by the stream that is left")
+    link.expect("message", body="by the stream that is left")
+    connect(evil).dialback()
 
 
 def test_endless_attempts_on_an_open_stream(evil):
