@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { NEWCOMER_PAIRS_MAX = 8 /* under way, each with a question to another server, when nothing is proved yet */ };
 enum { REFUSALS_MAX = 5, REFUSALS_OPEN_MAX = 4 * S2S_PAIRS_MAX /* of a stream that serves for other pairs */ };
 
 static void check_certificate(struct s2s_stream *stream, const char *domain, const struct s2s_policy *policy,
@@ -396,7 +397,8 @@ static const char *may_prove(struct s2s_stream *stream, const char *local, const
     if (!s2s_policy_of(stream->hosts, local, remote, &policy, &failure))
         return failure == S2S_DENIED ? "policy-violation" : "item-not-found";
     if (policy.encrypt && !stream->secure) return "policy-violation";
-    if (count_pairs(stream) >= S2S_PAIRS_MAX) return "resource-constraint";
+    const unsigned most = stream->state == S2S_PROVING ? NEWCOMER_PAIRS_MAX : S2S_PAIRS_MAX;
+    if (count_pairs(stream) >= most) return "resource-constraint";
     if (is_first(stream, local, remote)) {
         *cert = stream->cert;
     } else {

@@ -22,12 +22,13 @@ PORTS = {name: reserve_port() for name in (EVIL, HONEST, CAREFUL, STRIPPED, REDI
 # evil.test and honest.test need no certificate, careful.test does
 CONFIG = """
 s2s = true
-s2s-insecure-domains = {{"evil.test", "honest.test"}}
+s2s-insecure-domains = {{"evil.test", "honest.test", "*.crowd.test"}}
 s2s-ca = "{ca}"
 auth-timeout = 4s
 listener "s2s" {{ address = "127.0.0.1:{s2s}" serve = servers }}
 listener "s2s-direct" {{ address = "127.0.0.1:{direct}" serve = servers tls = direct }}
 remote "evil.test" {{ address = "127.0.0.1:{evil}" }}
+remote "*.crowd.test" {{ address = "127.0.0.1:{evil}" }}
 remote "honest.test" {{ address = "127.0.0.1:{honest}" streams-per-domain = 2 }}
 remote "careful.test" {{ address = "127.0.0.1:{careful}" }}
 remote "stripped.test" {{ address = "127.0.0.1:{stripped}" }}
@@ -438,6 +439,16 @@ def test_questions_do_not_go_where_nobody_can_be_asked(site, stage, evil):
     juliet.send_message(link.jid, "by the stream that is left")
     link.expect("message", body="by the stream that is left")
     connect(evil).dialback()
+
+
+def test_many_questions_for_nothing(evil):
+    """Each makes us look for another server: nobody who has proved nothing may ask for many."""
+    evil.answers = False
+    link = connect(evil)
+    for number in range(20):
+        link.send(f"<db:result from='{number}.crowd.test' to='{DOMAIN}'>no key</db:result>")
+    assert link.stream_error()[0] == "policy-violation"
+    assert evil.count <= 8
 
 
 def test_endless_attempts_on_an_open_stream(evil):
