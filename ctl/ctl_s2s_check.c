@@ -80,6 +80,10 @@ static enum command_status finish(const struct command_line *line, json_t *answe
     }
     print_end(result);
     json_decref(answer);
+    if (fflush(stdout) != 0) {
+        perror("posternctl: standard output");
+        return COMMAND_REFUSED;
+    }
     return ok ? COMMAND_OK : COMMAND_REFUSED;
 }
 

@@ -219,6 +219,13 @@ def test_a_check_of_servers_that_are_not_there(servers):
         assert here.ctl("list", domain) == [], "a check leaves nothing behind"
 
 
+def test_a_check_that_nobody_can_read_fails(servers):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([BIN / "posternctl", "-c", servers[0].backend.config, "s2s", "check", THERE], stdout=full,
+                              stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1 and "standard output" in done.stderr, done
+
+
 def test_a_check_tells_of_a_port_where_no_servers_are_served(servers):
     here, _there = servers
     done = run("posternctl", "-c", here.backend.config, "s2s", "check", f"clients.{THERE}")
