@@ -272,7 +272,9 @@ def test_another_key_than_the_pinned_one_proves_nothing(world, juliet):
         assert error(answer)[1] == "policy-violation"
         link = peer.connect("127.0.0.1", world.port, DOMAIN)
         assert not link.offers("mechanisms")
+        asked = peer.count
         assert link.try_dialback() == "error"
+        assert peer.count == asked, "it is not even asked"
 
 
 def test_stanzas_of_a_domain_may_be_limited(world):
@@ -304,3 +306,34 @@ def test_a_host_may_deny_what_others_allow(world):
         link = world.open(peer)
         link.send(f"<message from='{peer.domain}' to='closed.test'><body>hello</body></message>")
         assert link.stream_error()[0] == "invalid-from"
+
+
+@conforms("XEP-0288", "2", "who opens a stream has the other server answer on it")
+def test_both_directions_where_the_other_server_offers_it(world, juliet):
+    with world.server(bidi=True) as peer:
+        juliet.send_message(f"romeo@{peer.domain}", "hello")
+        link = peer.accept()
+        link.next_of("message")
+        assert link.bidi
+        link.send(f"<message from='romeo@{peer.domain}' to='{juliet.jid}' type='chat'><body>welcome</body></message>")
+        juliet.expect("message", body="welcome")
+
+
+def test_both_directions_are_offered(world):
+    with world.server() as peer:
+        assert peer.connect("127.0.0.1", world.port, DOMAIN).offers("bidi")
+
+
+@conforms("XEP-0220", "2.4", "a server that understands errors gets several pairs of domains on one stream")
+def test_two_hosts_share_a_stream(world, stage, juliet):
+    world.site.backend.add_user("anna@closed.test", "secret")
+    anna = stage.connect("closed.test")
+    anna.login("anna", "secret", "closed.test", mechanism="PLAIN", resource="desk")
+    stage.add(anna)
+    with world.server() as peer:
+        for writer in (juliet, anna):
+            writer.send_message(f"romeo@{peer.domain}", "hello")
+            if writer is juliet:
+                link = peer.accept()
+            assert link.next_of("message").get("from") == writer.jid
+        assert peer.count == 1
