@@ -201,14 +201,6 @@ void dialback_drop(struct s2s_stream *stream)
     }
 }
 
-void dialback_again(struct s2s_stream *stream)
-{
-    LIST_EACH (link, &stream->asked) {
-        list_remove(link);
-        list_append(&stream->waiting, link);
-    }
-}
-
 static void attach(struct dialback *question, struct s2s_stream *stream)
 {
     question->stream = stream;

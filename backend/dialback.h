@@ -51,8 +51,6 @@ void dialback_cancel(struct dialback **question);
 void dialback_send(struct s2s_stream *stream);
 void dialback_drop_asked(struct s2s_stream *stream);
 void dialback_drop(struct s2s_stream *stream);
-/* dialback_again - its connection is over, and it gets another one: what was asked is asked again there. */
-void dialback_again(struct s2s_stream *stream);
 /* dialback_answer - <db:verify type=…/> on an outgoing stream. */
 void dialback_answer(struct s2s_stream *stream, const struct elem *elem);
 

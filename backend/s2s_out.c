@@ -82,7 +82,6 @@ bool s2s_out_ended(struct s2s_stream *stream)
     stream->cert = (struct server_cert){.by = SERVER_CERT_NONE};
     LIST_EACH (link, &stream->pairs)
         LIST_ENTRY(link, struct s2s_pair, link)->proof = S2S_PROOF_NONE; /* what was proved there counts there alone */
-    dialback_again(stream);
     stream->state = S2S_DIALING;
     dialer_next(stream->dialer, stream->failure, why ? why : "");
     free(why);
