@@ -314,20 +314,40 @@ static void pace(struct s2s_stream *stream, bool ahead)
     s2s_stream_rest(stream);
 }
 
-/* What is ours of the stanza's addresses; NULL: taken.  Else the stream error. */
-static const char *address(struct s2s_stream *stream, struct stanza *stanza)
+/* The domain of what may be no address otherwise. */
+static bool domain_of(const char *text, char out[JID_PART_MAX_BYTES + 1])
 {
-    const char *from_text = elem_get(stanza->elem, "from"), *to_text = elem_get(stanza->elem, "to");
-    if (!from_text || !to_text) return "improper-addressing";
+    const size_t len = text ? strcspn(text, "/") : 0;
+    const char *at = len > 0 ? memchr(text, '@', len) : NULL;
+    char *domain = len > 0 ? mem_strndup(at ? at + 1 : text, at ? len - (size_t)(at + 1 - text) : len) : NULL;
+    const bool is_one = domain && jid_prepare_domain(domain, out, NULL) == 0;
+    free(domain);
+    return is_one;
+}
+
+/* address - give the stanza its addresses.  NULL, or the stream error for a wrong domain; *stanza is NULL when it has
+ * been dealt with: what is wrong before or behind its domains is the fault of one of its users, whose other users and
+ * whose server could not help it, and would lose the stream for it. */
+static const char *address(struct s2s_stream *stream, struct stanza **stanza)
+{
+    const char *from_text = elem_get((*stanza)->elem, "from"), *to_text = elem_get((*stanza)->elem, "to");
+    char from_domain[JID_PART_MAX_BYTES + 1], to_domain[JID_PART_MAX_BYTES + 1];
+    if (!domain_of(from_text, from_domain) || !domain_of(to_text, to_domain)) return "improper-addressing";
+    const char *condition = may_come(stream, from_domain, to_domain);
+    if (condition) return condition;
     struct jid *from = jid_parse(from_text, strlen(from_text), NULL);
     struct jid *to = jid_parse(to_text, strlen(to_text), NULL);
-    const char *condition = from && to ? may_come(stream, from->domain, to->domain) : "improper-addressing";
-    if (condition) {
-        jid_free(&from);
+    if (from && to) {
+        stanza_address(*stanza, from, to);
+    } else if (from) {
+        stanza_address(*stanza, from, jid_parse(to_domain, strlen(to_domain), NULL)); /* the host answers */
+        stanza_error_bounce(stream->shard, *stanza, STANZA_ERROR_JID_MALFORMED);
+        *stanza = NULL;
+    } else {
         jid_free(&to);
-        return condition;
+        shard_count(stream->shard, COUNTER_STANZAS_DROPPED); /* nobody could be told */
+        stanza_free(stanza);
     }
-    stanza_address(stanza, from, to);
     return NULL;
 }
 
@@ -343,14 +363,17 @@ void s2s_stream_take(struct s2s_stream *stream, struct elem *elem)
         return;
     }
     s2s_sm_received(stream, stanza);
-    const char *condition = address(stream, stanza);
+    stream->used_ms = loop_now_ms(shard->loop);
+    shard_count(shard, COUNTER_S2S_IN);
+    const char *condition = address(stream, &stanza);
     if (condition) {
         stanza_free(&stanza);
         s2s_stream_fail(stream, END_BAD_STANZA, condition, NULL);
+    }
+    if (!stanza) {
+        pace(stream, false);
         return;
     }
-    stream->used_ms = loop_now_ms(shard->loop);
-    shard_count(shard, COUNTER_S2S_IN);
     /* RFC 6120 section 8.1.5: what is said nowhere else is said by the header, which does not go on with the stanza */
     if (stream->lang && !elem_get_ns(elem, NS_XML, "lang")) elem_set_ns(elem, NS_XML, "lang", stream->lang);
     if (stanza->kind != STANZA_IQ) delay_strip(elem, stanza->to->domain);

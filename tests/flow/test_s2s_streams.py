@@ -443,12 +443,22 @@ def link(peer):
 
 @conforms("RFC 6120", "8.1.1.2", "what stands in \"to\" is an address")
 @conforms("RFC 6120", "8.1.2.2", "what stands in \"from\" is an address")
-@pytest.mark.parametrize("addresses", [("romeo@{}", f"a b@{DOMAIN}"), ("a b@{}", f"juliet@{DOMAIN}"),
-                                       ("", f"juliet@{DOMAIN}")])
+@pytest.mark.parametrize("addresses", [("romeo@{}", "a@b@c d"), ("@/", f"juliet@{DOMAIN}"), ("", f"juliet@{DOMAIN}")])
 def test_improper_addresses(link, addresses):
     from_, to = addresses
     link.send(f"<message from='{from_.format(link.local)}' to='{to}'><body>hello</body></message>")
     assert link.stream_error()[0] == "improper-addressing"
+
+
+def test_one_user_with_a_malformed_address(link, peer, stage):
+    """The others, whose stream it is as well, do not suffer for it."""
+    juliet = stage.enter("juliet", "balcony")
+    link.send(f"<message from='romeo@{link.local}' to='a b@{DOMAIN}' id='to'><body>hello</body></message>"
+              f"<message from='a b@{link.local}' to='{juliet.jid}'><body>hello</body></message>"
+              f"<message from='romeo@{link.local}' to='{juliet.jid}'><body>well formed</body></message>")
+    juliet.expect("message", body="well formed")
+    assert error(peer.accept().expect("message", type="error", id="to")) == ("modify", "jid-malformed")
+    assert stage.settle() == {}
 
 
 @conforms("RFC 6120", "4.7.4", "the language of another server's header is that of stanzas which name none")
