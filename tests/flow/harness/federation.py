@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from harness.authority import Authority
 from harness.dns import Nameserver
+from harness.pair import Wire
 from harness.place import Place
 from harness.ports import reserve_port
 from harness.postern import Backend, Gateway
@@ -28,16 +29,19 @@ class Member:
     (for servers, direct TLS), c2s_direct (for clients).
 
     offers: what DNS says of it, of "starttls" and "direct"; secure: it wants certificates, else dialback will do;
-    certificate: else one of the federation's authority for its domain."""
+    certificate: else one of the federation's authority for its domain; also: other domains (of components) that DNS
+    leads there for."""
 
     only_numbers = False  # it looks names of hosts up where we have no say, in /etc/hosts
 
-    def __init__(self, federation, domain, offers=("starttls",), secure=True, certificate=None, address=None):
-        self.federation, self.domain, self.offers, self.secure = federation, domain, offers, secure
+    def __init__(self, federation, domain, offers=("starttls",), secure=True, certificate=None, address=None,
+                 also=()):
+        self.federation, self.domain, self.offers, self.secure, self.also = federation, domain, offers, secure, also
         self.place, self.accounts, self.processes = Place(), set(), []
         self.address = address or next(_addresses)
         self.port, self.direct_port, self.c2s_direct = reserve_port(), reserve_port(), reserve_port()
-        self.certificate = certificate or federation.authority.server(domain)
+        self.wire = None
+        self.certificate = certificate or federation.authority.server(domain, *also)
         federation.members[domain] = self
 
     def records(self, numbers):
@@ -45,7 +49,15 @@ class Member:
         ports = {"starttls": ("xmpp", self.port), "direct": ("xmpps", self.direct_port)}
         host = self.address if numbers else f"host.{self.domain}"
         return [f"{host}. {'AAAA' if ':' in self.address else 'A'} {self.address}"] + [
-            f"_{name}-server._tcp.{self.domain}. SRV 0 0 {port} {host}." for name, port in map(ports.get, self.offers)]
+            f"_{name}-server._tcp.{domain}. SRV 0 0 {port} {host}." for name, port in map(ports.get, self.offers)
+            for domain in (self.domain, *self.also)]
+
+    def put_behind_wire(self):
+        """Have other servers come with STARTTLS by a wire, which is returned."""
+        self.wire = Wire(self.port, self.address, self.address)
+        self.port = self.wire.port
+        self.wire.mend()
+        return self.wire
 
     def start(self):
         for process in self.processes:
@@ -63,6 +75,8 @@ class Member:
             process.kill()
 
     def remove(self):
+        if self.wire:
+            self.wire.cut()
         self.kill()
         for process in self.processes:
             process.log_text()  # kept for the report
@@ -128,7 +142,7 @@ route "starttls" { protocol = "xmpp" handoff = "xmpp" }
 class PosternMember(Member):
     """way: of WAYS; with None servers reach the backend itself."""
 
-    def __init__(self, federation, domain, way=None, extra="", host_extra="", **arguments):
+    def __init__(self, federation, domain, way=None, extra="", host_extra="", resolver="", **arguments):
         super().__init__(federation, domain, **arguments)
         cert, key = self.certificate.files
         self.place.own(key)
@@ -136,7 +150,7 @@ class PosternMember(Member):
         plain_port, direct_port = self.port, self.direct_port
         self.backend = Backend(self.place, BACKEND.format(
             ca=federation.authority.path, secure="true" if self.secure else "false", extra=extra, listen=listen,
-            resolver=federation.nameserver.resolver(), c2s_direct=self.c2s_direct, port=plain_port,
+            resolver=federation.nameserver.resolver(resolver), c2s_direct=self.c2s_direct, port=plain_port,
             direct_port=direct_port, domain=domain, cert=cert, key=key, host_extra=host_extra,
             proxies='proxy-protocol-from = {"127.0.0.0/8", "::1"}' if way == "passed on" else ""))
         self.processes = [self.backend]

@@ -1,10 +1,14 @@
 """Prosody and ejabberd as members of a federation."""
 
+import shutil
+import signal
+
 from harness.federation import Member
 from harness.peers import Ejabberd, Prosody
 from harness.tcp import listens
 from harness.wait import wait_until
 
+RELOADED = "Reloading configuration file"
 PROSODY = """
 {as_root}
 pidfile = "{path}/prosody.pid"
@@ -29,15 +33,24 @@ VirtualHost "{domain}"
 
 
 class ProsodyMember(Member):
-    """bidi: XEP-0288.  Source: https://prosody.im/doc/s2s."""
+    """bidi: XEP-0288; sm: XEP-0198.  Source: https://prosody.im/doc/s2s."""
 
-    def __init__(self, federation, domain, bidi=False, extra="", **arguments):
+    def __init__(self, federation, domain, bidi=False, sm=False, extra="", **arguments):
         super().__init__(federation, domain, **arguments)
         dns = federation.nameserver
         self.processes = [Prosody(
             self.place, extra, self.c2s_direct, domain, *self.certificate.files, template=PROSODY, host=self.address,
             s2s=self.port, s2s_direct=self.direct_port, ca=federation.authority.path, dns=f"{dns.address}@{dns.port}",
-            secure="true" if self.secure else "false", modules='"s2s_bidi"' if bidi else "")]
+            secure="true" if self.secure else "false", modules=", ".join(f'"{name}"' for name, wanted in (("s2s_bidi", bidi), ("smacks", sm)) if wanted))]
+
+    def show(self, certificate):
+        """Another certificate from now on."""
+        prosody = self.processes[0]
+        for path, ending in zip(certificate.files, ("crt", "key")):
+            shutil.copy(path, self.place.path / "prosody-certs" / f"{self.domain}.{ending}")
+        reloads = prosody.log_text().count(RELOADED)
+        prosody.signal(signal.SIGHUP)
+        wait_until(lambda: prosody.log_text().count(RELOADED) > reloads, "Prosody reads its configuration again")
 
 
 EJABBERD = """

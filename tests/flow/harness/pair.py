@@ -3,6 +3,7 @@
 import selectors
 import socket
 import threading
+import time
 
 from harness.place import Place
 from harness.ports import reserve_port
@@ -24,13 +25,27 @@ remote "{other}" {{ address = "127.0.0.1:{wire}" }}
 class Wire:
     """Takes connections on a port of its own and passes them on to another one."""
 
-    def __init__(self, to):
-        self.port, self.to = reserve_port(), to
+    def __init__(self, to, to_host="127.0.0.1", host="127.0.0.1"):
+        self.port, self.host, self.to = reserve_port(), host, (to_host, to)
         self.listener, self.lock, self.pairs = None, threading.Lock(), []
+        self.passes, self.rate = threading.Event(), None
+        self.passes.set()
+
+    def hold(self):
+        """Nothing comes through, nor does a connection end: what is sent waits in the kernel, as behind a network
+        that swallows packets."""
+        self.passes.clear()
+
+    def let_go(self):
+        self.passes.set()
+
+    def slow(self, rate):
+        """Who listens there reads so many bytes a second on each connection; None: all that comes."""
+        self.rate = rate
 
     def mend(self):
         with self.lock:
-            self.listener = socket.create_server(("127.0.0.1", self.port))
+            self.listener = socket.create_server((self.host, self.port))
             listener = self.listener
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
 
@@ -55,7 +70,7 @@ class Wire:
             except OSError:
                 return
             try:
-                far = socket.create_connection(("127.0.0.1", self.to))
+                far = socket.create_connection(self.to)
             except OSError:
                 near.close()
                 continue
@@ -67,20 +82,23 @@ class Wire:
                 self.pairs.append((near, far))
             threading.Thread(target=self._pass, args=(near, far), daemon=True).start()
 
-    @staticmethod
-    def _pass(near, far):
+    def _pass(self, near, far):
         with selectors.DefaultSelector() as both, near, far:
             both.register(near, selectors.EVENT_READ, far)
             both.register(far, selectors.EVENT_READ, near)
             while True:
                 for key, _ in both.select():
+                    self.passes.wait()
+                    rate = self.rate
                     try:
-                        data = key.fileobj.recv(65536)
+                        data = key.fileobj.recv(rate // 50 if rate and key.fileobj is near else 65536)
                         if not data:
                             return
                         key.data.sendall(data)
                     except OSError:
                         return
+                    if rate and key.fileobj is near:
+                        time.sleep(0.02)
 
 
 class Half:
