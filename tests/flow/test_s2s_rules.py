@@ -69,6 +69,14 @@ class Names(RawServer):
         return b"xmpp-server"
 
 
+class Quiet(RawServer):
+    """Acknowledges nothing unless the test does."""
+
+    def on_header(self, link, header):
+        link.acks = False
+        super().on_header(link, header)
+
+
 class World:
     def __init__(self):
         self.place = Place()
@@ -337,3 +345,27 @@ def test_two_hosts_share_a_stream(world, stage, juliet):
                 link = peer.accept()
             assert link.next_of("message").get("from") == writer.jid
         assert peer.count == 1
+
+
+def rows(world, text):
+    with store(world) as db:
+        return [id for id, in db.execute("SELECT id FROM queue WHERE text LIKE ?", (f"%{text}%",))]
+
+
+def test_a_row_is_there_until_it_is_confirmed(world, juliet):
+    """What was sent and is not acknowledged gets a row; what had one keeps it; only then do they go."""
+    with world.server(kind=Quiet) as peer:
+        peer.deafen()
+        juliet.send_message(f"romeo@{peer.domain}", "row before")
+        wait_until(lambda: rows(world, "row before"), "a row")
+        before = rows(world, "row before")
+        peer.listen()
+        world.site.backend.ctl("s2s", "retry", peer.domain)
+        link = peer.accept()
+        link.next_of("message")
+        juliet.send_message(f"romeo@{peer.domain}", "row behind")
+        link.next_of("message")
+        wait_until(lambda: rows(world, "row behind"), "a row")
+        assert rows(world, "row before") == before
+        link.ack()
+        wait_until(lambda: not rows(world, "row b"), "no row")
