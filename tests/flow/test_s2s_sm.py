@@ -492,6 +492,7 @@ def test_the_other_server_resumes_nothing(world, stage, peer):
     peer.enables = "enable"
     juliet, link = first(world, stage, peer)
     assert received(link, 1) == ["hello"]
+    wait_until(lambda: link.acked == 1, "it is acknowledged")
     link.acks = False
     juliet.send_message(f"romeo@{peer.domain}", "one")
     assert received(link, 1) == ["one"]

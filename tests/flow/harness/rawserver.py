@@ -150,7 +150,7 @@ class _Parse:
 
 class Link(Party):
     """One stream.  local, remote: the domains in its headers.  received: stanzas since stream management was enabled;
-    acks: answer <r/> by that number.  asked: so many of them came.  sm_id: of <enabled/>, None when it may not be
+    acks: answer <r/> by that number; acked: the last answer.  asked: so many of them came.  sm_id: of <enabled/>, None when it may not be
     resumed."""
 
     def __init__(self, server, tcp, initiating):
@@ -160,6 +160,7 @@ class Link(Party):
         self.features = self.header = self.sm_id = self.id = None
         self.bidi, self.open = False, False
         self.acks, self.counting, self.received, self.asked = True, False, 0, 0
+        self.acked = 0
         self.ended, self.gone, self.how = False, False, None  # we have ended ours; closed it; how all of it ended
         self.arrived = threading.Condition()
         self.elements = []
@@ -394,6 +395,7 @@ class Link(Party):
         self.send(f"<resumed xmlns='urn:xmpp:sm:3' h='{self.received}' previd='{self.sm_id}'/>")
 
     def ack(self, h=None):
+        self.acked = self.received if h is None else h
         self.send(f"<a xmlns='urn:xmpp:sm:3' h='{self.received if h is None else h}'/>")
 
     def ask(self):
