@@ -195,6 +195,18 @@ def test_a_server_that_connects_is_tried_at_once(world, juliet):
         assert time.monotonic() - failed < 5, "the first attempt by itself is not made sooner"
 
 
+def test_a_server_is_tried_at_once_when_an_administrator_says_so(world, juliet):
+    with world.server() as peer:
+        peer.deafen()
+        juliet.send_message(f"romeo@{peer.domain}", "hello")
+        world.site.backend.wait_log(event="s2s_failed", domain=peer.domain)
+        failed = time.monotonic()
+        peer.listen()
+        world.site.backend.ctl("s2s", "retry", peer.domain)
+        peer.accept().next_of("message")
+        assert time.monotonic() - failed < 5, "the first attempt by itself is not made sooner"
+
+
 @conforms("RFC 6121", "4.2.2", "presence is sent and asked for anew when a server is back")
 def test_presence_anew(world, stage):
     """To those who see it, and from those who are seen; nobody else."""
@@ -306,6 +318,13 @@ def test_who_needs_a_certificate_cannot_do_with_dialback(world):
     with RawServer("strange.peers.test", port=world.peers, files=files) as peer:
         assert peer.connect("127.0.0.1", world.port, DOMAIN).try_dialback() == "error"
         assert peer.count == 0, "it is not even asked"
+
+
+def test_who_has_a_certificate_need_not_be_asked(world):
+    """Dialback without the connection back: what the key is does not matter then."""
+    with world.server() as peer:
+        peer.connect("127.0.0.1", world.port, DOMAIN).dialback()
+        assert peer.count == 0
 
 
 def test_a_host_may_deny_what_others_allow(world):
