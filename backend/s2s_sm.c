@@ -16,11 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    SM_MAGIC = 0x73327373,
-    ASK_AFTER_STANZAS = 64, /* at once; for less one waits for more */
-    ID_MAX_BYTES = 4000,
-};
+enum { SM_MAGIC = 0x73327373, ASK_AFTER_STANZAS = 8, ID_MAX_BYTES = 4000 };
 
 static struct s2s_sm *sm_of(void *arg)
 {
@@ -142,17 +138,8 @@ void s2s_sm_ask(struct s2s_sm *sm)
 
 static bool wants_answer(const struct s2s_sm *sm)
 {
-    return !sm->asked && sm->stream->unacked.sent - sm->asked_after >= ASK_AFTER_STANZAS;
-}
-
-/* ask_soon - senders may wait for messages, nobody for anything else. */
-static void ask_soon(struct s2s_sm *sm)
-{
-    struct s2s_sm_desk *desk = desk_of(sm);
-    const bool waited_for = sm->stream->unacked.messages > 0;
-    if (sm->asked || (list_linked(&sm->deadline.link) && sm->soon >= waited_for)) return;
-    sm->soon = waited_for;
-    deadline_arm(waited_for ? desk->soon : desk->again, &sm->deadline);
+    const bool enough = sm->stream->unacked.messages > 0 || count_of(sm) >= ASK_AFTER_STANZAS;
+    return !sm->asked && enough && sm->asked_after != sm->stream->unacked.sent;
 }
 
 static void on_later(void *arg)
@@ -183,8 +170,8 @@ void s2s_sm_sent(struct s2s_stream *stream)
     if (!s2s_sm_is_on(stream)) return;
     if (wants_answer(sm)) {
         do_later(sm);
-    } else {
-        ask_soon(sm);
+    } else if (!sm->asked && !list_linked(&sm->deadline.link)) {
+        deadline_arm(desk_of(sm)->again, &sm->deadline);
     }
 }
 
@@ -207,11 +194,8 @@ static void take_ack(struct s2s_stream *stream, struct s2s_sm *sm, const struct 
         deadline_disarm(&sm->deadline);
         if (wants_answer(sm)) {
             do_later(sm);
-        } else if (sm->asked_after != stream->unacked.sent) {
-            ask_soon(sm);
         } else if (count_of(sm) > 0) {
             /* it has not got that far yet: at once it would say the same again */
-            sm->soon = false;
             deadline_arm(desk_of(sm)->again, &sm->deadline);
         }
     }
@@ -379,7 +363,6 @@ struct s2s_sm_desk *s2s_sm_desk_new(struct shard *shard)
     struct s2s_sm_desk *desk = MEM_NEW(struct s2s_sm_desk);
     list_init(&desk->waiting);
     desk->offer = deadline_queue_new(shard->loop, S2S_SM_OFFER_MS, on_no_taker, shard);
-    desk->soon = deadline_queue_new(shard->loop, S2S_PING_MS, on_again, shard);
     desk->again = deadline_queue_new(shard->loop, S2S_SM_AGAIN_MS, on_again, shard);
     desk->silence = deadline_queue_new(shard->loop, shard->backend->config->ack_timeout_ms, on_silence, shard);
     return desk;
@@ -391,7 +374,6 @@ void s2s_sm_desk_free(struct s2s_sm_desk **desk)
     *desk = NULL;
     CHECK(list_empty(&d->waiting));
     deadline_queue_free(&d->offer);
-    deadline_queue_free(&d->soon);
     deadline_queue_free(&d->again);
     deadline_queue_free(&d->silence);
     free(d);

@@ -35,7 +35,7 @@ enum {
 struct s2s_sm_desk {
     struct list waiting; /* struct s2s_sm without a stream, link: oldest first */
     unsigned waiting_count;
-    struct deadline_queue *offer, *soon, *again, *silence;
+    struct deadline_queue *offer, *again, *silence;
 };
 
 struct s2s_sm_desk *s2s_sm_desk_new(struct shard *shard);
@@ -69,7 +69,6 @@ struct s2s_sm {
     bool outgoing, bidi;
     bool spent;           /* WAITING, RESUMING: what was not acknowledged has gone another way */
     bool owes;            /* an <r/> was answered with less than all */
-    bool soon;            /* deadline is of desk->soon */
     bool asked;           /* our <r/> has no answer yet; RESUMING, out: our <resume/> */
     uint32_t asked_after; /* so many stanzas */
     struct loop_deferred later;
