@@ -24,8 +24,8 @@ class Recorder:
 
     def __init__(self):
         self.sock, self.names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), []
-        self.sock.bind(("127.0.0.1", 0))
-        self.port = self.sock.getsockname()[1]
+        self.port = reserve_port()
+        self.sock.bind(("127.0.0.1", self.port))
         self.tcp = socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self._read, daemon=True).start()
 

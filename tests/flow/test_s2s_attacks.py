@@ -11,7 +11,7 @@ from harness.ports import reserve_port
 from harness.rawserver import DIALBACK, RawServer
 from harness.rawxmpp import STREAM, RawClient
 from harness.site import DOMAIN, Site
-from harness.stage import Stage, error, local_name
+from harness.stage import Stage, body, error, local_name
 from harness.talk import header
 
 conforms = pytest.mark.conforms
@@ -437,7 +437,8 @@ def test_questions_do_not_go_where_nobody_can_be_asked(site, stage, evil):
         if other is not link:
             other.cut()  # the one on which we had asked
     juliet.send_message(link.jid, "by the stream that is left")
-    link.expect("message", body="by the stream that is left")
+    while body(link.next_of("message")) != "by the stream that is left":
+        pass  # what the tests before have left in the store
     connect(evil).dialback()
 
 
