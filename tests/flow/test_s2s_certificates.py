@@ -100,8 +100,7 @@ def assert_waits(pair, juliet, text, why):
     pair.near.backend.ctl("s2s", "retry", "far.example")
     line = pair.near.backend.wait_log(count=seen + 1, event="s2s_failed", failure="bad_certificate")
     assert why in line["why"], line
-    wait_until(lambda: [row["messages"] for row in json.loads(pair.near.backend.ctl("--json", "s2s", "queue", "list"))] == [1],
-               "it waits")
+    wait_until(lambda: json.loads(pair.near.backend.ctl("--json", "s2s", "queue", "list")), "it waits")
 
 
 def change_list(pair, authority, *revoked):
