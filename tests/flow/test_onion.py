@@ -114,8 +114,10 @@ def someone(tor, laptop):
 
 
 def take(actor, text):
-    """The message with this body; what comes before it is passed over."""
-    while body(got := actor.next()) != text:
+    """The message with this body, which may have come with the actor's own presence; what is before it is passed
+    over."""
+    waited = actor.own_presence
+    while body(got := waited.pop(0) if waited else actor.next()) != text:
         pass
     return got
 
