@@ -172,6 +172,53 @@ typedef void store_remotes_fn(enum store_status status, const struct store_remot
 /* store_remote_list - all of them, in any order; it takes no longer for what else is in the store. */
 void store_remote_list(struct store *store, struct mailbox *reply_to, store_remotes_fn *fn, void *arg);
 
+/* Archives: the messages of an account, for XEP-0313.  An owner is an account's bare JID, never a domain. */
+struct store_archived {
+    uint64_t id;      /* microseconds since 1970, ascending and unique for the owner: the caller sees to it */
+    int64_t stamp_ms; /* since 1970; as the id says but for a clock that was set back */
+    const char *with_bare, *with_resource; /* the other side; no resource: "" */
+    const char *text;                      /* NUL-terminated */
+    size_t len;
+};
+
+/* store_archive_add - STORE_NOT_FOUND: no such account; STORE_EXISTS: that id is taken.  Calls that are posted together
+ * are committed together. */
+void store_archive_add(struct store *store, struct mailbox *reply_to, const char *owner,
+                       const struct store_archived *entry, store_done_fn *fn, void *arg);
+
+/* store_archive_last - the newest id, 0 when the archive is empty. */
+void store_archive_last(struct store *store, struct mailbox *reply_to, const char *owner, store_added_fn *fn,
+                        void *arg);
+
+/* Zeroed: all of it. */
+struct store_archive_query {
+    const char *with_bare;            /* NULL: whoever it was with */
+    const char *with_resource;        /* NULL: any */
+    uint64_t from, to;                /* ids, both included: times, in microseconds; to 0: no end */
+    uint64_t after, before;           /* ids, both excluded; before 0: no end */
+    const uint64_t *ids;              /* NULL: any; else only these */
+    size_t id_count;                  /* of them */
+    uint64_t page_after, page_before; /* where in the result, as after and before; the total is of the whole result */
+    size_t max;                       /* at most so many entries; 0: none, but the total */
+    bool backwards;                   /* the last max of the page, not its first; in ascending order all the same */
+    bool total;                       /* count the whole result; that reads all of it */
+};
+
+struct store_archive_page {
+    const struct store_archived *entries; /* ascending */
+    size_t count;
+    bool more;      /* in the direction of reading there are more that fit, but for max */
+    bool missing;   /* an id of after, before, ids, page_after or page_before is not in the archive; the rest holds */
+    uint64_t total; /* when it was asked for */
+};
+
+typedef void store_archive_page_fn(enum store_status status, const struct store_archive_page *page, void *arg);
+
+/* store_archive_get - read some of an archive: in steps, between which others are served.  page is NULL unless
+ * STORE_OK.  STORE_NOT_FOUND: no such account. */
+void store_archive_get(struct store *store, struct mailbox *reply_to, const char *owner,
+                       const struct store_archive_query *query, store_archive_page_fn *fn, void *arg);
+
 /* All that there is of an account, as it comes from another server. */
 struct store_whole {
     const struct store_account *account;
