@@ -36,7 +36,7 @@ enum host_tlsa {
     HOST_TLSA_PENDING, /* no answer yet: on_tlsa */
     HOST_TLSA_NONE,    /* not asked for; none there; or not validated, and thus worth nothing */
     HOST_TLSA_RECORDS,
-    HOST_TLSA_FAILED, /* somebody keeps them from us: the host is not to be talked to (RFC 7673 section 3.3) */
+    HOST_TLSA_FAILED, /* somebody keeps them from us: the host is not to be talked to (RFC 7673 section 3.4) */
     HOST_TLSA_BOGUS,  /* likewise */
 };
 

@@ -286,6 +286,12 @@ static void proved(struct s2s_stream *stream)
     }
 }
 
+/* needs_tls - RFC 7673 section 4: a server of which signed DNS has TLSA records is never spoken to in clear. */
+static bool needs_tls(const struct s2s_stream *stream)
+{
+    return stream->policy.encrypt || (stream->way && stream->way->tlsa_count > 0);
+}
+
 static void take_features(struct s2s_stream *stream, const struct elem *features)
 {
     const struct elem *dialback = elem_child(features, NS_DIALBACK_FEATURE, "dialback");
@@ -301,8 +307,8 @@ static void take_features(struct s2s_stream *stream, const struct elem *features
         peer_write_text(stream->peer, "<starttls xmlns='" NS_TLS "'/>");
         return;
     }
-    if (!stream->secure && stream->policy.encrypt) {
-        s2s_out_give_up(stream, S2S_NO_TLS, NULL);
+    if (!stream->secure && needs_tls(stream)) {
+        s2s_out_give_up(stream, S2S_NO_TLS, stream->policy.encrypt ? NULL : "its TLSA records say that it has TLS");
         return;
     }
     if (!stream->secure) s2s_trace(&stream->trace, -1, "tls", "none");

@@ -38,7 +38,7 @@ static bool is_pinned(X509 *leaf, const struct s2s_policy *policy)
     return found;
 }
 
-/* RFC 7673 section 4: when DNS is validated all the way, what it leads to is as good a name as where it began. */
+/* RFC 7673 section 4.1: when DNS is validated all the way, what it leads to is as good a name as where it began. */
 static bool has_name(struct proof *proof)
 {
     if (cert_domain_has(proof->leaf, proof->domain)) return true;

@@ -9,6 +9,8 @@ from harness.dns import Nameserver, Recorder
 from harness.place import Place
 from harness.ports import reserve_port
 from harness.postern import run
+from harness.rawserver import RawServer
+from harness.rawxmpp import STREAM
 from harness.site import Site
 from harness.socks5 import Socks5
 from harness.stage import Stage, error
@@ -57,8 +59,10 @@ CONFIG = """
 s2s = true
 s2s-connect-timeout = 5s
 s2s-proxy = "127.0.0.1:{socks}"
+remote "*.signed.test" {{ require-encryption = false secure-auth = false }}
 {resolver}
 """
+CLEAR = ("127.0.0.35", reserve_port())  # a server without TLS
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +91,10 @@ def dns(doors):
     place = Place()
     nameserver = Nameserver(place).start()
     nameserver.publish(records(doors), signed={"signed.test": [
-        f"_xmpps-server._tcp SRV 0 0 {doors.port} h", "h A 127.0.0.31", "_xmpp-server._tcp.forged SRV 0 0 4444 h"]})
+        f"_xmpps-server._tcp SRV 0 0 {doors.port} h", "h A 127.0.0.31", "_xmpp-server._tcp.forged SRV 0 0 4444 h",
+        f"_xmpp-server._tcp.clear SRV 0 0 {CLEAR[1]} without", f"without A {CLEAR[0]}",
+        f"_xmpp-server._tcp.stripped SRV 0 0 {CLEAR[1]} with", f"with A {CLEAR[0]}",
+        f"_{CLEAR[1]}._tcp.with TLSA 3 1 1 {'0' * 64}"]})
     nameserver.forge("signed.test", "0 0 4444", "0 0 5555")
     try:
         yield nameserver
@@ -175,9 +182,23 @@ def test_failures(site, juliet, domain, name, condition):
     assert failure(site, domain)["failure"] == name
 
 
+@pytest.mark.conforms("RFC 7673", "8", "a domain that is not ASCII is asked for by its A-labels")
 def test_names_that_are_not_ascii(juliet, doors):
     juliet.send_message("romeo@münchen.test", "hello")
     doors.expect_starttls("127.0.0.33")
+
+
+@pytest.mark.conforms("RFC 7673", "3.4", "a server that has TLSA records is not spoken to in clear, whatever is configured")
+def test_tlsa_records_ask_for_tls(site, juliet):
+    with RawServer("clear.signed.test", *CLEAR) as peer:
+        juliet.send_message("romeo@clear.signed.test", "it has no records")
+        peer.accept().expect("message", body="it has no records")
+    with RawServer("stripped.signed.test", *CLEAR) as peer:
+        assert ping(juliet, "stripped.signed.test") == "policy-violation"
+        line = failure(site, "stripped.signed.test")
+        assert (line["failure"], line["why"]) == ("no_tls", "its TLSA records say that it has TLS")
+        peer.links[-1].wait_end()
+        assert not [element.tag for element in peer.links[-1].elements if element.tag != STREAM + "error"]
 
 
 def test_onion_addresses_are_the_proxys_alone(juliet, recorder, proxy):

@@ -336,6 +336,7 @@ static void test_dane_ee(void **state)
     pki_drop(&own);
 }
 
+/* Conforms: RFC 7673, 9.2: an authority in a TLSA record proves only certificates with the domain's or target's name */
 static void test_dane_ta(void **state)
 {
     (void)state;
@@ -397,7 +398,7 @@ static void test_dane_with_pkix(void **state)
 }
 
 /* What cannot be understood is as if it were not there. */
-/* Conforms: RFC 7673, 3.3: records that cannot be used are as if they were not there */
+/* Conforms: RFC 7673, 4.1: records that cannot be used are as if they were not there */
 static void test_dane_unusable(void **state)
 {
     uint8_t data[64] = {0};
