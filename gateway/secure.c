@@ -11,8 +11,6 @@ struct secure *secure_new(struct tls_service *service, SSL *ssl, int fd)
     struct secure *secure = MEM_NEW(struct secure);
     secure->service = service;
     secure->wire.fd = fd;
-    /* One call to the kernel for what has come, not two for each record. */
-    SSL_set_read_ahead(ssl, 1);
     wire_take_tls(&secure->wire, ssl);
     return secure;
 }

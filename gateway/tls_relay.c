@@ -45,8 +45,6 @@ static enum step read_records(struct relay_way *way, struct secure *secure, uint
         switch (wire_read(&secure->wire, buffer + *len, RELAY_BUFFER_BYTES - *len, &got)) {
         case WIRE_OK:
             *len += got;
-            /* The bytes that came are used up: asking again would most often only tell us so. */
-            if (got < RECORD_BYTES && !wire_holds(&secure->wire)) return STEP_WAIT;
             break;
         case WIRE_WANT_READ:
             return STEP_WAIT;

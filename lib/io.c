@@ -12,7 +12,7 @@
 
 enum {
     IO_MAGIC = 0x696f696f,
-    READ_BYTES = 32 * 1024,       /* more than a TLS record, so that a read leaves nothing decrypted behind */
+    READ_BYTES = 32 * 1024,       /* more than a TLS record */
     READ_TURN_BYTES = 128 * 1024, /* one stream's share of a wake-up */
     ALERT_LINGER_MS = 1000,       /* for the peer to see why its TLS failed */
     EOF_FLUSH_MS = 10000,         /* for a peer that has ended to take what is queued */
@@ -242,7 +242,7 @@ static bool step_read(struct io *io)
     size_t total = 0;
 
     io->read_wants_write = false;
-    while (may_read(io) && (total < READ_TURN_BYTES || wire_has_decrypted(&io->wire))) {
+    while (may_read(io) && total < READ_TURN_BYTES) {
         size_t got = 0;
         enum wire_result result = wire_read(&io->wire, read_buffer, sizeof read_buffer, &got);
         if (result == WIRE_BROKEN) {
@@ -296,7 +296,7 @@ static void turn(struct io *io, short what)
     driven = NULL;
     if (!alive) return;
     arm(io);
-    if (may_read(io) && wire_has_decrypted(&io->wire)) event_active(io->event, EV_READ, 0);
+    if (may_read(io) && wire_holds(&io->wire)) event_active(io->event, EV_READ, 0);
 }
 
 static void on_event(evutil_socket_t fd, short what, void *arg)
@@ -430,7 +430,7 @@ void io_resume(struct io *io)
     io->paused = false;
     if (!io->loop || io->phase == IO_ENDED) return;
     arm(io);
-    if (may_read(io) && wire_has_decrypted(&io->wire)) event_active(io->event, EV_READ, 0);
+    if (may_read(io) && wire_holds(&io->wire)) event_active(io->event, EV_READ, 0);
 }
 
 void io_detach(struct io *io)
@@ -453,7 +453,7 @@ void io_attach(struct io *io, struct loop *loop)
     io->loop = loop;
     event_assign(io->event, loop_base(loop), io->wire.fd, EV_READ | EV_PERSIST, on_event, io);
     arm(io);
-    if (may_read(io) && wire_has_decrypted(&io->wire)) event_active(io->event, EV_READ, 0);
+    if (may_read(io) && wire_holds(&io->wire)) event_active(io->event, EV_READ, 0);
     if (io->linger_ms > 0) start_timer(io, io->linger_ms);
     schedule(io);
 }

@@ -58,7 +58,7 @@ void io_pause(struct io *io);
 void io_resume(struct io *io);
 
 /* io_detach, io_attach - take the io off its loop, and put it on another thread's; in between nobody touches it.
- * After io_attach bytes that TLS had already decrypted are told at once. */
+ * After io_attach bytes that TLS had already taken are told at once. */
 void io_detach(struct io *io);
 void io_attach(struct io *io, struct loop *loop);
 

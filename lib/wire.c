@@ -86,7 +86,8 @@ static int bio_read_socket(BIO *bio, char *mem, int len)
     struct wire *wire = BIO_get_data(bio);
 
     BIO_clear_retry_flags(bio);
-    if (wire->taken >= TAKE_BYTES) {
+    if (wire->taken >= TAKE_BYTES || wire->emptied) {
+        wire->emptied = false;
         wire->io_errno = EAGAIN;
         BIO_set_retry_read(bio);
         return -1;
@@ -96,6 +97,7 @@ static int bio_read_socket(BIO *bio, char *mem, int len)
         wire->taken += (unsigned)got;
         wire->io_errno = 0;
         wire->eof = got == 0;
+        wire->emptied = got > 0 && got < len;
         return (int)got;
     }
     wire->io_errno = errno;
@@ -151,6 +153,8 @@ void wire_take_tls(struct wire *wire, SSL *ssl)
     SSL_set_mode(wire->ssl,
                  SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_set_options(wire->ssl, SSL_OP_NO_RENEGOTIATION);
+    /* One call to the kernel for what has come, not two for each record. */
+    SSL_set_read_ahead(wire->ssl, 1);
     if (SSL_is_server(wire->ssl))
         SSL_set_accept_state(wire->ssl);
     else
@@ -198,6 +202,7 @@ enum wire_result wire_handshake(struct wire *wire)
 {
     before_tls_call(wire);
     int ret = SSL_do_handshake(wire->ssl);
+    wire->emptied = false;
     if (ret == 1) {
         tls_forget_exchange(wire->ssl);
         return WIRE_OK;
@@ -226,8 +231,11 @@ enum wire_result wire_read(struct wire *wire, void *mem, size_t cap, size_t *got
     before_tls_call(wire);
     int ret = SSL_read_ex(wire->ssl, mem, cap, got);
     wire->barren = ret == 1 ? 0 : wire->barren + wire->taken;
+    wire->starved = false;
     if (ret == 1) return WIRE_OK;
     enum wire_result result = tls_result(wire, ret);
+    wire->starved = result == WIRE_WANT_READ;
+    wire->emptied = false;
     if (result != WIRE_WANT_READ || wire->barren <= BARREN_MAX_BYTES) return result;
     wire->by_socket = wire->alert_sent = false;
     wire->why = "tls: too many records without data";
@@ -278,12 +286,7 @@ enum wire_result wire_end(struct wire *wire)
 
 bool wire_holds(const struct wire *wire)
 {
-    return wire->ssl && SSL_has_pending(wire->ssl);
-}
-
-bool wire_has_decrypted(const struct wire *wire)
-{
-    return wire->ssl && SSL_pending(wire->ssl) > 0;
+    return wire->ssl && !wire->starved && SSL_has_pending(wire->ssl);
 }
 
 void wire_close(struct wire *wire)

@@ -17,6 +17,8 @@ struct wire {
     unsigned taken;  /* bytes that the TLS layer has read in this step */
     unsigned barren; /* and in reads since the last that gave any */
     bool eof;        /* the TLS layer has met the end of the descriptor */
+    bool emptied;    /* its last read took all there was: the next one, of the same turn, need not ask */
+    bool starved;    /* TLS has no whole record in its hands, as the last read has shown */
     SSL *ssl;        /* NULL: plain */
     const char *why; /* static text, set with WIRE_BROKEN */
     bool alert_sent; /* with WIRE_BROKEN: we found the fault and have told the peer by an alert */
@@ -55,12 +57,9 @@ MUSTCHECK enum wire_result wire_discard(struct wire *wire, void *mem, size_t cap
 /* wire_end - end our direction: close_notify under TLS, then FIN. */
 MUSTCHECK enum wire_result wire_end(struct wire *wire);
 
-/* wire_holds - whether bytes of the peer's are in TLS's hands, decrypted or not: a read may give bytes although the
- * descriptor is silent.  What WIRE_WANT_READ left there is not enough for that. */
+/* wire_holds - whether a read may give bytes although the descriptor is silent: TLS takes several records at once, and
+ * has them in its hands, decrypted or not. */
 bool wire_holds(const struct wire *wire);
-
-/* wire_has_decrypted - whether a read would give bytes although the descriptor is silent. */
-bool wire_has_decrypted(const struct wire *wire);
 
 /* wire_close - close the descriptor and free the TLS state. */
 void wire_close(struct wire *wire);
