@@ -133,6 +133,21 @@ static void client_say(struct client *c, const char *text)
     CLIENT_EXPECT((c->ssl ? SSL_write(c->ssl, text, len) : (int)send(c->fd, text, (size_t)len, MSG_NOSIGNAL)) == len);
 }
 
+/* Two records that come at once, so that TLS has the second in its hands when the first is told. */
+static void client_say_at_once(struct client *c, const char *first, const char *second)
+{
+    BIO *memory = BIO_new(BIO_s_mem());
+    char *data = NULL;
+
+    BIO_up_ref(SSL_get_rbio(c->ssl)); /* the socket's is both */
+    SSL_set0_wbio(c->ssl, memory);
+    client_say(c, first);
+    client_say(c, second);
+    long len = BIO_get_mem_data(memory, &data);
+    CLIENT_EXPECT(send(c->fd, data, (size_t)len, 0) == len);
+    SSL_set0_wbio(c->ssl, SSL_get_rbio(c->ssl));
+}
+
 static int client_recv(struct client *c, void *mem, int len)
 {
     return c->ssl ? SSL_read(c->ssl, mem, len) : (int)recv(c->fd, mem, (size_t)len, 0);
@@ -603,12 +618,20 @@ static void script_moved(struct client *c)
     client_hear_end(c);
 }
 
-static void test_move_to_another_thread(void **state)
+static void script_moved_between_records(struct client *c)
 {
-    (void)state;
+    client_tls(c);
+    client_say_at_once(c, "go", "one");
+    client_hear(c, "movedone");
+    SSL_shutdown(c->ssl);
+    client_hear_end(c);
+}
+
+static void move_to_another_thread(void (*script)(struct client *c))
+{
     int fds[2];
     pthread_t thread;
-    struct client c = {.script = script_moved};
+    struct client c = {.script = script};
 
     memset(&server, 0, sizeof server);
     tcp_pair(fds);
@@ -625,6 +648,13 @@ static void test_move_to_another_thread(void **state)
     server.loop = NULL;
     assert_true(c.ok && server.other_runs && server.ended && server.clean);
     assert_int_equal(strcmp(server.got, "one"), 0);
+}
+
+static void test_move_to_another_thread(void **state)
+{
+    (void)state;
+    move_to_another_thread(script_moved);
+    move_to_another_thread(script_moved_between_records);
 }
 
 struct resume_later {
@@ -669,10 +699,20 @@ static void script_paused(struct client *c)
     SSL_shutdown(c->ssl);
 }
 
+static void script_paused_between_records(struct client *c)
+{
+    client_tls(c);
+    client_say_at_once(c, "first", "second");
+    client_hear(c, "waitdone");
+    SSL_shutdown(c->ssl);
+}
+
 static void test_pause(void **state)
 {
     (void)state;
     run(&server, pause_for_a_while, script_paused, true);
+    assert_true(server.clean);
+    run(&server, pause_for_a_while, script_paused_between_records, true);
     assert_true(server.clean);
 }
 
