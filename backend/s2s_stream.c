@@ -300,12 +300,12 @@ void s2s_stream_rest(struct s2s_stream *stream)
     deadline_arm(left > STREAM_REST_MS ? stream->shard->s2s->rest : stream->shard->s2s->pause, &stream->deadline);
 }
 
-/* pace - a stanza was taken; ahead: there is too much for whom it was. */
-static void pace(struct s2s_stream *stream, bool ahead)
+/* pace - an element was taken, which was a stanza or none; ahead: there is too much for whom it was. */
+static void pace(struct s2s_stream *stream, unsigned stanzas, bool ahead)
 {
     const struct s2s_policy *policy = &stream->policy;
     const int64_t now = loop_now_ms(stream->shard->loop);
-    const int64_t for_stanzas = shaper_charge(&stream->stanza_shaper, policy->stanza_rate, 1, now);
+    const int64_t for_stanzas = shaper_charge(&stream->stanza_shaper, policy->stanza_rate, stanzas, now);
     const int64_t for_bytes = shaper_charge(&stream->byte_shaper, policy->byte_rate, stream->peer->unit_bytes, now);
     const int64_t wait = for_stanzas > for_bytes ? for_stanzas : for_bytes;
     if (stream->state != S2S_OPEN || (wait == 0 && !ahead)) return;
@@ -371,7 +371,7 @@ void s2s_stream_take(struct s2s_stream *stream, struct elem *elem)
         s2s_stream_fail(stream, END_BAD_STANZA, condition, NULL);
     }
     if (!stanza) {
-        pace(stream, false);
+        pace(stream, 1, false);
         return;
     }
     /* RFC 6120 section 8.1.5: what is said nowhere else is said by the header, which does not go on with the stanza */
@@ -386,7 +386,7 @@ void s2s_stream_take(struct s2s_stream *stream, struct elem *elem)
     } else {
         ahead = !router_deliver(shard, stanza);
     }
-    pace(stream, ahead);
+    pace(stream, 1, ahead);
 }
 
 static bool is_stanza(const struct elem *elem)
@@ -400,13 +400,16 @@ static void on_elem(void *owner, struct elem *elem)
     const bool may = is_open(stream) || (stream->state == S2S_RESUMING && stream->bidi);
     if (may && is_stanza(elem)) {
         s2s_stream_take(stream, elem);
-    } else if (elem_is(elem, NS_SM, NULL)) {
+        return;
+    }
+    if (elem_is(elem, NS_SM, NULL)) {
         s2s_sm_element(stream, elem);
     } else if (stream->outgoing) {
         s2s_out_elem(stream, elem);
     } else {
         s2s_in_elem(stream, elem);
     }
+    if (stream->state == S2S_OPEN) pace(stream, 0, false); /* each has an answer, or leads to a question */
 }
 
 static void on_header(void *owner, struct elem *header)

@@ -33,6 +33,7 @@ remote "honest.test" {{ address = "127.0.0.1:{honest}" streams-per-domain = 2 }}
 remote "careful.test" {{ address = "127.0.0.1:{careful}" }}
 remote "stripped.test" {{ address = "127.0.0.1:{stripped}" }}
 remote "chatty.test" {{ address = "127.0.0.1:{chatty}" secure-auth = false stanza-rate = 40 }}
+remote "wordy.test" {{ address = "127.0.0.1:{chatty}" secure-auth = false byte-rate = 20k }}
 remote "double.test" {{ address = {{"127.0.0.1:{double}", "127.0.0.1:{second}"}} secure-auth = false }}
 remote "redirecting.test" {{ address = "127.0.0.1:{redirecting}" }}
 remote "denied.test" {{ address = "127.0.0.1:{evil}" }}
@@ -386,17 +387,6 @@ def test_junk(site, junk):
             pass
 
 
-def test_more_streams_than_allowed(evil):
-    """The oldest goes: who has lost its connections can come back at once."""
-    links = []
-    for _ in range(12):
-        links.append(connect(evil))
-        links[-1].dialback()
-    ended = [link for link in links if link.how]
-    assert is_alive(links[-1])
-    assert all(link.stream_error()[0] == "conflict" for link in ended)
-
-
 def test_who_only_says_it_crowds_nobody_out(evil, honest):
     """evil.test opens streams in the name of honest.test, and proves something else on them."""
     link = connect(honest)
@@ -487,4 +477,19 @@ def test_faster_than_allowed(site, stage, authority):
             link.send_message(juliet.jid, str(number))
         for number in range(230):
             juliet.expect("message", body=str(number))
+        assert site.backend.counter("rests") > rests
+
+
+@pytest.mark.parametrize("text", ["<r xmlns='urn:xmpp:sm:3' x='{filling}'/>",
+                                  "<db:verify from='wordy.test' to='{domain}' id='{filling}'>no key</db:verify>"])
+def test_wordier_than_allowed(site, authority, text):
+    """What is no stanza counts as well: each of these has an answer."""
+    with RawServer("wordy.test", port=PORTS[CHATTY], files=authority.server("somebody.test").files) as wordy:
+        link = connect(wordy)
+        link.dialback()
+        link.enable()
+        rests = site.backend.counter("rests")
+        link.send(text.format(filling="0" * 6000, domain=DOMAIN) * 19)
+        for _ in range(19):
+            assert local_name(link.next()) in ("a", "verify")
         assert site.backend.counter("rests") > rests
