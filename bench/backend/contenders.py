@@ -1,0 +1,213 @@
+"""The servers that are compared: Postern, and Prosody and ejabberd of Debian, each behind a gateway of its own."""
+
+import os
+import pathlib
+import resource
+import signal
+import socket
+import subprocess
+import time
+
+from bench.backend import erlang
+from bench.backend.home import Home
+from bench.common.accounting import descendants, lives
+
+START_SECONDS, STOP_SECONDS = 60, 20
+HOST = "127.0.0.1"
+HEADER = ("<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' "
+          "to='{domain}' version='1.0'>")
+
+
+def _package(name):
+    return subprocess.run(["dpkg-query", "-W", "-f", "${Version}", name], capture_output=True, text=True).stdout
+
+
+class Program:
+    """A process of a contender, with all that it starts."""
+
+    def __init__(self, argv, home, cpus, environment=None):
+        self.output = home.path / "output"
+        with open(self.output, "ab") as output:
+            self.began = time.monotonic()
+            self.popen = subprocess.Popen(
+                [*home.become(), *map(str, argv)], stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=home.path,
+                env=environment, preexec_fn=lambda: self._prepare(cpus))
+
+    @staticmethod
+    def _prepare(cpus):
+        os.sched_setaffinity(0, cpus)
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+    def pids(self):
+        return descendants(self.popen.pid)
+
+    def wait(self, answers):
+        """Until answers() is true; ms since the program was started."""
+        while not answers():
+            if self.popen.poll() is not None or time.monotonic() > self.began + START_SECONDS:
+                raise SystemExit(f"{self.popen.args} does not serve:\n{self.output.read_text(errors='replace')[-3000:]}")
+            time.sleep(0.0005)
+        return (time.monotonic() - self.began) * 1000
+
+    def stop(self, number=signal.SIGTERM):
+        """Not the first process alone: one that lives on would keep the ports."""
+        pids = self.pids() if self.popen.poll() is None else []
+        self.popen.send_signal(number)
+        end = time.monotonic() + STOP_SECONDS
+        while any(map(lives, pids)):
+            self.popen.poll()
+            if time.monotonic() > end:
+                for pid in filter(lives, pids):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.005)
+        self.popen.wait()
+
+
+class Contender:
+    """plain and gateway are (address, port, "none" or "direct") once it has started; direct is its own port for TLS."""
+
+    name = template = None
+
+    def __init__(self, build):
+        self.build = pathlib.Path(build)
+        self.home = self.front_home = self.program = self.front = self.ready_ms = None
+
+    def start(self, place, population, archive=False, shards=1):
+        """Returns when it answers, and so does the gateway before it."""
+        try:
+            self._start(place, population, archive, shards)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self, place, population, archive, shards):
+        port = place.free_ports(4)
+        self.plain, self.direct, self.gateway = (HOST, port, "none"), (HOST, port + 1, "direct"), (HOST, port + 2, "direct")
+        self.home = Home(place.folder / self.name, self.name)
+        self.home.certificate(place)
+        population.put(place, self.name, self.home.path / "store")
+        config = self.home.configure(self.template, place, plain_port=port, tls_port=port + 1, **self.values(archive, shards))
+        self.prepare()
+        self.home.own()
+        argv, environment = self.command(config, port + 3)
+        self.program = Program(argv, self.home, place.server_cpus, environment)
+        self.ready_ms = self.program.wait(lambda: self._answers(place.domain))
+        self._start_front(place)
+
+    def _answers(self, domain):
+        """Whether it has accepted a stream, by the features that it sends."""
+        try:
+            with socket.create_connection(self.plain[:2], timeout=START_SECONDS) as sock:
+                sock.sendall(HEADER.format(domain=domain).encode())
+                got = b""
+                while b"features>" not in got:
+                    more = sock.recv(8192)
+                    if not more:
+                        return False
+                    got += more
+                return True
+        except OSError:
+            return False
+
+    def _start_front(self, place):
+        self.front_home = Home(place.folder / "gateway", "gateway")
+        target, way = self.front_lines()
+        config = self.front_home.configure("postern-front.conf", place, gateway_port=self.gateway[1], target=target, way=way)
+        self.front_home.own()
+        self.front = Program([self.build / "postern-gateway", "-c", config], self.front_home, place.other_cpus)
+        self.front.wait(self._front_listens)
+
+    def _front_listens(self):
+        try:
+            socket.create_connection(self.gateway[:2]).close()
+            return True
+        except OSError:
+            return False
+
+    def front_lines(self):
+        """The gateway's: where clients go, and how."""
+        return f'upstream "server" {{\n    server = "{HOST}:{self.direct[1]}"\n}}', 'proxy = "server"'
+
+    def prepare(self):
+        """What else its home needs."""
+
+    def pids(self):
+        return self.program.pids()
+
+    def gateway_pids(self):
+        return self.front.pids()
+
+    def stop(self):
+        for name in "front", "program":
+            program = getattr(self, name)
+            if program is not None:
+                program.stop()
+                setattr(self, name, None)
+        for name in "front_home", "home":
+            home = getattr(self, name)
+            if home is not None:
+                home.remove()
+                setattr(self, name, None)
+
+
+class Postern(Contender):
+    name, template = "postern", "postern-backend.conf"
+    durability = ""
+
+    @property
+    def version(self):
+        return subprocess.run([self.build / "postern-backend", "-V"], capture_output=True, text=True).stdout.split("\n")[0]
+
+    def values(self, archive, shards):
+        return {"shards": shards, "archive_line": "archive = true" if archive else ""}
+
+    def prepare(self):
+        (self.home.path / "run").mkdir(mode=0o700)
+
+    def command(self, config, _port):
+        return [self.build / "postern-backend", "-c", config], None
+
+    def front_lines(self):
+        return f'backend "server" {{\n    inlet = "{self.home.path}/run/inlet.sock"\n}}', 'handoff = "server"'
+
+
+class Prosody(Contender):
+    name, template = "prosody", "prosody.cfg.lua"
+    durability = ""
+
+    @property
+    def version(self):
+        lua = subprocess.run(["lua5.4", "-v"], capture_output=True, text=True).stdout.split(" ")[1]
+        return f"{_package('prosody')}, Lua {lua}"
+
+    def values(self, archive, _shards):
+        return {
+            "archive_module": '"mam";' if archive else "",
+            "archive_lines": 'storage = { archive = "internal" }\ndefault_archive_policy = true' if archive else "",
+        }
+
+    def command(self, config, _port):
+        return ["prosody", "-F", "--config", config], None
+
+
+class Ejabberd(Contender):
+    name, template = "ejabberd", "ejabberd.yml"
+    durability = ""
+
+    @property
+    def version(self):
+        return f"{_package('ejabberd')}, Erlang {_package('erlang-base')}"
+
+    def values(self, archive, _shards):
+        return {
+            "archive_lines": 'sql_type: sqlite\n' if archive else "",
+            "archive_module": "  mod_mam:\n    default: always\n    db_type: mnesia" if archive else "",
+        }
+
+    def command(self, _config, port):
+        return [*erlang.command(self.home, port), "-s", "ejabberd"], erlang.environment(self.home)
+
+
+def all_contenders(build):
+    return {kind.name: kind(build) for kind in (Postern, Prosody, Ejabberd)}
