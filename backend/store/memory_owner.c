@@ -30,6 +30,7 @@ void memory_owner_free(struct memory_owner *owner)
         free_record(&owner->records[i]);
     for (size_t i = 0; i < owner->entry_count; i++)
         free(owner->entries[i].text);
+    memory_archive_free(&owner->archive);
     free(owner->records);
     free(owner->entries);
     free(owner);

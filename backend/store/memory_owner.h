@@ -2,6 +2,7 @@
 #ifndef POSTERN_BACKEND_STORE_MEMORY_OWNER_H
 #define POSTERN_BACKEND_STORE_MEMORY_OWNER_H
 
+#include "backend/store/memory_archive.h"
 #include "backend/store/store_engine.h"
 
 struct map;
@@ -25,6 +26,7 @@ struct memory_owner {
     size_t record_count, record_cap;
     struct memory_entry *entries; /* of all kinds, sorted by id */
     size_t entry_count, entry_cap;
+    struct memory_archive archive; /* an account's */
 };
 
 /* memory_owner_of - find an owner by its JID; a domain is made when it is not there.  NULL: no such account. */

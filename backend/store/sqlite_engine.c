@@ -62,6 +62,11 @@ sqlite3_stmt *sqlite_engine_statement(struct sqlite_engine *s, enum sqlite_state
     return *place;
 }
 
+int64_t sqlite_engine_number(uint64_t number)
+{
+    return number > INT64_MAX ? INT64_MAX : (int64_t)number;
+}
+
 int sqlite_engine_step(sqlite3_stmt *st)
 {
     return st ? sqlite3_step(st) : SQLITE_ERROR;

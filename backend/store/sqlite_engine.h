@@ -30,6 +30,9 @@ enum store_status sqlite_engine_failed(struct sqlite_engine *s, const char *doin
 /* sqlite_engine_statement - prepared, nothing bound; NULL: that failed, and the next call logs it. */
 sqlite3_stmt *sqlite_engine_statement(struct sqlite_engine *s, enum sqlite_statement which);
 
+/* sqlite_engine_number - SQLite's numbers have a sign: what is too large for them is their largest. */
+int64_t sqlite_engine_number(uint64_t number);
+
 /* sqlite_engine_step - go to the next row or the end; st may be NULL. */
 int sqlite_engine_step(sqlite3_stmt *st);
 

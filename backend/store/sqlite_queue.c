@@ -12,12 +12,6 @@ struct addition {
     struct store_entry *entry;
 };
 
-/* SQLite's numbers have a sign. */
-static int64_t signed_number(uint64_t number)
-{
-    return number > INT64_MAX ? INT64_MAX : (int64_t)number;
-}
-
 static enum store_status count_entries(struct sqlite_engine *s, int64_t id, enum store_kind kind,
                                        struct sqlite_count *count)
 {
@@ -119,8 +113,8 @@ enum store_status sqlite_queue_get(void *engine, const char *owner, enum store_k
     if (status != STORE_OK) return status;
     sqlite3_stmt *st = sqlite_owner_bind(s, SQLITE_QUEUE_GET_SQL, id, kind);
     if (st) {
-        sqlite3_bind_int64(st, 3, signed_number(after));
-        sqlite3_bind_int64(st, 4, signed_number(max));
+        sqlite3_bind_int64(st, 3, sqlite_engine_number(after));
+        sqlite3_bind_int64(st, 4, sqlite_engine_number(max));
     }
     return get(s, st, out);
 }
@@ -142,7 +136,7 @@ static enum store_status del(struct sqlite_engine *s, enum sqlite_statement whic
     enum store_status status = STORE_OK;
     int result;
 
-    if (st) sqlite3_bind_int64(st, 3, signed_number(entry));
+    if (st) sqlite3_bind_int64(st, 3, sqlite_engine_number(entry));
     while ((result = sqlite_engine_step(st)) == SQLITE_ROW) {
         if (!known) continue;
         known->entries--;

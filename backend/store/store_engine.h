@@ -45,6 +45,26 @@ struct store_remotes {
     size_t count, cap;
 };
 
+struct store_archive_found {
+    struct arena *arena;
+    struct store_archived *items;
+    size_t count, cap;
+};
+
+/* Looking through a range of an archive, without the texts. */
+struct store_archive_scan {
+    uint64_t low, high; /* ids, both included; low is not 0; what has been seen is taken off */
+    bool backwards;
+    size_t rows; /* look at no more than these */
+    bool ended;  /* the engine says: nothing is left in the range */
+    /* false: stop behind this one.  The texts live during the call. */
+    bool (*fn)(struct store_archive_scan *scan, uint64_t id, const char *with_bare, const char *with_resource);
+};
+
+/* store_archive_scan_see - what an engine does with each row: false when it shall stop. */
+bool store_archive_scan_see(struct store_archive_scan *scan, uint64_t id, const char *with_bare,
+                            const char *with_resource);
+
 /* The engine adds what it found; texts are copied. */
 void store_names_add(struct store_names *names, const char *local, const char *domain);
 /* store_shapes_add - as many accounts more of a shape (its own number does not count). */
@@ -53,6 +73,7 @@ void store_records_add(struct store_records *records, enum store_kind kind, cons
 /* store_limit_allows - whether so many entries and bytes leave room for one more of len bytes. */
 bool store_limit_allows(const struct store_limit *limit, uint64_t entries, uint64_t bytes, size_t len);
 void store_entries_add(struct store_entries *entries, uint64_t id, int64_t stamp_ms, const char *text, size_t len);
+void store_archive_found_add(struct store_archive_found *found, const struct store_archived *entry);
 void store_remotes_add(struct store_remotes *remotes, const struct store_remote *remote);
 
 /* What a check found: counts, and texts in the arena. */
@@ -110,6 +131,13 @@ struct store_engine {
     enum store_status (*queue_del)(void *engine, const char *owner, enum store_kind kind, const uint64_t *ids,
                                    size_t count, uint64_t last);
     enum store_status (*remote_list)(void *engine, struct store_remotes *out);
+
+    /* As store_archive_*.  archive_scan and archive_fetch are for reading between batches as well. */
+    enum store_status (*archive_add)(void *engine, const char *owner, const struct store_archived *entry);
+    enum store_status (*archive_last)(void *engine, const char *owner, uint64_t *id);
+    enum store_status (*archive_scan)(void *engine, const char *owner, struct store_archive_scan *scan);
+    /* One entry; STORE_NOT_FOUND: it is not there. */
+    enum store_status (*archive_fetch)(void *engine, const char *owner, uint64_t id, struct store_archive_found *out);
 
     /* A copy made in steps between batches; NULL where the engine has none.  begin: NULL and a message in why.  step:
      * false when it is done, or has failed with a message in why.  end: also of one that is given up. */

@@ -56,6 +56,16 @@ void store_entries_add(struct store_entries *entries, uint64_t id, int64_t stamp
         .id = id, .stamp_ms = stamp_ms, .text = arena_strndup(entries->arena, text, len), .len = len};
 }
 
+void store_archive_found_add(struct store_archive_found *found, const struct store_archived *entry)
+{
+    found->items = grow(found->arena, found->items, found->count, &found->cap, sizeof *found->items);
+    struct store_archived *added = &found->items[found->count++];
+    *added = *entry;
+    added->with_bare = arena_strdup(found->arena, entry->with_bare);
+    added->with_resource = arena_strdup(found->arena, entry->with_resource);
+    added->text = arena_strndup(found->arena, entry->text, entry->len);
+}
+
 void store_remotes_add(struct store_remotes *remotes, const struct store_remote *remote)
 {
     remotes->items = grow(remotes->arena, remotes->items, remotes->count, &remotes->cap, sizeof *remotes->items);

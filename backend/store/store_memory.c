@@ -274,6 +274,46 @@ static enum store_status memory_remote_list(void *engine, struct store_remotes *
     return STORE_OK;
 }
 
+/* archive_of - NULL: no such account. */
+static struct memory_archive *archive_of(void *engine, const char *jid)
+{
+    const struct store_memory *memory = engine;
+    struct memory_owner *owner = map_get_str(memory->owners, jid);
+
+    return owner && owner->account ? &owner->archive : NULL;
+}
+
+static enum store_status memory_archive_add(void *engine, const char *owner, const struct store_archived *entry)
+{
+    struct memory_archive *archive = archive_of(engine, owner);
+    return archive ? memory_archive_insert(archive, entry) : STORE_NOT_FOUND;
+}
+
+static enum store_status memory_archive_last(void *engine, const char *owner, uint64_t *id)
+{
+    const struct memory_archive *archive = archive_of(engine, owner);
+
+    if (!archive) return STORE_NOT_FOUND;
+    *id = memory_archive_newest(archive);
+    return STORE_OK;
+}
+
+static enum store_status memory_archive_scan(void *engine, const char *owner, struct store_archive_scan *scan)
+{
+    const struct memory_archive *archive = archive_of(engine, owner);
+
+    if (!archive) return STORE_NOT_FOUND;
+    memory_archive_look(archive, scan);
+    return STORE_OK;
+}
+
+static enum store_status memory_archive_fetch(void *engine, const char *owner, uint64_t id,
+                                              struct store_archive_found *out)
+{
+    const struct memory_archive *archive = archive_of(engine, owner);
+    return archive ? memory_archive_find(archive, id, out) : STORE_NOT_FOUND;
+}
+
 /* What is in memory is never wrong. */
 static enum store_status memory_check(const char *folder, struct store_check *check)
 {
@@ -303,5 +343,9 @@ const struct store_engine STORE_MEMORY = {
     .queue_get = memory_queue_get,
     .queue_del = memory_queue_del,
     .remote_list = memory_remote_list,
+    .archive_add = memory_archive_add,
+    .archive_last = memory_archive_last,
+    .archive_scan = memory_archive_scan,
+    .archive_fetch = memory_archive_fetch,
     .check = memory_check,
 };

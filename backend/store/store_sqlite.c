@@ -1,6 +1,7 @@
 #include "backend/store/store_engine.h"
 
 #include "backend/store/sqlite_account.h"
+#include "backend/store/sqlite_archive.h"
 #include "backend/store/sqlite_check.h"
 #include "backend/store/sqlite_copy.h"
 #include "backend/store/sqlite_engine.h"
@@ -110,6 +111,10 @@ const struct store_engine STORE_SQLITE = {
     .queue_get = sqlite_queue_get,
     .queue_del = sqlite_queue_del,
     .remote_list = sqlite_remote_list,
+    .archive_add = sqlite_archive_add,
+    .archive_last = sqlite_archive_last,
+    .archive_scan = sqlite_archive_scan,
+    .archive_fetch = sqlite_archive_fetch,
     .copy_begin = sqlite_copy_begin,
     .copy_step = sqlite_copy_step,
     .copy_end = sqlite_copy_end,
