@@ -3,8 +3,6 @@
 A configuration is a template in bench/peers; $listen, $port0 to $port10, $folder and some lines are filled in."""
 
 import os
-import pathlib
-import pwd
 import re
 import signal
 import socket
@@ -12,72 +10,13 @@ import string
 import subprocess
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-PEERS = ROOT / "bench" / "peers"
+from bench.common.accounting import descendants, lives
+from bench.common.place import PEERS, group, user
+
 RULES = 10
 PORTS = RULES + 1  # one for each rule, and one for what no rule matches
 START_SECONDS = 20
 STOP_SECONDS = 5
-CLOCK_OF_PROCESS = 2  # the kernel's clock number: the CPU time of a whole process, in nanoseconds
-
-
-def user():
-    """The user that programs which are started as root change to."""
-    return "nobody" if os.geteuid() == 0 else None
-
-
-def group():
-    import grp
-    return grp.getgrgid(pwd.getpwnam("nobody").pw_gid).gr_name
-
-
-def descendants(pid):
-    """pid and all processes below it."""
-    found = [pid]
-    for parent in found:
-        for task in pathlib.Path(f"/proc/{parent}/task").iterdir():
-            found += map(int, (task / "children").read_text().split())
-    return found
-
-
-def lives(pid):
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def cpu_ns(pids):
-    """CPU time that processes have used so far."""
-    return sum(time.clock_gettime_ns(~pid << 3 | CLOCK_OF_PROCESS) for pid in pids)
-
-
-def private_bytes(pids):
-    """Memory that belongs to processes alone."""
-    total = 0
-    for pid in pids:
-        text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
-        total += sum(int(kib) * 1024 for kib in re.findall(r"^Private_\w+: +(\d+) kB", text, re.M))
-    return total
-
-
-def free_ports(count):
-    """The first of so many TCP ports in a row that are free, below those that the kernel gives to clients."""
-    for first in range(20000 + os.getpid() % 5000, 32000, count):
-        sockets = []
-        try:
-            for port in range(first, first + count):
-                one = socket.socket()
-                sockets.append(one)
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                one.bind(("127.0.0.1", port))
-            return first
-        except OSError:
-            continue
-        finally:
-            for one in sockets:
-                one.close()
-    raise SystemExit("no free ports")
 
 
 class Contender:

@@ -2,7 +2,8 @@
 
 import time
 
-from contenders import cpu_ns, private_bytes
+from bench.common import result, rounds
+from bench.common.accounting import cpu_ns, private_bytes
 
 SETTLE_SECONDS = 0.1  # the last connections are closed a moment after the client has its reply
 
@@ -10,13 +11,31 @@ SETTLE_SECONDS = 0.1  # the last connections are closed a moment after the clien
 class Figure:
     """measure(place, contender) returns {metric: value}; metrics are declared with (title, unit, lower is better)."""
 
-    title, contenders, metrics, bulk_bytes, logs = "", (), {}, 0, False
+    title, contenders, metrics, bulk_bytes, logs = "", (), {}, 0, False  # contenders: their names
 
     def __init__(self, key, size):
-        self.key, self.size = key, size
+        self.key, self.size, self.rounds, self.parameters = key, size, size["rounds"], size
 
     def measure(self, place, contender):
         raise NotImplementedError
+
+    def run(self, session, count):
+        """(figures, notes), of the contenders that take part."""
+        chosen = session.contenders_of(self)
+        found = {contender.name: [] for contender in chosen}
+        session.place.start_backend(self.bulk_bytes)
+        try:
+            for number, contender in rounds.take_turns(chosen, count):
+                contender.start(session.place, self.logs)
+                try:
+                    values = self.measure(session.place, contender)
+                finally:
+                    contender.stop()
+                found[contender.name].append(values)
+                rounds.show(self.key, number, count, contender.name, values)
+        finally:
+            session.place.stop_backend()
+        return {self.key: result.figure(self.title, self.metrics, found)}, {}
 
     def shares(self, place, pids, run):
         """Calls run() and returns (result, CPU of the program under test in ns, how busy each side was)."""
@@ -138,12 +157,14 @@ class Handshakes(Figure):
         return {"per_s": count / (used / 1e9), **busy}
 
 
-FULL = {"rounds": 7, "connections": 6000, "bulk_bytes": 2 << 30, "idle": 5000, "rate": 5000, "seconds": 3,
-        "handshakes": 2000}
-QUICK = {"rounds": 3, "connections": 3000, "bulk_bytes": 1 << 30, "idle": 5000, "rate": 5000, "seconds": 2,
-         "handshakes": 1000}
-SMOKE = {"rounds": 1, "connections": 100, "bulk_bytes": 16 << 20, "idle": 50, "rate": 200, "seconds": 1,
-         "handshakes": 50}
+SIZES = {
+    "full": {"rounds": 7, "connections": 6000, "bulk_bytes": 2 << 30, "idle": 5000, "rate": 5000, "seconds": 3,
+             "handshakes": 2000},
+    "quick": {"rounds": 3, "connections": 3000, "bulk_bytes": 1 << 30, "idle": 5000, "rate": 5000, "seconds": 2,
+              "handshakes": 1000},
+    "smoke": {"rounds": 1, "connections": 100, "bulk_bytes": 16 << 20, "idle": 50, "rate": 200, "seconds": 1,
+              "handshakes": 50},
+}
 
 
 def all_figures(size):

@@ -1,15 +1,13 @@
-"""Where measurements take place: a folder, ports, the backends, the load generators, and the cores of each."""
+"""Where gateways are measured: the ports of their rules, the server behind them, the load generators."""
 
 import json
-import os
 import pathlib
-import shutil
 import ssl
 import subprocess
-import tempfile
 import threading
 
-from contenders import PORTS, RULES, free_ports, names_of
+from bench.common.place import Place
+from bench.gateway.contenders import PORTS, RULES, names_of
 
 CLIENT_SECONDS = 90  # far more than any load generator needs
 HELLOS = pathlib.Path(__file__).resolve().parent / "hellos"
@@ -26,18 +24,11 @@ def captured_hello(name):
     raise AssertionError
 
 
-class Place:
+class GatewayPlace(Place):
     def __init__(self, build):
-        self.generators = build / "bench"
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="postern-bench-"))
-        self.folder.chmod(0o755)
-        cpus = sorted(os.sched_getaffinity(0))
-        # The program under test has a core of its own; everything else shares the others.
-        self.server_cpus, self.other_cpus = {cpus[0]}, set(cpus[1:]) or {cpus[0]}
-        self.first_port = free_ports(PORTS + 1)
+        super().__init__(build)
+        self.first_port = self.free_ports(PORTS + 1)
         self.listen = self.first_port + PORTS
-        self.pem = self.folder / "certificate.pem"
-        self.make_certificate()
         self.rule_hellos = [f"{path}:{path.name.split('-')[0]}" for path in HELLOS.iterdir()
                             if not path.name.startswith(f"{RULES}-")]
         self.bulk_hello = [f"{path}:{RULES}" for path in HELLOS.glob(f"{RULES}-*")]
@@ -48,20 +39,8 @@ class Place:
             self.name_hellos.append(f"{path}:{rule}")
         self.backend = None
 
-    def make_certificate(self):
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                        "-days", "30", "-subj", "/CN=example.test", "-addext", "subjectAltName=DNS:example.test",
-                        "-keyout", self.folder / "key.pem", "-out", self.folder / "cert.pem"],
-                       check=True, capture_output=True)
-        self.pem.write_text((self.folder / "cert.pem").read_text() + (self.folder / "key.pem").read_text())
-        self.pem.chmod(0o600)
-
-    def _spawn(self, program, *arguments, **more):
-        return subprocess.Popen([self.generators / program, *map(str, arguments)], text=True, stdout=subprocess.PIPE,
-                                preexec_fn=lambda: os.sched_setaffinity(0, self.other_cpus), **more)
-
     def start_backend(self, bulk_bytes):
-        self.backend = self._spawn("bench-backend", "--first-port", self.first_port, "--ports", PORTS, "--inlet",
+        self.backend = self.spawn("bench-backend", "--first-port", self.first_port, "--ports", PORTS, "--inlet",
                                    self.folder / "inlet", *(["--bulk", bulk_bytes] if bulk_bytes else []))
         if self.backend.stdout.readline() != "ready\n":
             raise SystemExit("the backend did not start")
@@ -80,11 +59,11 @@ class Place:
             arguments += ["--request", request]
         for name, value in options.items():
             arguments += ["--" + name.replace("_", "-"), value]
-        return Client(self._spawn(program, *arguments, stdin=subprocess.PIPE), may_break)
+        return Client(self.spawn(program, *arguments, stdin=subprocess.PIPE), may_break)
 
     def close(self):
         self.stop_backend()
-        shutil.rmtree(self.folder)
+        super().close()
 
 
 class Client:
