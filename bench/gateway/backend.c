@@ -5,7 +5,7 @@
  * Listens on N ports of 127.0.0.1 from PORT on, and with --inlet on N Unix sockets PREFIX.0, PREFIX.1, ..., over which
  * a Postern gateway hands sockets.  Answers each request (generator.h) and closes when the client has; with --bulk the
  * last port sends so many bytes behind the reply.  Prints "ready" when it listens. */
-#include "bench/gateway/generator.h"
+#include "bench/gateway/request.h"
 
 #include <errno.h>
 #include <fcntl.h>

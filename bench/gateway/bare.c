@@ -5,7 +5,7 @@
  * One thread, one epoll set, no configuration, no log, no limits, no deadlines, no care for errors: it searches the
  * first bytes for ten ALPN names and connects to the port of the first that it finds.  What it costs is what the
  * kernel asks for a proxied connection. */
-#include "bench/gateway/generator.h"
+#include "bench/gateway/request.h"
 
 #include <netinet/tcp.h>
 #include <stdlib.h>

@@ -12,11 +12,10 @@
  * bulk:   receives so many bytes on each stream and checks them: their number, and samples of their content.
  *
  * After the warm-up it prints "ready" and waits for a line.  The result is a line of JSON. */
-#include "bench/gateway/generator.h"
+#include "bench/gateway/request.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -193,15 +192,6 @@ static void run_closed(unsigned long n)
     }
 }
 
-/* The time to the next connection of a Poisson process; the same sequence in every run. */
-static int64_t next_gap_ns(void)
-{
-    static uint64_t x = 88172645463325252u;
-    x ^= x << 13, x ^= x >> 7, x ^= x << 17; /* xorshift */
-    double uniform = ((double)(x >> 11) + 1) / 9007199254740993.0;
-    return (int64_t)(-log(uniform) * 1e9 / (double)rate);
-}
-
 static void run_open(void)
 {
     times_cap = rate * (seconds + 1);
@@ -211,7 +201,7 @@ static void run_open(void)
     int64_t due_ns = now_ns(), end_ns = due_ns + (int64_t)seconds * 1000000000;
     for (;;) {
         int64_t at_ns = now_ns();
-        for (; due_ns <= at_ns && due_ns < end_ns; due_ns += next_gap_ns()) {
+        for (; due_ns <= at_ns && due_ns < end_ns; due_ns += random_gap_ns((double)rate)) {
             if (begun < times_cap) late_us[begun] = (uint32_t)((at_ns - due_ns) / 1000);
             if (free_slots != NULL)
                 begin(due_ns);

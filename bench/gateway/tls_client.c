@@ -6,7 +6,7 @@
  * full: each connection makes a handshake of its own, sends a request, checks the reply, and closes.  resumed: the
  * same with sessions that the warm-up got; a handshake that was not resumed is an error.  idle: opens all, then holds
  * them until a line is read.  Certificates are not verified: the client's work is not what is measured. */
-#include "bench/gateway/generator.h"
+#include "bench/gateway/request.h"
 
 #include <errno.h>
 #include <getopt.h>

@@ -1,12 +1,13 @@
-/* generator - what the load generators share: the reply by which a client knows who answered, and small helpers.
+/* request - what clients of the gateway ask, and the reply by which they know who answered.
  *
  * A client sends a request: a captured ClientHello, or REQUEST_BYTES of plaintext.  A backend answers with one struct
  * reply, which says on which of its ports the request arrived and what it was, so that a wrong route or a byte that
  * was changed on the way is seen.  On the bulk port the reply is followed by bytes of bulk_pattern. */
-#ifndef POSTERN_BENCH_GATEWAY_GENERATOR_H
-#define POSTERN_BENCH_GATEWAY_GENERATOR_H
+#ifndef POSTERN_BENCH_GATEWAY_REQUEST_H
+#define POSTERN_BENCH_GATEWAY_REQUEST_H
 
-#include <netinet/in.h>
+#include "bench/common/generator.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -49,22 +50,5 @@ struct request {
 
 /* request_load - read "FILE:PORT-INDEX". */
 void request_load(struct request *request, const char *text);
-
-void address_parse(struct sockaddr_in *address, const char *text); /* "127.0.0.1:443" */
-
-/* client_socket - a non-blocking TCP socket with an address of its own in 127.0.0.0/8, another one each time: the ports
- * of one address would all be in TIME_WAIT before a run is over. */
-int client_socket(void);
-
-unsigned long number_parse(const char *text);
-
-/* The process's CPU time, and the time that goes by, in nanoseconds. */
-int64_t cpu_ns(void);
-int64_t now_ns(void);
-
-/* wait_for_line - say that everything is ready, then wait until the caller says to go on. */
-void wait_for_line(const char *what);
-
-_Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif
