@@ -24,6 +24,7 @@ bool offline_is_storable(const struct stanza *stanza)
 {
     if (stanza->kind != STANZA_MESSAGE || (stanza->type != STANZA_NORMAL && stanza->type != STANZA_CHAT)) return false;
     if (elem_child(stanza->elem, NS_HINTS, "no-store")) return false;
+    if (elem_child(stanza->elem, NS_HINTS, "store")) return true;
     const struct elem *child = elem_child(stanza->elem, NULL, NULL);
     while (child && !is_content(child))
         child = elem_next_element(child);
@@ -125,7 +126,7 @@ static void add(struct keeping *k)
     struct buf text = {0};
     const struct host *host = host_of(k->shard, k->stanza);
     const struct store_limit limit = {host ? host->offline_messages : 1, host ? host->offline_bytes : 1};
-    elem_print(k->stanza->elem, NS_CLIENT, &text);
+    stanza_print(k->stanza, &text);
     store_queue_add(k->shard->backend->store, k->shard->mailbox, k->stanza->to->bare, STORE_OFFLINE, delay_now(),
                     (const char *)buf_data(&text), buf_len(&text), &limit, on_added, k);
     buf_free(&text);

@@ -230,7 +230,9 @@ void session_send(struct session *session, struct stanza *stanza)
         return;
     }
     if (stanza->share) stanza->share->arrived = true;
-    stream_send_elem(session->stream, stanza->elem);
+    struct buf text = {0};
+    stanza_print(stanza, &text);
+    stream_write_buf(session->stream, &text);
     if (stanza->stored_id == 0) return;
     offline_delete(session->user, &stanza->stored_id, 1); /* written: such a client can say no more */
     stanza->stored_id = 0;

@@ -7,6 +7,7 @@
 #include "backend/session.h"
 #include "backend/shard.h"
 #include "backend/sm_wire.h"
+#include "backend/stanza_id.h"
 #include "backend/stream_log.h"
 #include "lib/fault.h"
 
@@ -94,12 +95,13 @@ static void on_give_up(void *arg)
 static void print(const struct sm *sm, const struct stanza *stanza, struct buf *out)
 {
     if (sm->session->stream || stanza->kind != STANZA_MESSAGE) {
-        elem_print(stanza->elem, NS_CLIENT, out);
+        stanza_print(stanza, out);
         return;
     }
     struct elem *copy = elem_copy(stanza->elem);
     delay_add(copy, sm->session->jid->domain, delay_now());
     elem_print(copy, NS_CLIENT, out);
+    if (stanza->archive_id != 0) stanza_id_append(out, stanza->to->bare, stanza->archive_id);
     elem_free(&copy);
 }
 

@@ -27,7 +27,7 @@ struct sm_entry {
     int64_t stamp_ms;           /* since 1970 */
     struct sm_share *share;     /* other sessions were sent it, too; NULL: none was */
     struct list share_link;     /* share->entries */
-    bool message, storing, acked;
+    bool message, ephemeral, storing, acked;
     size_t len;
     char text[];
 };
@@ -61,6 +61,7 @@ void sm_queue_add(struct sm_queue *queue, struct stanza *stanza, const struct bu
     entry->share = stanza->share;
     if (entry->share) list_append(&entry->share->entries, &entry->share_link);
     entry->message = stanza->kind == STANZA_MESSAGE;
+    entry->ephemeral = stanza->ephemeral;
     entry->stored_id = stanza->stored_id;
     entry->stamp_ms = delay_now();
     stanza->stored_id = 0;
@@ -114,12 +115,12 @@ static bool leave_to_other(struct sm_entry *entry)
     return false;
 }
 
-/* again - the stanza as it came to the session; NULL: another session has it as well, or it has no way back: a
- * roster push, and the answer to an address that is none, are not addressed as the router needs it. */
+/* again - the stanza as it came to the session; NULL: another session has it as well, or nobody wants it, or it has no
+ * way back: a roster push, and the answer to an address that is none, are not addressed as the router needs it. */
 static struct stanza *again(struct sm_entry *entry)
 {
     struct user *user = entry->user;
-    if (leave_to_other(entry)) return NULL;
+    if (entry->ephemeral || leave_to_other(entry)) return NULL;
     struct elem *elem = elem_parse(&user->shard->parser, entry->text, entry->len);
     struct stanza *stanza = elem ? stanza_read(elem) : NULL;
     if (!stanza) return NULL;

@@ -1,6 +1,7 @@
 #include "backend/stanza.h"
 
 #include "backend/ns.h"
+#include "backend/stanza_id.h"
 
 #include <string.h>
 
@@ -99,6 +100,28 @@ void stanza_address(struct stanza *stanza, struct jid *from, struct jid *to)
     stanza->to = to;
     elem_set(stanza->elem, "from", from->full);
     elem_set(stanza->elem, "to", to->full);
+}
+
+void stanza_text(struct stanza *stanza)
+{
+    if (stanza->text) return;
+    struct buf out = {0};
+    elem_print(stanza->elem, NS_CLIENT, &out);
+    char *text = arena_alloc(stanza->elem->arena, buf_len(&out));
+    memcpy(text, buf_data(&out), buf_len(&out));
+    stanza->text = text;
+    stanza->text_len = buf_len(&out);
+    buf_free(&out);
+}
+
+void stanza_print(const struct stanza *stanza, struct buf *out)
+{
+    if (stanza->text) {
+        buf_append(out, stanza->text, stanza->text_len);
+    } else {
+        elem_print(stanza->elem, NS_CLIENT, out);
+    }
+    if (stanza->archive_id != 0) stanza_id_append(out, stanza->to->bare, stanza->archive_id);
 }
 
 bool stanza_is_right(const struct stanza *stanza)

@@ -42,8 +42,12 @@ struct stanza {
     enum stanza_kind kind;
     enum stanza_type type;
     struct jid *from, *to;
+    const char *text; /* the element as printed for a stream of jabber:client, not NUL-terminated; NULL: it is not */
+    size_t text_len;
+    uint64_t archive_id;     /* under which the recipient's archive has it, which its clients are told; 0: it has not */
     uint64_t stored_id;      /* of its entry in the recipient's offline queue, which session_send takes over; 0: none */
     struct receipt receipt;  /* settled when the stanza is freed */
+    bool ephemeral;          /* of use to the session alone that it is sent to: nobody else gets it, nor is it stored */
     bool returned;           /* by a session that has ended without acknowledging it */
     struct sm_share *share;  /* while several sessions are sent it; NULL: none or one is */
     struct list link;        /* while it waits: on its shard, or for its user */
@@ -64,6 +68,13 @@ struct stanza *stanza_copy(const struct stanza *stanza);
 
 /* stanza_address - set both addresses (takes them) and the attributes. */
 void stanza_address(struct stanza *stanza, struct jid *from, struct jid *to);
+
+/* stanza_text - have text made, in the arena, of the element as it is; who changes the element afterwards makes text
+ * NULL again. */
+void stanza_text(struct stanza *stanza);
+
+/* stanza_print - append it as for a stream of jabber:client, with the id of the archive. */
+void stanza_print(const struct stanza *stanza, struct buf *out);
 
 /* stanza_is_right - whether its type is one, and an iq has an id and as many children as its type asks for.  Source:
  * RFC 6120 section 8.2.3. */

@@ -95,10 +95,38 @@ static void closed(void **state)
     scene_free(&scene);
 }
 
+/* A receipt that was split counts when all of its parts are settled, in whatever order. */
+static void split_receipts(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new();
+    struct loop *loop = loop_new();
+    scene->shard.mailbox = mailbox_new(loop); /* nobody runs the shard: it is told by its mailbox */
+    struct stanza *stanza = stanza_new(elem_new(arena_new(), NS_CLIENT, "message"));
+    assert_non_null(stanza);
+    sm_inbox_receive(&scene->inbox, stanza);
+    struct receipt one = receipt_split(&stanza->receipt), other = receipt_split(&one), none = {0};
+    receipt_settle(&other);
+    receipt_settle(&other);
+    stanza_free(&stanza);
+    assert_false(mailbox_drain(scene->shard.mailbox));
+    assert_int_equal(scene->inbox.handled, FIRST);
+    receipt_settle(&one);
+    assert_true(mailbox_drain(scene->shard.mailbox));
+    assert_int_equal(scene->inbox.handled, FIRST + 1);
+    none = receipt_split(&none);
+    assert_int_equal(none.session, 0);
+    assert_null(none.share);
+    mailbox_free(&scene->shard.mailbox);
+    loop_free(&loop);
+    scene_free(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(handled_over_the_end),
+        cmocka_unit_test(split_receipts),
         cmocka_unit_test(closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
