@@ -142,8 +142,8 @@ static void settle(struct dialback *question, enum dialback_verdict verdict, con
 /* Whether questions may be sent on it: not before TLS is where it has to be, XEP-0220 section 2.1.2. */
 static bool may_ask(const struct s2s_stream *stream)
 {
-    return stream->outgoing && (stream->state == S2S_ANSWER || stream->state == S2S_RESUMING ||
-                                stream->state == S2S_OPEN || stream->state == S2S_PAUSED);
+    return stream->outgoing &&
+           (stream->state == S2S_ANSWER || stream->state == S2S_RESUMING || s2s_stream_is_open(stream));
 }
 
 static bool may_ask_later(const struct s2s_stream *stream)

@@ -1,7 +1,9 @@
 #include "backend/remote.h"
 
 #include "backend/backend_config.h"
+#include "backend/remote_attempt.h"
 #include "backend/remote_route.h"
+#include "backend/remote_waiting.h"
 #include "backend/s2s_policy.h"
 #include "backend/s2s_stream.h"
 #include "backend/shard.h"
@@ -18,7 +20,7 @@ struct remotes *remotes_new(struct shard *shard)
 {
     struct remotes *remotes = MEM_NEW(struct remotes);
     remotes->by_domain = map_new();
-    remotes->connecting = deadline_queue_new(shard->loop, S2S_PROMISE_MS, remote_route_on_promise, shard);
+    remotes->connecting = deadline_queue_new(shard->loop, S2S_PROMISE_MS, remote_waiting_on_promise, shard);
     remotes->promise = deadline_queue_new(shard->loop, S2S_PROMISE_MS / 2, s2s_unacked_on_promise, shard);
     remotes->ping = deadline_queue_new(shard->loop, S2S_PING_MS, s2s_unacked_on_ping, shard);
     remotes->pong = deadline_queue_new(shard->loop, S2S_PONG_MS, s2s_unacked_on_no_pong, shard);
@@ -156,7 +158,7 @@ void remotes_each(struct shard *shard, void (*fn)(struct remote *remote, void *a
 
 static void follow_route(struct remote_route *route)
 {
-    remote_route_follow(route);
+    remote_attempt_follow(route);
     remote_route_release(route);
 }
 
@@ -201,7 +203,7 @@ bool remote_deliver(struct shard *shard, struct stanza *stanza)
 struct s2s_stream *remote_connect(struct remote *remote, const char *local)
 {
     struct remote_route *route = remote_route_get(remote, local);
-    remote_route_connect(route);
+    remote_attempt_begin(route);
     struct s2s_stream *stream = route->stream;
     pin(remote);
     remote_route_release(route);
@@ -215,7 +217,7 @@ static void retry(struct remote_route *route)
 {
     if (route->state != REMOTE_DOWN) return;
     route->failures = 0;
-    remote_route_connect(route);
+    remote_attempt_begin(route);
 }
 
 void remote_retry(struct remote *remote, const char *local)
@@ -319,7 +321,7 @@ static void on_heard(void *arg)
     if (!remote) return;
     pin(remote);
     remote_watch(remote);
-    call(remote, NULL, remote_route_hurry);
+    call(remote, NULL, remote_attempt_hurry);
     unpin(remote);
 }
 
@@ -357,7 +359,7 @@ static bool is_wanted(const struct remote *remote, const struct s2s_stream *stre
 static int64_t end_idle(const struct remote *remote, struct s2s_stream *stream)
 {
     const int64_t idle_ms = stream->policy.idle_ms;
-    if ((stream->state != S2S_OPEN && stream->state != S2S_PAUSED) || idle_ms == 0) return -1;
+    if (!s2s_stream_is_open(stream) || idle_ms == 0) return -1;
     const int64_t left_ms = stream->used_ms + idle_ms - loop_now_ms(remote->shard->loop);
     if (left_ms > 0) return left_ms;
     if (is_wanted(remote, stream)) return LOOK_AGAIN_MS;

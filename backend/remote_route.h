@@ -59,6 +59,9 @@ struct remote_route {
 struct remote_route *remote_route_get(struct remote *remote, const char *local);
 struct remote_route *remote_route_find(struct remote *remote, const char *local);
 
+/* remote_route_of - arg is one. */
+struct remote_route *remote_route_of(void *arg);
+
 /* remote_route_release - free it if nothing keeps it any more, and then its remote. */
 void remote_route_release(struct remote_route *route);
 /* remote_route_free - at the end of the process. */
@@ -69,19 +72,6 @@ bool remote_route_deliver(struct remote_route *route, struct stanza *stanza);
 
 /* remote_route_write - a stanza (taken) on the stream of a live route; row_bytes as in s2s_unacked_add. */
 void remote_route_write(struct remote_route *route, struct stanza *stanza, size_t row_bytes);
-
-/* remote_route_refuse - answer a stanza (taken) that cannot be sent by the failure's error; presence is remembered
- * where that may pass. */
-void remote_route_refuse(struct remote_route *route, struct stanza *stanza, enum s2s_failure failure);
-
-/* remote_route_found - the store has rows of it, from before the start. */
-void remote_route_found(struct remote_route *route, uint64_t rows, uint64_t bytes, int64_t oldest_ms, int64_t wait_ms);
-
-/* remote_route_connect - set up a stream now, unless there is one. */
-void remote_route_connect(struct remote_route *route);
-
-/* remote_route_hurry - the domain is said to be there again: try as soon as may be. */
-void remote_route_hurry(struct remote_route *route);
 
 void remote_route_up(struct remote_route *route, struct s2s_stream *stream);
 void remote_route_failed(struct remote_route *route, enum s2s_failure failure, const char *why);
@@ -94,11 +84,8 @@ void remote_route_caught_up(struct remote_route *route);
 /* remote_route_changed - rows have gone or come: the timer, and whether the route is needed, follow. */
 void remote_route_changed(struct remote_route *route);
 
-void remote_route_follow(struct remote_route *route);
+/* remote_route_stop - the server stops: what waits in memory is stored. */
 void remote_route_stop(struct remote_route *route);
-
-/* remote_route_on_promise - for the shard's deadline queue. */
-void remote_route_on_promise(struct deadline *deadline, void *shard);
 
 const char *remote_state_name(enum remote_state state);
 

@@ -1,6 +1,7 @@
 #include "backend/remote_start.h"
 
 #include "backend/remote.h"
+#include "backend/remote_attempt.h"
 #include "backend/remote_backoff.h"
 #include "backend/remote_route.h"
 #include "backend/shard.h"
@@ -21,7 +22,7 @@ static void found(struct backend *backend, const struct store_remote *row, int64
     }
     char *domain = mem_strndup(row->owner, (size_t)(space - row->owner));
     struct remote *remote = remote_get(shard_of(backend, domain), domain);
-    remote_route_found(remote_route_get(remote, space + 1), row->count, row->bytes, row->oldest_ms, wait_ms);
+    remote_attempt_found(remote_route_get(remote, space + 1), row->count, row->bytes, row->oldest_ms, wait_ms);
     free(domain);
 }
 

@@ -23,8 +23,7 @@ void s2s_gauges_add(struct shard *shard, struct s2s_gauges *gauges)
 {
     LIST_EACH (link, &shard->s2s->all) {
         const struct s2s_stream *stream = LIST_ENTRY(link, struct s2s_stream, all);
-        if (stream->state == S2S_OPEN || stream->state == S2S_PAUSED)
-            *(stream->outgoing ? &gauges->out : &gauges->in) += 1;
+        if (s2s_stream_is_open(stream)) *(stream->outgoing ? &gauges->out : &gauges->in) += 1;
     }
     remotes_each(shard, add_remote, gauges);
 }

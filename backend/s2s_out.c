@@ -445,7 +445,7 @@ bool s2s_out_join(struct s2s_stream *stream, const char *local)
 {
     struct s2s_policy policy;
     enum s2s_failure failure = S2S_DISABLED;
-    if (!stream->outgoing || (stream->state != S2S_OPEN && stream->state != S2S_PAUSED)) return false;
+    if (!stream->outgoing || !s2s_stream_is_open(stream)) return false;
     if (!stream->dialback_errors || s2s_stream_pair(stream, local, stream->domain, true)) return false;
     if (!s2s_policy_of(stream->hosts, local, stream->domain, &policy, &failure) || !policy.dialback) return false;
     if (!s2s_out_suits(stream, local) || (policy.encrypt && !stream->secure) ||

@@ -131,14 +131,9 @@ void s2s_pair_free(struct s2s_pair *pair)
     free(pair);
 }
 
-static bool is_open(const struct s2s_stream *stream)
-{
-    return stream->state == S2S_OPEN || stream->state == S2S_PAUSED;
-}
-
 bool s2s_stream_will_carry(const struct s2s_stream *stream, const char *local)
 {
-    const bool soon = is_open(stream) || stream->state == S2S_RESUMING;
+    const bool soon = s2s_stream_is_open(stream) || stream->state == S2S_RESUMING;
     if (stream->outgoing || !stream->bidi || stream->linked || !soon) return false;
     const struct s2s_pair *pair = s2s_stream_pair(stream, local, stream->remote->domain, false);
     return pair && pair->proof != S2S_PROOF_NONE && !pair->one_way;
@@ -147,7 +142,7 @@ bool s2s_stream_will_carry(const struct s2s_stream *stream, const char *local)
 /* On a stream with XEP-0288 a proof of one side opens both ways for its pair. */
 bool s2s_stream_carries(const struct s2s_stream *stream, const char *local)
 {
-    if (!is_open(stream) || !stream->linked) return false;
+    if (!s2s_stream_is_open(stream) || !stream->linked) return false;
     const struct s2s_pair *pair = s2s_stream_pair(stream, local, stream->remote->domain, stream->outgoing);
     return pair && pair->proof != S2S_PROOF_NONE && !pair->one_way && (stream->outgoing || stream->bidi);
 }
@@ -397,7 +392,7 @@ static bool is_stanza(const struct elem *elem)
 static void on_elem(void *owner, struct elem *elem)
 {
     struct s2s_stream *stream = s2s_stream_of(owner);
-    const bool may = is_open(stream) || (stream->state == S2S_RESUMING && stream->bidi);
+    const bool may = s2s_stream_is_open(stream) || (stream->state == S2S_RESUMING && stream->bidi);
     if (may && is_stanza(elem)) {
         s2s_stream_take(stream, elem);
         return;
@@ -518,7 +513,7 @@ void s2s_stream_trust(struct s2s_stream *stream)
 
 void s2s_stream_opened(struct s2s_stream *stream)
 {
-    if (stream->state == S2S_OPEN || stream->state == S2S_PAUSED) return;
+    if (s2s_stream_is_open(stream)) return;
     stream->state = S2S_OPEN;
     is_no_newcomer(stream);
     deadline_disarm(&stream->deadline);

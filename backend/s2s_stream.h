@@ -111,6 +111,12 @@ struct s2s_stream *s2s_out_begin(struct remote *remote, const char *local, const
 /* s2s_out_join - let one more of our domains use an open outgoing stream: ends likewise.  false: this stream cannot. */
 MUSTCHECK bool s2s_out_join(struct s2s_stream *stream, const char *local);
 
+/* s2s_stream_is_open - whether stanzas may come. */
+static inline bool s2s_stream_is_open(const struct s2s_stream *stream)
+{
+    return stream->state == S2S_OPEN || stream->state == S2S_PAUSED;
+}
+
 /* s2s_stream_carries - whether stanzas from local to the remote's domain may be sent on it now. */
 bool s2s_stream_carries(const struct s2s_stream *stream, const char *local);
 /* s2s_stream_will_carry - in: whether they may be as soon as it is known what becomes of stream management: ends in

@@ -4,6 +4,7 @@
 #include "backend/elem_parse.h"
 #include "backend/ns.h"
 #include "backend/remote.h"
+#include "backend/remote_refusal.h"
 #include "backend/remote_route.h"
 #include "backend/s2s_sm.h"
 #include "backend/s2s_stream.h"
@@ -361,7 +362,7 @@ static void give_up(struct s2s_entry *entry)
 {
     struct stanza *stanza = read_again(entry);
     if (stanza && stanza->kind != STANZA_PRESENCE) {
-        remote_route_refuse(entry->route, stanza, S2S_BROKEN);
+        remote_refusal_answer(entry->route, stanza, S2S_BROKEN);
         return;
     }
     entry->route->presence_owed = true;

@@ -4,8 +4,10 @@
 #include "backend/remote.h"
 
 #include "backend/delay.h"
+#include "backend/remote_attempt.h"
 #include "backend/remote_backoff.h"
 #include "backend/remote_route.h"
+#include "backend/remote_waiting.h"
 #include "backend/s2s_policy.h"
 #include "backend/s2s_stream.h"
 #include "tests/unit/backend/players.h"
@@ -269,7 +271,7 @@ static void slow_stream(void **state)
 {
     (void)state;
     message("1");
-    remote_route_on_promise(&route()->promise, owner());
+    remote_waiting_on_promise(&route()->promise, owner());
     settle();
     assert_stored("1 ");
     message("2");
@@ -504,7 +506,7 @@ static void expired(void **state)
                     delay_now() - far.policy.queue_age_ms - 1, OLD, strlen(OLD), 0, on_added, NULL);
     settle();
     struct remote_route *found = remote_route_get(remote_get(owner(), FAR), "example.test");
-    remote_route_found(found, 1, strlen(OLD), delay_now() - far.policy.queue_age_ms - 1, 60000);
+    remote_attempt_found(found, 1, strlen(OLD), delay_now() - far.policy.queue_age_ms - 1, 60000);
     message("1");
     failed(0, S2S_CONNECT);
     settle();
