@@ -2,7 +2,6 @@
 
 #include "gateway/server_name.h"
 
-#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -317,6 +316,19 @@ bool clienthello_offers(const struct clienthello *hello, const char *alpn)
     return false;
 }
 
+/* put_letter - a letter of a name as it is read in a log line.  Returns its length, up to 4. */
+static size_t put_letter(uint8_t c, char *out)
+{
+    static const char hex[] = "0123456789abcdef";
+    /* A comma or backslash of the name's own would read as one of ours. */
+    if (c > ' ' && c < 0x7f && c != ',' && c != '\\' && c != '"') {
+        out[0] = (char)c;
+        return 1;
+    }
+    memcpy(out, (char[]){'\\', 'x', hex[c >> 4], hex[c & 15]}, 4);
+    return 4;
+}
+
 char *clienthello_alpn_text(const struct clienthello *hello, char *out, size_t cap)
 {
     if (cap == 0) return out;
@@ -324,18 +336,15 @@ char *clienthello_alpn_text(const struct clienthello *hello, char *out, size_t c
     size_t used = 0;
     size_t name_left = 0;
     for (size_t at = 0; at < hello->alpn_len; at++) {
-        char piece[8];
+        char piece[4] = ",";
         uint8_t c = hello->alpn[at];
+        size_t len = at == 0 ? 0 : 1;
         if (name_left == 0) {
             name_left = c;
-            snprintf(piece, sizeof(piece), "%s", at == 0 ? "" : ",");
         } else {
             name_left--;
-            /* A comma or backslash of the name's own would read as one of ours. */
-            bool odd = c <= ' ' || c >= 0x7f || c == ',' || c == '\\' || c == '"';
-            snprintf(piece, sizeof(piece), odd ? "\\x%02x" : "%c", c);
+            len = put_letter(c, piece);
         }
-        size_t len = strlen(piece);
         if (used + len >= cap) break;
         memcpy(out + used, piece, len);
         used += len;
