@@ -52,17 +52,16 @@ struct one {
 
 static void go_on(struct import *import);
 
-/* Which mechanisms can be offered is known at once, not only when it is asked about the next time. */
+/* Which mechanisms can be offered is known when the import is over, not only when it is asked about the next time. */
 static void refresh(const struct host *host, void *arg)
 {
     const struct import *import = arg;
-    struct key_shapes *shapes = import->here->backend->key_shapes;
-    if (shapes) key_shapes_load(shapes, host->domain);
+    key_shapes_load(import->here->backend->key_shapes, host->domain);
 }
 
-static void end(struct import *import)
+static void tell_end(void *arg)
 {
-    if (!import->dry_run) hosts_each(shard_hosts(import->here), refresh, import);
+    struct import *import = arg;
     json_t *report = import_report_json(&import->report);
     if (import->why[0]) json_object_set_new(report, "fault", json_string(import->why));
     import->fn(report, import->arg);
@@ -72,6 +71,17 @@ static void end(struct import *import)
     free(import->host);
     free(import->elsewhere);
     free(import);
+}
+
+static void end(struct import *import)
+{
+    struct key_shapes *shapes = import->here->backend->key_shapes;
+    if (import->dry_run || shapes == NULL) {
+        tell_end(import);
+        return;
+    }
+    hosts_each(shard_hosts(import->here), refresh, import);
+    key_shapes_when_known(shapes, tell_end, import);
 }
 
 static void stop(struct import *import, const char *why)

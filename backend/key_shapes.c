@@ -2,6 +2,7 @@
 
 #include "backend/backend.h"
 #include "backend/scram.h"
+#include "lib/list.h"
 #include "lib/log.h"
 #include "lib/map.h"
 #include "lib/mem.h"
@@ -13,6 +14,12 @@
 
 /* Asking about a million accounts takes the store a second. */
 enum { KEPT = 32, AGAIN_MS = 5 * 60 * 1000, ALL_HASHES = (1 << STORE_HASHES) - 1 };
+
+struct waiter {
+    struct list link;
+    key_shapes_fn *fn;
+    void *arg;
+};
 
 struct host_shapes {
     struct key_shapes *all;
@@ -32,6 +39,7 @@ struct key_shapes {
     struct deadline again;        /* likewise */
     unsigned asked;               /* likewise: answers to come */
     bool waited_for;              /* likewise */
+    struct list waiters;          /* likewise: struct waiter, link; none when nothing is asked */
     pthread_mutex_t lock;
     struct map *by_domain; /* struct host_shapes */
 };
@@ -72,6 +80,18 @@ static void log_lacking(const char *domain, unsigned hashes)
     log_end(&line);
 }
 
+static void on_all_known(struct key_shapes *shapes)
+{
+    if (shapes->waited_for) loop_stop(shapes->loop);
+    struct list *link;
+    while (shapes->asked == 0 && (link = list_first(&shapes->waiters)) != NULL) {
+        struct waiter *waiter = LIST_ENTRY(link, struct waiter, link);
+        list_remove(link);
+        waiter->fn(waiter->arg);
+        free(waiter);
+    }
+}
+
 static void on_shapes(enum store_status status, const struct store_shape *shapes, size_t count, void *arg)
 {
     struct host_shapes *host = arg;
@@ -92,7 +112,7 @@ static void on_shapes(enum store_status status, const struct store_shape *shapes
     const unsigned now = host->hashes;
     pthread_mutex_unlock(&all->lock);
     if (now != before && now != ALL_HASHES) log_lacking(host->domain, now);
-    if (--all->asked == 0 && all->waited_for) loop_stop(all->loop);
+    if (--all->asked == 0) on_all_known(all);
 }
 
 void key_shapes_load(struct key_shapes *shapes, const char *domain)
@@ -110,6 +130,18 @@ void key_shapes_wait(struct key_shapes *shapes)
     shapes->waited_for = true;
     if (shapes->asked > 0) loop_run(shapes->loop);
     shapes->waited_for = false;
+}
+
+void key_shapes_when_known(struct key_shapes *shapes, key_shapes_fn *fn, void *arg)
+{
+    if (shapes->asked == 0) {
+        fn(arg);
+        return;
+    }
+    struct waiter *waiter = MEM_NEW(struct waiter);
+    waiter->fn = fn;
+    waiter->arg = arg;
+    list_append(&shapes->waiters, &waiter->link);
 }
 
 static bool list_domain(const void *key, size_t key_len, void *value, void *arg)
@@ -161,6 +193,7 @@ struct key_shapes *key_shapes_new(struct backend *backend, struct loop *loop, st
     shapes->queue = deadline_queue_new(loop, AGAIN_MS, on_again, shapes);
     pthread_mutex_init(&shapes->lock, NULL);
     shapes->by_domain = map_new();
+    list_init(&shapes->waiters);
     return shapes;
 }
 

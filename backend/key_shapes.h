@@ -24,6 +24,10 @@ void key_shapes_free(struct key_shapes **shapes);
 void key_shapes_load(struct key_shapes *shapes, const char *domain);
 void key_shapes_wait(struct key_shapes *shapes);
 
+/* key_shapes_when_known - call fn once all that was asked about is answered: at once, or later on shard 0. */
+typedef void key_shapes_fn(void *arg);
+void key_shapes_when_known(struct key_shapes *shapes, key_shapes_fn *fn, void *arg);
+
 /* key_shapes_hashes - the hashes (bits 1 << STORE_HASH_*) for which every account of the host has keys. */
 unsigned key_shapes_hashes(struct key_shapes *shapes, const char *domain);
 

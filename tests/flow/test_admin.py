@@ -10,7 +10,7 @@ import pytest
 from harness.ports import reserve_port
 from harness.postern import Gateway, run
 from harness.tcp import connect, read_to_end, turned_away
-from harness.wait import wait_until
+from harness.wait import PATIENCE_S, wait_until
 from harness.watch import check_metrics, curl, metrics
 
 CONFIG = """
@@ -38,6 +38,8 @@ def fixture_gateway(place):
 def test_metrics_are_what_prometheus_accepts(gateway):
     for _ in range(3):
         assert curl(gateway.ports["public"], "/")[0] == 400
+    wait_until(lambda: gateway.stats()[""]["close_refused"] == 3, "they have ended")
+    wait_until(lambda: sum(worker["connections"] for worker in gateway.status()["workers"]) == 0, "nobody is there")
     text = metrics(gateway)
     assert "\npostern_gateway_routed_total 3\n" in text
     assert '\npostern_gateway_route_routed_total{route="a \\"quoted\\" \\\\ name"} 3\n' in text
@@ -52,7 +54,7 @@ def test_connections_and_a_server_that_is_drained_show(gateway):
         connect(gateway.ports["public"])
     held = [connect(gateway.ports["public"]) for _ in range(5)]
     wait_until(lambda: "\npostern_gateway_probing_connections 5\n" in metrics(gateway), "five undecided connections")
-    assert "\npostern_gateway_connections 6\n" in metrics(gateway)  # and the one that asks
+    wait_until(lambda: "\npostern_gateway_connections 6\n" in metrics(gateway), "these, and the one that asks")
     for client in held:
         client.close()
     server = f"127.0.0.1:{gateway.ports['public']}"
@@ -102,7 +104,7 @@ def test_it_answers_when_the_gateway_is_full(place):
     """It has places of its own, neither without end nor those of clients."""
     port, admin, full = reserve_port(), reserve_port(), 20
     server = socket.create_server(("127.0.0.1", 0))
-    server.settimeout(30)
+    server.settimeout(PATIENCE_S)
     gateway = Gateway(place, f"""
 max-connections = {full}
 max-probing = {full}

@@ -132,6 +132,7 @@ def queue_two(here):
     for text in ("one", "two"):
         juliet.send_message(f"nobody@{GONE}", text, id=f"id-{text}")
     wait_until(lambda: [row["messages"] for row in here.ctl("queue", "list")] == [2], "both wait")
+    wait_until(lambda: here.ctl("list", GONE)[0]["state"] == "down", "nobody is there")
     return juliet
 
 
@@ -216,7 +217,7 @@ def test_a_check_of_servers_that_are_not_there(servers):
     done = run("posternctl", "-c", here.backend.config, "s2s", "check", f"wrong.{THERE}")
     assert done.returncode == 1 and done.stdout.count("bad_certificate") == 1, done.stdout
     for domain in (new, f"wrong.{THERE}"):
-        assert here.ctl("list", domain) == [], "a check leaves nothing behind"
+        wait_until(lambda domain=domain: here.ctl("list", domain) == [], "a check leaves nothing behind")
 
 
 def test_a_check_that_nobody_can_read_fails(servers):

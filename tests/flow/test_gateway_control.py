@@ -9,7 +9,7 @@ from harness.ports import reserve_port
 from harness.postern import Gateway, run
 from harness.tcp import client_hello, connect, local_address, read_to_end
 from harness.upstream import Upstream
-from harness.wait import wait_until
+from harness.wait import PATIENCE_S, wait_until
 
 CONFIG = """
 workers = 2
@@ -71,7 +71,7 @@ def test_many_ask_at_once(gateway):
         sock.connect(str(gateway.control))
         sock.sendall(b'{"command": "status"}\n')
     for sock in socks:
-        sock.settimeout(30)
+        sock.settimeout(PATIENCE_S)
         with sock, sock.makefile() as lines:
             assert '"ok":true' in lines.readline()
 
@@ -83,7 +83,7 @@ def test_connections_are_listed_filtered_and_ended(gateway):
         client.sendall(client_hello(sni=f"n{i}.example.test", alpn=["h2"]) if i < 5 else b"GET / HTTP/1.1\r\n\r\n")
         clients.append(client)
     silent = connect(gateway.port)
-    wait_until(lambda: len(rows(gateway, "state=relay")) == 8, "eight connections")
+    wait_until(lambda: len(rows(gateway, "state=relay")) == 8 and len(rows(gateway)) == 9, "nine connections")
     assert {row["sni"] for row in rows(gateway, "route=tls")} == {f"n{i}.example.test" for i in range(5)}
     (row,) = rows(gateway, "sni=n3.example.test")
     assert (row["peer"], row["upstream"], row["alpn"]) == (local_address(clients[3]), "web", "h2")
@@ -126,6 +126,7 @@ def test_the_log_is_made_louder_and_quiet_again(gateway):
     ctl(gateway, "log-level", "debug")
     wait_until(lambda: connect(gateway.port).close() or gateway.log(event="state"), "debug lines of a worker")
     ctl(gateway, "log-level", "error")
+    rows(gateway)  # asks the workers, behind the word that the level is another one
     before = len(gateway.log())
     with connect(gateway.port) as client:
         client.sendall(b"nonsense")
@@ -185,6 +186,7 @@ def test_routes_are_listed(gateway):
     with connect(gateway.port) as client:
         client.sendall(b"GET / HTTP/1.1\r\n\r\n")
         wait_until(lambda: len(rows(gateway, "route=http")) == 1, "a connection")
+        wait_until(lambda: table(gateway, "routes")[1]["bytes_in"] != "0", "its request")
         (tls, http) = table(gateway, "routes")
         assert (tls["route"], tls["action"], tls["target"], tls["routed"]) == ("tls", "proxy", "web", "0")
         assert (http["route"], http["routed"], http["bytes_in"]) == ("http", "1", "18")

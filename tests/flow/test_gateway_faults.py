@@ -216,7 +216,7 @@ def test_few_descriptors_mean_few_connections(front):
         assert read_exactly(client, 11) == b"still there"
         client.close()
         server.close()
-    one.gateway.close_lines(count=10)
+    one.gateway.close_lines(count=10, reason="done")
     client, server = one.pair()
     counted = one.gateway.stats()[""]
     assert (counted["accepted"], counted["accept_faults"], counted["close_descriptors"]) == (31, 0, 0)
@@ -294,7 +294,7 @@ def test_a_killed_master_takes_its_workers_along(front):
 
 @pytest.mark.release
 def test_draining_lets_connections_finish(front):
-    one = front()
+    one = front(drain="10m")
     client, server = one.pair()
     one.gateway.signal(signal.SIGTERM)
 
@@ -328,6 +328,7 @@ def test_the_log_is_reopened_in_every_worker(place):
     port, log = reserve_port(), place.folder("log") / "gateway.log"
     config = place.write("log.conf", f"""
 lock-file = "{place.path}/log.lock"
+control-socket = "{place.path}/log.sock"
 workers = 2
 {place.user_line()}
 log {{ file = "{log}" }}
@@ -340,6 +341,8 @@ route "all" {{ refuse = close }}
         log.rename(log.with_suffix(".1"))
         gateway.send_signal(signal.SIGUSR1)
         wait_until(lambda: log.exists() and "event=log_reopened" in log.read_text(), "a new file")
+        done = run("posternctl", "--gateway", config, "gateway", "connections")
+        assert done.returncode == 0, done.stderr  # it has asked the workers, behind the word of the new file
         for _ in range(20):
             connect(port).close()
         wait_until(lambda: log.read_text().count("event=close") == 20, "each has its line in the new file")

@@ -179,8 +179,7 @@ def test_a_killed_worker_leaves_no_counts(front):
     assert one.count_held(6) == 4
     killed = one.gateway.status()["workers"][0]["pid"]
     os.kill(killed, signal.SIGKILL)
-    wait_until(lambda: one.gateway.status()["workers"][0]["ready"], "a new worker")
-    assert one.gateway.status()["workers"][0]["pid"] != killed
+    wait_until(lambda: (worker := one.gateway.status()["workers"][0])["ready"] and worker["pid"] != killed, "a new worker")
     assert one.worker_sum("connections") == 0
     assert one.count_held(6) == 4
 
@@ -270,7 +269,7 @@ def test_hurried_ones_get_the_verdict_of_their_deadline(front):
     wait_until(lambda: one.worker_sum("probing_bytes") == 100, "both wait")
     for _ in range(2):
         one.connect()
-    wait_until(lambda: one.total("probing_hurried") == 2, "two are hurried")
+    wait_until(lambda: one.total("probing_hurried") == 2 and one.total("routed") == 2, "two are hurried")
     stats = one.gateway.stats()
     assert (stats["silent"]["routed"], stats["tls"]["routed"], one.total("close_probing_hurried")) == (1, 1, 0)
 

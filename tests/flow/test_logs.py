@@ -11,7 +11,7 @@ from harness.postern import Backend, Gateway
 from harness.process import Process, parse_logfmt
 from harness.rawxmpp import AuthenticationFailed, RawClient
 from harness.site import DOMAIN, PASSWORDS, XMPPS
-from harness.wait import wait_until
+from harness.wait import PATIENCE_S, wait_until
 
 BODY = "the-text-of-a-private-message"
 
@@ -61,7 +61,7 @@ class SyslogDaemon:
 
     def start(self):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.settimeout(10)
+        self.socket.settimeout(PATIENCE_S)
         self.socket.bind(str(self.path))
         self.path.chmod(0o666)
 
@@ -133,6 +133,7 @@ def test_every_place_at_once_each_with_its_level(own_site, place):
     for server in (site.backend, site.gateway):
         server.signal(signal.SIGUSR1)
     wait_until(lambda: all((folder / f"{stem}.log").exists() for stem in stems), "the files are there again")
+    site.gateway.control_call("connections")  # asks the workers, behind the word that the file is another one
     with RawClient("127.0.0.1", site.port) as raw:
         raw.start_tls(sni=XMPPS)
         raw.open(DOMAIN)

@@ -11,7 +11,7 @@ import pytest
 
 from harness.site import DOMAIN
 from harness.stage import Stage, body, error, local_name, number
-from harness.wait import wait_until
+from harness.wait import PATIENCE_S, wait_until
 
 DELAY = "{urn:xmpp:delay}delay"
 DISCO = "<query xmlns='http://jabber.org/protocol/disco#info'/>"
@@ -138,7 +138,7 @@ def test_a_crash_between_delivery_and_deletion(own_site):
         romeo.sync()
         wait_until(lambda: counters(site)["offline_stored"] == 5, "five messages are stored")
         stage.enter(absent, priority=None).send_presence()
-        site.backend.popen.wait(30)
+        site.backend.popen.wait(PATIENCE_S)
     assert site.backend.popen.returncode == -signal.SIGKILL
     site.backend.start()
     with Stage(site) as stage:
@@ -214,17 +214,21 @@ def test_a_long_queue_and_a_slow_reader(stage):
 
 
 class Pump(threading.Thread):
-    """Somebody who writes numbers all the time."""
+    """Somebody who writes numbers all the time, the second half of them once the event has come.  taken: so many the
+    server has."""
 
-    def __init__(self, actor, to, count):
+    def __init__(self, actor, to, count, half):
         super().__init__()
-        self.actor, self.to, self.count = actor, to, count
+        self.actor, self.to, self.count, self.half, self.taken = actor, to, count, half, 0
 
     def run(self):
         for i in range(self.count):
+            if i == self.count // 2:
+                self.half.wait()
             self.actor.send_message(self.to, f"{i}", id="pumped")
             if i % 3 == 2:
                 self.actor.sync()
+                self.taken = i
 
 
 @pytest.mark.tsan
@@ -233,7 +237,8 @@ class Pump(threading.Thread):
 def test_order_while_the_recipient_comes_and_goes(stage):
     juliet = stage.enter()
     senders = [stage.enter() for _ in range(4)]
-    pumps = [Pump(sender, juliet.bare, NUMBERS) for sender in senders]
+    away = threading.Event()
+    pumps = [Pump(sender, juliet.bare, NUMBERS, away) for sender in senders]
     numbers = {sender.jid: [] for sender in senders}
     for pump in pumps:
         pump.start()
@@ -244,6 +249,8 @@ def test_order_while_the_recipient_comes_and_goes(stage):
         came = juliet.sync()
         juliet.send_presence("unavailable")
         came += juliet.sync()
+        away.set()
+        wait_until(lambda: all(pump.taken > NUMBERS // 2 for pump in pumps), "some of each come while she is away")
         juliet.send_presence()
         for one in messages(came + juliet.sync()):
             numbers[one.get("from")].append(int(body(one)))

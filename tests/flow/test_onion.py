@@ -14,7 +14,7 @@ from harness.rawserver import DIALBACK_FEATURE, STARTTLS_FEATURE, RawServer
 from harness.recipe import Recipe
 from harness.socks5 import HOST_UNREACHABLE, PASSWORD as BY_PASSWORD, Socks5
 from harness.stage import PASSWORD, Actor, Stage, bare, body, error, local_name, number
-from harness.wait import wait_until
+from harness.wait import PATIENCE_S, wait_until
 
 DELAY = "{urn:xmpp:delay}delay"
 
@@ -187,7 +187,7 @@ def test_streams_per_source_are_of_the_circuit(tor):
         for _ in range(260):  # streams-per-source is 256
             crowd.append(socket.create_connection(("::1", port)))
             crowd[-1].sendall(header)
-        crowd[-1].settimeout(30)
+        crowd[-1].settimeout(PATIENCE_S)
         assert crowd[-1].recv(1) == b""
         reconnect(tor)
         juliet, romeo = someone(tor, tor.near), someone(tor, tor.far)
@@ -206,6 +206,7 @@ def test_a_laptop_goes_away_and_comes_back(tor):
     tor.far.backend.stop()
     for text in ("first", "second"):
         juliet.send_message(name, text)
+    juliet.sync()
     line = tor.near.backend.wait_log(event="s2s_failed", domain=tor.far.domain, failure="connect_failed")
     assert line["local"] == tor.near.domain
     tor.near.backend.stop()
@@ -273,7 +274,7 @@ HOME = """
 s2s = true
 s2s-ca = "{ca}"
 s2s-proxy = "127.0.0.1:{proxy}"
-s2s-connect-timeout = 1s
+s2s-connect-timeout = 4s
 resolver {{ servers = "127.0.0.1:{dns}" }}
 listener "clients" {{ address = "127.0.0.1:{c2s}" tls = none allow-plain = true }}
 listener "tor" {{ address = "127.0.0.1:{tor}" serve = servers tls = none }}

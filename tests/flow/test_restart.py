@@ -11,7 +11,7 @@ from harness.client import Client
 from harness.postern import run
 from harness.site import DOMAIN, PASSWORDS, WEBSITE, XMPPS
 from harness.tcp import listens
-from harness.wait import wait_until
+from harness.wait import PATIENCE_S, wait_until
 
 
 @pytest.mark.release
@@ -52,7 +52,7 @@ def test_a_restarted_backend_takes_new_sockets(own_site):
     site = own_site().start()
     site.backend.kill()
     port = site.port
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as lost:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as lost:
         lost.sendall(b"<?xml version='1.0'?><stream:stream>")
         try:
             assert lost.recv(100) == b""

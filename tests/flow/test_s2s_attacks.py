@@ -13,6 +13,7 @@ from harness.rawxmpp import STREAM, RawClient
 from harness.site import DOMAIN, Site
 from harness.stage import Stage, body, error, local_name
 from harness.talk import header
+from harness.wait import PATIENCE_S
 
 conforms = pytest.mark.conforms
 EVIL, HONEST, CAREFUL = "evil.test", "honest.test", "careful.test"
@@ -380,7 +381,7 @@ def test_oversized_and_deep(evil):
 
 @pytest.mark.parametrize("junk", [b"\x00\x01\x02", b"<stream:stream", b"GET / HTTP/1.1\r\n\r\n", b"<a/><b/>"])
 def test_junk(site, junk):
-    with socket.create_connection(("127.0.0.1", PORTS["s2s"]), timeout=10) as sock:
+    with socket.create_connection(("127.0.0.1", PORTS["s2s"]), timeout=PATIENCE_S) as sock:
         sock.sendall(junk)
         sock.shutdown(socket.SHUT_WR)
         while sock.recv(65536):
@@ -473,9 +474,9 @@ def test_faster_than_allowed(site, stage, authority):
         link = connect(chatty)
         link.dialback()
         rests = site.backend.counter("rests")
-        for number in range(230):
-            link.send_message(juliet.jid, str(number))
-        for number in range(230):
+        link.send("".join(f"<message from='{link.jid}' to='{juliet.jid}'><body>{number}</body></message>"
+                          for number in range(280)))
+        for number in range(280):
             juliet.expect("message", body=str(number))
         assert site.backend.counter("rests") > rests
 

@@ -94,7 +94,7 @@ def juliet(pair):
 def assert_waits(pair, juliet, text, why):
     """There is no stream any more, and the log says why no new one can be."""
     pair.near.backend.ctl("s2s", "close", "far.example")
-    seen = len(pair.near.backend.log(event="s2s_failed"))
+    seen = len(pair.near.backend.log(event="s2s_failed", failure="bad_certificate"))
     juliet.send_message("romeo@far.example", text)
     juliet.drain()
     pair.near.backend.ctl("s2s", "retry", "far.example")

@@ -10,7 +10,7 @@ from OpenSSL import SSL
 
 from harness.dns import Nameserver
 from harness.place import Place
-from harness.ports import reserve_port
+from harness.ports import reserve_address, reserve_port
 from harness.rawserver import RawServer
 from harness.site import DOMAIN, Site
 from harness.sm import enable, wait_acknowledged
@@ -22,7 +22,7 @@ WEEK_MS = 7 * 86400 * 1000
 CONFIG = """
 s2s = true
 s2s-ca = "{ca}"
-s2s-connect-timeout = 4s
+s2s-connect-timeout = 8s
 {resolver}
 listener "s2s" {{ address = "127.0.0.1:{port}" serve = servers }}
 remote "*.peers.test" {{ address = "127.0.0.1:{peers}" }}
@@ -79,14 +79,14 @@ class Quiet(RawServer):
 
 class World:
     def __init__(self):
-        self.place = Place()
+        self.place, self.website = Place(), reserve_address()
         self.port, self.peers, self.silent_port = reserve_port(), reserve_port(), reserve_port()
         self.files = self.place.certificate("peers", ["*.peers.test", "*.direct.test", "two.test"])
         cert, key = self.place.certificate("closed", ["closed.test"])
         self.dns = Nameserver(self.place).start()
         self.dns.publish([f"_xmpp-server._tcp.two.test. SRV 0 0 {self.peers} host.test.",
                           "host.test. AAAA ::1", "host.test. A 127.0.0.1", "closed.test. A 127.0.0.1",
-                          "_xmpp-server._tcp.down.test. SRV 0 0 1 closed.test.", "down.test. A 127.0.0.42"])
+                          "_xmpp-server._tcp.down.test. SRV 0 0 1 closed.test.", f"down.test. A {self.website}"])
         self.silent = [Silent("127.0.0.41", self.silent_port), Silent("::1", self.peers, socket.AF_INET6)]
         self.site = Site(backend_extra=CONFIG.format(
             ca=self.files[0], port=self.port, peers=self.peers, silent=self.silent_port, pin="0" * 64, cert=cert, key=key,
@@ -154,12 +154,12 @@ def test_an_address_that_does_not_answer_is_not_waited_for(world, juliet):
         begun = time.monotonic()
         juliet.send_message("romeo@two.test", "hello")
         peer.accept().next_of("message")
-        assert time.monotonic() - begun < 3.5
+        assert time.monotonic() - begun < 7
 
 
 @conforms("RFC 6120", "3.2.1", "where there are SRV records the domain's own address is not tried")
 def test_no_fallback_behind_records(world, juliet):
-    with socket.create_server(("127.0.0.42", 5269)) as website:
+    with socket.create_server((world.website, 5269)) as website:
         website.setblocking(False)
         answer = juliet.request("get", "<ping xmlns='urn:xmpp:ping'/>", to="down.test")
         assert error(answer)[1] == "remote-server-timeout"
@@ -172,7 +172,7 @@ def test_connect_timeout(world, juliet):
     begun = time.monotonic()
     answer = juliet.request("get", "<ping xmlns='urn:xmpp:ping'/>", to="silent.test")
     assert error(answer)[1] == "remote-server-timeout"
-    assert 3.5 < time.monotonic() - begun < 9
+    assert 7.5 < time.monotonic() - begun < 15
 
 
 def test_bytes_in_the_queue_are_limited(world, juliet):
@@ -242,7 +242,7 @@ def test_what_is_too_old_comes_back(world, stage):
     backend.stop()
     with store(world) as db:
         db.execute("UPDATE queue SET stamp_ms = ? WHERE text LIKE '%too old%'",
-                   (int(time.time() * 1000) + 6000 - WEEK_MS,))
+                   (int(time.time() * 1000) + 9000 - WEEK_MS,))
     db.close()
     backend.start()
     again = stage.enter("juliet", "balcony", priority=None)

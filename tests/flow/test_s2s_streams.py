@@ -368,6 +368,7 @@ def test_key_of_ours_is_denied(site, peer, juliet):
     assert error(juliet.request("get", PING, to=peer.domain))[1] == "internal-server-error"
     site.backend.wait_log(event="s2s_failed", domain=peer.domain, failure="key_denied")
     juliet.send_message(f"romeo@{peer.domain}", "patience")
+    juliet.sync()
     peer.takes = True
     site.backend.ctl("s2s", "retry", peer.domain)
     link = peer.accept()

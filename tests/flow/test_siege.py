@@ -61,6 +61,14 @@ def echo_request(sock):
     sock.sendall(b"answered")
 
 
+def echo_what_comes(sock):
+    """As far as it comes: some are cut off."""
+    try:
+        echo_request(sock)
+    except (AssertionError, OSError):
+        pass
+
+
 def ask(port, source=None):
     with connect(port, source=source) as client:
         client.sendall(REQUEST)
@@ -104,7 +112,7 @@ def ticks(pid):
 def test_dripped_hellos_hold_nobody_up(place):
     """Slow loris: hellos that come byte by byte, more of them than may stay undecided."""
     hello = client_hello("a.example")
-    with Upstream(echo_request) as upstream:
+    with Upstream(echo_what_comes) as upstream:
         gateway = gateway_for(place, upstream.address[1], "max-probing = 100\npeek-timeout = 2s\n")
         drips = [connect(gateway.port) for _ in range(150)]
         for i in range(60):
@@ -121,7 +129,6 @@ def test_dripped_hellos_hold_nobody_up(place):
         for client in drips:
             client.close()
         gateway.stop()
-        upstream.errors.clear()  # it was sent half hellos
 
 
 class Load(threading.Thread):
@@ -149,7 +156,7 @@ class Load(threading.Thread):
 
 @pytest.mark.release
 def test_workers_killed_under_load(place):
-    with Upstream(echo_request) as upstream:
+    with Upstream(echo_what_comes) as upstream:
         gateway = gateway_for(place, upstream.address[1], "workers = 2\n")
         loads = [Load(gateway.port, f"127.0.2.{i + 1}") for i in range(4)]
         deaths = 5
@@ -164,7 +171,6 @@ def test_workers_killed_under_load(place):
         # A worker takes along what it had at that moment: one connection of each client at most.
         assert sum(load.failed for load in loads) <= deaths * len(loads)
         gateway.stop()
-        upstream.errors.clear()  # connections that were cut off
 
 
 def test_a_server_killed_in_the_middle_comes_back(place):

@@ -14,12 +14,29 @@ from harness.wait import wait_until
 
 @pytest.fixture(scope="module", params=[1, 4], ids=["one shard", "four shards"])
 def site(request):
-    shared = Site(backend_extra=f"shards = {request.param}\nresume-timeout = 3s\nunacked-stanzas = 50\nack-timeout = 2s\n")
+    shared = Site(backend_extra=f"shards = {request.param}\nunacked-stanzas = 50\nresume-timeout = 5m\n")
     try:
         shared.backend.start()
         yield shared
     finally:
         shared.stop()
+
+
+@pytest.fixture(scope="module", params=[1, 4], ids=["one shard", "four shards"])
+def hasty(request):
+    """One that waits for nobody."""
+    shared = Site(backend_extra=f"shards = {request.param}\nresume-timeout = 4s\nack-timeout = 1s\n")
+    try:
+        shared.backend.start()
+        yield shared
+    finally:
+        shared.stop()
+
+
+@pytest.fixture
+def hasty_stage(hasty):
+    with Stage(hasty) as one:
+        yield one
 
 
 @pytest.fixture
@@ -40,7 +57,7 @@ def test_enable(stage):
     assert features.find(f"{{{SM}}}sm") is not None
     romeo.send(sm("enable", resume="1"))
     enabled = romeo.next()
-    assert enabled.tag == f"{{{SM}}}enabled" and enabled.get("resume") == "true" and enabled.get("max") == "3"
+    assert enabled.tag == f"{{{SM}}}enabled" and enabled.get("resume") == "true" and enabled.get("max") == "300"
 
 
 def condition(failed):
@@ -279,18 +296,18 @@ def test_two_resumptions_at_once(stage):
 
 
 @pytest.mark.tsan
-def test_what_is_left_goes_to_the_other_session(stage, site):
-    juliet = stage.enter(priority=5)
+def test_what_is_left_goes_to_the_other_session(hasty_stage, hasty):
+    juliet = hasty_stage.enter(priority=5)
     enable(juliet)
-    other = stage.enter(juliet.jid, priority=1)
-    romeo = stage.enter()
-    stage.parties.remove(juliet)
+    other = hasty_stage.enter(juliet.jid, priority=1)
+    romeo = hasty_stage.enter()
+    hasty_stage.parties.remove(juliet)
     cut(juliet)
-    detached(site, juliet.jid)
+    detached(hasty, juliet.jid)
     for text in ("a", "b"):
         romeo.send_message(bare(juliet.jid), text)
     romeo.sync()
-    wait_until(lambda: site.backend.log(event="session_expired", jid=juliet.jid), "the end of the session")
+    wait_until(lambda: hasty.backend.log(event="session_expired", jid=juliet.jid), "the end of the session")
     came = []
     while len(bodies(came)) < 2:
         came.append(other.next())
@@ -313,14 +330,14 @@ def test_too_much_for_a_detached_session(stage, site):
     assert line["unacknowledged"] == "51"
 
 
-def test_a_client_that_does_not_answer_is_detached(stage, site):
-    juliet, romeo = stage.enter(), stage.enter()
+def test_a_client_that_does_not_answer_is_detached(hasty_stage, hasty):
+    juliet, romeo = hasty_stage.enter(), hasty_stage.enter()
     previd = enable(juliet)
-    stage.parties.remove(juliet)
+    hasty_stage.parties.remove(juliet)
     romeo.send_message(juliet.jid, "are you there?")
-    detached(site, juliet.jid)
-    assert site.backend.log(event="stream_end", reason="silent", jid=bare(juliet.jid))
-    again, answer = resume(stage, juliet.jid, previd, 0)
+    detached(hasty, juliet.jid)
+    hasty.backend.wait_log(event="stream_end", reason="silent", jid=bare(juliet.jid))
+    again, answer = resume(hasty_stage, juliet.jid, previd, 0)
     assert answer.tag == f"{{{SM}}}resumed"
     assert bodies(next_sm(again, "r")[1]) == ["are you there?"]
 
@@ -435,18 +452,18 @@ def test_a_session_ends_with_what_has_no_way_back(stage, how):
     assert set(again.roster()) == {"romeo@montague.example"}
 
 
-def test_what_was_for_one_resource_only_is_not_refused_when_it_breaks(stage, site):
+def test_what_was_for_one_resource_only_is_not_refused_when_it_breaks(hasty_stage, hasty):
     """A normal message to a full address: its sender was told that it is safe, so it is for who comes next."""
-    juliet, romeo = stage.enter(), stage.enter()
+    juliet, romeo = hasty_stage.enter(), hasty_stage.enter()
     enable(juliet)
     enable(romeo)
-    stage.parties.remove(juliet)
+    hasty_stage.parties.remove(juliet)
     cut(juliet)
-    detached(site, juliet.jid)
+    detached(hasty, juliet.jid)
     romeo.send_message(juliet.jid, "safe", type="normal")
     wait_acknowledged(romeo, 1)
-    wait_until(lambda: site.backend.log(event="session_expired", jid=juliet.jid), "the end of the session")
-    again = stage.enter(bare(juliet.jid), priority=None)
+    wait_until(lambda: hasty.backend.log(event="session_expired", jid=juliet.jid), "the end of the session")
+    again = hasty_stage.enter(bare(juliet.jid), priority=None)
     again.send_presence()
     assert bodies(again.sync()) == ["safe"]
     assert bodies(romeo.sync()) == []

@@ -79,9 +79,14 @@ def test_upgrade_under_load(upgradable):
 
 def children(pid):
     """Names of a process's children; those that have ended and were not waited for are there as well."""
-    pids = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    stats = [pathlib.Path(f"/proc/{child}/stat").read_text() for child in pids]
-    return sorted(stat.partition("(")[2].rpartition(")")[0] for stat in stats)
+    names = []
+    for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        try:
+            stat = pathlib.Path(f"/proc/{child}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # waited for meanwhile
+        names.append(stat.partition("(")[2].rpartition(")")[0])
+    return sorted(names)
 
 
 @pytest.mark.release
@@ -89,8 +94,8 @@ def test_no_child_of_the_program_before_is_left(upgradable):
     """Names of servers are looked up by a child of the master's, which nobody would wait for."""
     one = upgradable(extra='upstream "named" { server = "localhost:9" }\n'
                            'route "named" { protocol = "ssh" proxy = "named" }')
-    before = children(one.gateway.pid)
-    assert before == ["postern-gateway", "postern-gateway", "postern-resolve"]
+    before = ["postern-gateway", "postern-gateway", "postern-resolve"]
+    wait_until(lambda: children(one.gateway.pid) == before, lambda: f"its children: {children(one.gateway.pid)}")
     for _ in range(2):
         assert one.ctl("upgrade").returncode == 0
     wait_until(lambda: not one.gateway.status()["retired"], "the old workers end")
@@ -194,7 +199,7 @@ def test_old_workers_end_with_the_new_master(upgradable):
     held = connect(one.port)
     ask(held)
     assert one.ctl("upgrade").returncode == 0
-    [old] = one.gateway.status()["retired"]
+    [old] = wait_until(lambda: len(retired := one.gateway.status()["retired"]) == 1 and retired, "one is held")
     one.gateway.kill()
     assert read_to_end(held)[0] == b""
     wait_until(lambda: not os.path.exists(f"/proc/{old}"), "it ends")

@@ -238,7 +238,7 @@ class Recipient(Writer):
         assert not missing, f"{len(missing)} of {len(self.read)} messages are lost: {sorted(missing)[:20]}"
 
 
-def load(writers, backend, wait_s=30, kill_after_s=None):
+def load(writers, backend, wait_s=120, kill_after_s=None):
     """Have all write until the server is gone: killed by us after a while, or by itself."""
     failures = []
 

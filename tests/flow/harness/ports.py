@@ -1,4 +1,4 @@
-"""Free TCP ports that no other test run on this machine will take.
+"""Free ports that no other test run on this machine will take.
 
 The gateway listens with SO_REUSEPORT, so two runs that chose the same port would silently share it: each port is
 reserved by a lock for the life of this process.  The range lies below that of the kernel's own choices."""
@@ -14,10 +14,12 @@ _locks = []  # kept open: the lock lives as long as the descriptor
 
 
 def _is_free(port):
+    """For TCP and UDP."""
     for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
         try:
-            with socket.socket(family) as probe:
-                probe.bind((host, port))
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                with socket.socket(family, kind) as probe:
+                    probe.bind((host, port))
         except OSError as error:
             if family == socket.AF_INET or error.errno == 98:  # EADDRINUSE; an address may be missing
                 return False
@@ -39,3 +41,9 @@ def reserve_port():
             return port
         lock.close()
     raise RuntimeError("no free port")
+
+
+def reserve_address():
+    """An address of this machine that no other test run uses, for ports that cannot be chosen."""
+    port = reserve_port()
+    return f"127.100.{port >> 8}.{port & 255}"

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 
+from harness.tcp import BEGAN
 from harness.wait import wait_until
 
 BIN = pathlib.Path(os.environ.get("POSTERN_BIN", "build/asan")).resolve()
@@ -73,9 +74,11 @@ class Process:
         return self.last_log
 
     def log(self, **wanted):
-        """The log's lines as dicts; with arguments, those that have these values ("at" finds "at", too)."""
-        lines = [parse_line(line) for line in self.log_text().splitlines()]
-        return [line for line in lines if all(line.get(key) == str(value) for key, value in wanted.items())]
+        """The log's lines as dicts; with arguments, those that have these values ("at" finds "at", too).  With a peer
+        those about the last one that had this address."""
+        lines, since = [parse_line(line) for line in self.log_text().splitlines()], BEGAN.get(wanted.get("peer"), "")
+        return [line for line in lines if all(line.get(key) == str(value) for key, value in wanted.items())
+                and line.get("time", since) >= since]
 
     def wait_log(self, count=1, **wanted):
         """Wait for count such lines; the last of them."""

@@ -245,6 +245,8 @@ class Link(Party):
             if self.acks:
                 self.ack()
         elif self.initiating or not self.server.on_element(self, element):
+            if element.tag == SM + "enabled":  # what follows it is counted, however soon
+                self.counting, self.received = True, 0
             with self.arrived:
                 self.elements.append(element)
                 self.arrived.notify_all()
@@ -371,7 +373,6 @@ class Link(Party):
         """Enable it; returns the answer."""
         self.send("<enable xmlns='urn:xmpp:sm:3'" + (" resume='true'/>" if resume else "/>"))
         answer = self.next_of("enabled")
-        self.counting, self.received = True, 0
         self.sm_id = answer.get("id")
         return answer
 

@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 
+from harness.tcp import now, remember
 from harness.wait import PATIENCE_S
 
 STREAM = "{http://etherx.jabber.org/streams}"
@@ -37,7 +38,9 @@ class AuthenticationFailed(Exception):
 
 class RawClient:
     def __init__(self, host, port, source=None):
-        self._begin(socket.create_connection((host, port), timeout=PATIENCE_S, source_address=source))
+        began = now()
+        connection = socket.create_connection((host, port), timeout=PATIENCE_S, source_address=source)
+        self._begin(remember(connection, began))
 
     @classmethod
     def over(cls, connection):

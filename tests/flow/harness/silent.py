@@ -30,7 +30,7 @@ for _ in range(count):
         sock.send(first)
     socks.append(sock)
     while len(waiting) > 500 or (waiting and len(socks) == count):
-        for fd, _ in poller.poll(30) or sys.exit("not accepted in time"):
+        for fd, _ in poller.poll(60) or sys.exit("not accepted in time"):
             waiting.discard(fd)
             poller.unregister(fd)
             if first:

@@ -1,5 +1,6 @@
 """Plain TCP: bytes out, bytes in, and how the connection ended."""
 
+import datetime
 import socket
 import ssl
 
@@ -11,10 +12,26 @@ from harness.wait import PATIENCE_S
 IP_BIND_ADDRESS_NO_PORT = 24
 
 
+# By the address of a client: since when a log's lines may be about it.  Another one may have had that port before.
+BEGAN = {}
+
+
+def remember(sock, began):
+    if sock.family != socket.AF_UNIX:
+        BEGAN[local_address(sock)] = began
+    return sock
+
+
+def now():
+    """As it stands in a log."""
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
 def connect(port, host="127.0.0.1", source=None):
     """Many connections are best made from several sources (127.0.0.0/8): each has as many ports."""
+    began = now()
     if source is None:
-        return socket.create_connection((host, port), timeout=PATIENCE_S)
+        return remember(socket.create_connection((host, port), timeout=PATIENCE_S), began)
     sock = socket.socket()
     sock.settimeout(PATIENCE_S)
     sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
@@ -24,7 +41,7 @@ def connect(port, host="127.0.0.1", source=None):
     except OSError:
         sock.close()
         raise
-    return sock
+    return remember(sock, began)
 
 
 def turned_away(port, host="127.0.0.1"):
@@ -37,7 +54,8 @@ def turned_away(port, host="127.0.0.1"):
 
 
 def local_address(sock):
-    return "%s:%d" % sock.getsockname()[:2]
+    host, port = sock.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def read_to_end(sock):

@@ -2,7 +2,7 @@
 
 import time
 
-PATIENCE_S = 30  # how long before a condition counts as never coming true; sanitizers are slow
+PATIENCE_S = 60  # how long before a condition counts as never coming true; sanitizers are slow
 
 
 def wait_until(condition, what, timeout_s=PATIENCE_S):
