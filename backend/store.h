@@ -174,15 +174,15 @@ void store_remote_list(struct store *store, struct mailbox *reply_to, store_remo
 
 /* Archives: the messages of an account, for XEP-0313.  An owner is an account's bare JID, never a domain. */
 struct store_archived {
-    uint64_t id;      /* microseconds since 1970, ascending and unique for the owner: the caller sees to it */
-    int64_t stamp_ms; /* since 1970; as the id says but for a clock that was set back */
+    uint64_t id;                           /* microseconds since 1970, ascending for the owner: the caller sees to it */
+    int64_t stamp_ms;                      /* since 1970; as the id says but for a clock that was set back */
     const char *with_bare, *with_resource; /* the other side; no resource: "" */
     const char *text;                      /* NUL-terminated */
     size_t len;
 };
 
-/* store_archive_add - STORE_NOT_FOUND: no such account; STORE_EXISTS: that id is taken.  Calls that are posted together
- * are committed together. */
+/* store_archive_add - STORE_NOT_FOUND: no such account; STORE_EXISTS: the id is not newer than the newest.  Calls that
+ * are posted together are committed together. */
 void store_archive_add(struct store *store, struct mailbox *reply_to, const char *owner,
                        const struct store_archived *entry, store_done_fn *fn, void *arg);
 

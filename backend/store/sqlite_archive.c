@@ -1,14 +1,9 @@
 #include "backend/store/sqlite_archive.h"
 
-#include "backend/store/sqlite_owner.h"
+#include "backend/store/sqlite_recent.h"
 #include "lib/log.h"
 
 #include <string.h>
-
-struct addition {
-    const char *owner;
-    const struct store_archived *entry;
-};
 
 /* bound - a statement whose first parameter is the owner; NULL as with sqlite_engine_statement. */
 static sqlite3_stmt *bound(struct sqlite_engine *s, enum sqlite_statement which, int64_t owner)
@@ -24,36 +19,28 @@ static int64_t stamp_of(int64_t id, int64_t shift_ms)
     return id / 1000 + shift_ms;
 }
 
-static enum store_status write_entry(struct sqlite_engine *s, const void *arg)
+void sqlite_archive_bind(struct sqlite3_stmt *st, const struct store_archived *entry)
 {
-    const struct addition *add = arg;
-    const struct store_archived *entry = add->entry;
     const int64_t id = sqlite_engine_number(entry->id);
-    int64_t owner;
-    enum store_status status = sqlite_owner_get(s, add->owner, &owner);
 
-    if (status != STORE_OK) return status;
-    sqlite3_stmt *st = bound(s, SQLITE_ARCHIVE_ADD_SQL, owner);
-    if (st) {
-        sqlite3_bind_int64(st, 2, id);
-        sqlite3_bind_int64(st, 3, entry->stamp_ms - stamp_of(id, 0));
-        sqlite3_bind_text(st, 4, entry->with_bare, -1, SQLITE_STATIC);
-        sqlite3_bind_text(st, 5, entry->with_resource, -1, SQLITE_STATIC);
-        sqlite3_bind_text64(st, 6, entry->text, entry->len, SQLITE_STATIC, SQLITE_UTF8);
-    }
-    const int result = sqlite_engine_step(st);
-    if (result == SQLITE_CONSTRAINT_PRIMARYKEY)
-        status = STORE_EXISTS;
-    else if (result != SQLITE_DONE)
-        status = sqlite_engine_failed(s, "archive_add");
-    sqlite_engine_done(st);
-    return status;
+    sqlite3_bind_int64(st, 2, id);
+    sqlite3_bind_int64(st, 3, entry->stamp_ms - stamp_of(id, 0));
+    sqlite3_bind_text(st, 4, entry->with_bare, -1, SQLITE_STATIC);
+    sqlite3_bind_text(st, 5, entry->with_resource, -1, SQLITE_STATIC);
+    sqlite3_bind_text64(st, 6, entry->text, entry->len, SQLITE_STATIC, SQLITE_UTF8);
 }
 
-enum store_status sqlite_archive_add(void *engine, const char *owner, const struct store_archived *entry)
+enum store_status sqlite_archive_add(void *engine, const char *jid, const struct store_archived *entry)
 {
-    const struct addition add = {.owner = owner, .entry = entry};
-    return sqlite_engine_write(engine, write_entry, &add);
+    struct sqlite_engine *s = engine;
+    struct recent_owner *owner;
+    const enum store_status status = sqlite_recent_owner(s, jid, &owner);
+
+    if (status != STORE_OK) return status;
+    if (entry->id <= owner->last) return STORE_EXISTS;
+    s->wrote = true;
+    recent_add(&s->recent, owner, entry);
+    return STORE_OK;
 }
 
 static enum store_status tampered(void)
@@ -69,26 +56,12 @@ static const char *read_text(sqlite3_stmt *st, int column)
     return text && strlen(text) == (size_t)sqlite3_column_bytes(st, column) ? text : NULL;
 }
 
-static enum store_status find_owner(struct sqlite_engine *s, const char *owner, int64_t *number)
+enum store_status sqlite_archive_last(void *engine, const char *jid, uint64_t *id)
 {
-    return s->batch != STORE_OK ? s->batch : sqlite_owner_get(s, owner, number);
-}
+    struct recent_owner *owner;
+    const enum store_status status = sqlite_recent_owner(engine, jid, &owner);
 
-enum store_status sqlite_archive_last(void *engine, const char *owner, uint64_t *id)
-{
-    struct sqlite_engine *s = engine;
-    int64_t number;
-    enum store_status status = find_owner(s, owner, &number);
-
-    *id = 0;
-    if (status != STORE_OK) return status;
-    sqlite3_stmt *st = bound(s, SQLITE_ARCHIVE_LAST_SQL, number);
-    const int result = sqlite_engine_step(st);
-    if (result == SQLITE_ROW)
-        *id = (uint64_t)sqlite3_column_int64(st, 0);
-    else if (result != SQLITE_DONE)
-        status = sqlite_engine_failed(s, "archive_last");
-    sqlite_engine_done(st);
+    *id = status == STORE_OK ? owner->last : 0;
     return status;
 }
 
@@ -107,21 +80,37 @@ static enum store_status scan_rows(struct sqlite_engine *s, sqlite3_stmt *st, st
     return STORE_OK;
 }
 
-enum store_status sqlite_archive_scan(void *engine, const char *owner, struct store_archive_scan *scan)
+static enum store_status scan_table(struct sqlite_engine *s, int64_t owner, struct store_archive_scan *scan)
 {
-    struct sqlite_engine *s = engine;
-    int64_t number;
-    enum store_status status = find_owner(s, owner, &number);
+    sqlite3_stmt *st = bound(s, scan->backwards ? SQLITE_ARCHIVE_BACKWARD_SQL : SQLITE_ARCHIVE_FORWARD_SQL, owner);
 
-    if (status != STORE_OK) return status;
-    sqlite3_stmt *st = bound(s, scan->backwards ? SQLITE_ARCHIVE_BACKWARD_SQL : SQLITE_ARCHIVE_FORWARD_SQL, number);
     if (st) {
         sqlite3_bind_int64(st, 2, sqlite_engine_number(scan->low));
         sqlite3_bind_int64(st, 3, sqlite_engine_number(scan->high));
     }
-    status = scan_rows(s, st, scan);
+    const enum store_status status = scan_rows(s, st, scan);
     sqlite_engine_done(st);
     return status;
+}
+
+/* What is in the log is newer than all in the table. */
+enum store_status sqlite_archive_scan(void *engine, const char *jid, struct store_archive_scan *scan)
+{
+    struct recent_owner *owner;
+    enum store_status status = sqlite_recent_owner(engine, jid, &owner);
+
+    scan->ended = false;
+    if (status != STORE_OK) return status;
+    if (scan->backwards) {
+        recent_scan(owner, scan);
+        if (!scan->ended) return STORE_OK;
+        scan->ended = false;
+    }
+    status = scan_table(engine, owner->number, scan);
+    if (status != STORE_OK || !scan->ended || scan->backwards) return status;
+    scan->ended = false;
+    recent_scan(owner, scan);
+    return STORE_OK;
 }
 
 static enum store_status fetch_row(sqlite3_stmt *st, uint64_t id, struct store_archive_found *out)
@@ -138,14 +127,19 @@ static enum store_status fetch_row(sqlite3_stmt *st, uint64_t id, struct store_a
     return STORE_OK;
 }
 
-enum store_status sqlite_archive_fetch(void *engine, const char *owner, uint64_t id, struct store_archive_found *out)
+enum store_status sqlite_archive_fetch(void *engine, const char *jid, uint64_t id, struct store_archive_found *out)
 {
     struct sqlite_engine *s = engine;
-    int64_t number;
-    enum store_status status = find_owner(s, owner, &number);
+    struct recent_owner *owner;
+    struct store_archived entry;
+    enum store_status status = sqlite_recent_owner(s, jid, &owner);
 
     if (status != STORE_OK) return status;
-    sqlite3_stmt *st = bound(s, SQLITE_ARCHIVE_FETCH_SQL, number);
+    if (recent_find(owner, id, &entry)) {
+        store_archive_found_add(out, &entry);
+        return STORE_OK;
+    }
+    sqlite3_stmt *st = bound(s, SQLITE_ARCHIVE_FETCH_SQL, owner->number);
     if (st) sqlite3_bind_int64(st, 2, sqlite_engine_number(id));
     const int result = sqlite_engine_step(st);
     if (result == SQLITE_ROW)

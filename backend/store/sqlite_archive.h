@@ -4,6 +4,11 @@
 
 #include "backend/store/store_engine.h"
 
+struct sqlite3_stmt;
+
+/* sqlite_archive_bind - what of an entry stands behind its owner in the table. */
+void sqlite_archive_bind(struct sqlite3_stmt *st, const struct store_archived *entry);
+
 /* See struct store_engine. */
 enum store_status sqlite_archive_add(void *engine, const char *owner, const struct store_archived *entry);
 enum store_status sqlite_archive_last(void *engine, const char *owner, uint64_t *id);

@@ -1,6 +1,7 @@
 #include "backend/store/sqlite_engine.h"
 
 #include "backend/store/sqlite_fault.h"
+#include "backend/store/sqlite_recent.h"
 #include "lib/log.h"
 
 #include <errno.h>
@@ -107,11 +108,13 @@ enum store_status sqlite_engine_commit(void *engine)
     struct sqlite_engine *s = engine;
 
     if (s->wrote) fault_point(FAULT_STORE_BEFORE_COMMIT);
+    enum store_status status = s->batch != STORE_OK ? s->batch : sqlite_recent_commit(s);
     sqlite_fault_arm(FAULT_STORE_IN_COMMIT);
-    enum store_status status = s->batch != STORE_OK ? s->batch : run(s, SQLITE_COMMIT_SQL);
+    if (status == STORE_OK) status = run(s, SQLITE_COMMIT_SQL);
     sqlite_fault_disarm();
     if (!sqlite3_get_autocommit(s->db)) (void)run(s, SQLITE_ROLLBACK_SQL);
     if (status != STORE_OK) sqlite_counts_forget(&s->counts);
+    sqlite_recent_committed(s, status == STORE_OK);
     if (s->wrote) fault_point(FAULT_STORE_AFTER_COMMIT);
     if (s->wrote && s->full && status == STORE_OK) {
         log_msg(LOG_LEVEL_INFO, "store_room", "there is room on the disk again");
@@ -183,4 +186,5 @@ void sqlite_engine_forget(struct sqlite_engine *s)
     for (size_t i = 0; i < SQLITE_STATEMENTS; i++)
         sqlite3_finalize(s->statements[i]);
     sqlite_counts_forget(&s->counts);
+    sqlite_recent_forget(s);
 }

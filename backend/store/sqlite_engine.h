@@ -2,6 +2,7 @@
 #ifndef POSTERN_BACKEND_STORE_SQLITE_ENGINE_H
 #define POSTERN_BACKEND_STORE_SQLITE_ENGINE_H
 
+#include "backend/store/recent.h"
 #include "backend/store/sqlite_counts.h"
 #include "backend/store/store_engine.h"
 
@@ -17,10 +18,16 @@ enum sqlite_statement {
 struct sqlite_engine {
     sqlite3 *db;
     sqlite3_stmt *statements[SQLITE_STATEMENTS]; /* prepared when first used */
+    bool ready;                                  /* open, its schema today's */
     bool wrote;                                  /* in this batch */
     bool full;                                   /* the last write found no room, and the log says so */
     int wal_pages, checkpoint_at;                /* how many are in the write-ahead log, and with how many it is time */
     struct sqlite_counts counts;
+    struct recent recent;      /* the log of archives */
+    struct map *recent_by_jid; /* its owners, of whom somebody has asked; NULL: none */
+    size_t recent_known;       /* how many */
+    int64_t *recent_gone;      /* numbers of accounts that this batch deletes */
+    size_t recent_gone_count;
     enum store_status batch; /* not STORE_OK: SQLite has rolled the batch back, and nothing more may run */
 };
 

@@ -1,5 +1,6 @@
 #include "backend/store/sqlite_owner.h"
 
+#include "backend/store/sqlite_recent.h"
 #include "lib/mem.h"
 
 #include <stdlib.h>
@@ -56,8 +57,9 @@ enum store_status sqlite_owner_add(struct sqlite_engine *s, const char *local, c
 enum store_status sqlite_owner_del(struct sqlite_engine *s, const char *local, const char *domain)
 {
     char *jid = mem_asprintf("%s@%s", local, domain);
-    enum store_status status = sqlite_engine_finish(s, bind_jid(s, SQLITE_OWNER_DEL_SQL, jid));
+    enum store_status status = sqlite_recent_account_gone(s, jid);
 
+    if (status == STORE_OK) status = sqlite_engine_finish(s, bind_jid(s, SQLITE_OWNER_DEL_SQL, jid));
     free(jid);
     return status;
 }

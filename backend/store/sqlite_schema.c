@@ -47,8 +47,8 @@ static const char *const MIGRATIONS[] = {
     "ALTER TABLE account ADD COLUMN disabled INTEGER NOT NULL DEFAULT 0;",
     /* So that the start finds what waits for other servers among a million of other entries. */
     "CREATE INDEX queue_remote ON queue (owner) WHERE kind = 'remote';",
-    /* An account's archive lies together, in the order of its ids: microseconds since 1970, from which shift_ms leads to
-     * the stamp. */
+    /* An account's archive lies together, in the order of its ids: microseconds since 1970, from which shift_ms leads
+     * to the stamp. */
     "CREATE TABLE archive ("
     " owner INTEGER NOT NULL REFERENCES owner (id) ON DELETE CASCADE,"
     " id INTEGER NOT NULL,"
@@ -57,7 +57,12 @@ static const char *const MIGRATIONS[] = {
     " with_resource TEXT NOT NULL,"
     " text TEXT NOT NULL,"
     " PRIMARY KEY (owner, id)"
-    ") STRICT, WITHOUT ROWID;",
+    ") STRICT, WITHOUT ROWID;"
+    /* What is committed comes here first, a row for each commit: see recent.h. */
+    "CREATE TABLE archive_log ("
+    " seq INTEGER PRIMARY KEY,"
+    " data BLOB NOT NULL"
+    ") STRICT;",
 };
 
 enum { SCHEMA_VERSION = ARRAY_LEN(MIGRATIONS) };

@@ -286,7 +286,9 @@ static struct memory_archive *archive_of(void *engine, const char *jid)
 static enum store_status memory_archive_add(void *engine, const char *owner, const struct store_archived *entry)
 {
     struct memory_archive *archive = archive_of(engine, owner);
-    return archive ? memory_archive_insert(archive, entry) : STORE_NOT_FOUND;
+
+    if (!archive) return STORE_NOT_FOUND;
+    return entry->id > memory_archive_newest(archive) ? memory_archive_insert(archive, entry) : STORE_EXISTS;
 }
 
 static enum store_status memory_archive_last(void *engine, const char *owner, uint64_t *id)

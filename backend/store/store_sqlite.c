@@ -7,6 +7,7 @@
 #include "backend/store/sqlite_engine.h"
 #include "backend/store/sqlite_fault.h"
 #include "backend/store/sqlite_queue.h"
+#include "backend/store/sqlite_recent.h"
 #include "backend/store/sqlite_records.h"
 #include "backend/store/sqlite_restore.h"
 #include "backend/store/sqlite_schema.h"
@@ -45,6 +46,7 @@ static void sqlite_close(void *engine)
 {
     struct sqlite_engine *s = engine;
 
+    if (s->ready) sqlite_recent_settle(s);
     sqlite_engine_forget(s);
     if (sqlite3_close(s->db) != SQLITE_OK) log_msg(LOG_LEVEL_ERROR, "store_error", "close: %s", sqlite3_errmsg(s->db));
     free(s);
@@ -65,6 +67,7 @@ static void *sqlite_open(const char *folder, char *why, size_t cap)
         else
             opened = sqlite_schema_set_up(s->db, path, why, cap) == 0;
         if (opened) sqlite_engine_watch(s);
+        s->ready = opened;
     }
     free(path);
     if (opened) return s;

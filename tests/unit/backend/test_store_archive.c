@@ -116,8 +116,10 @@ static void test_add_and_get(void **state)
     assert_string_equal(first_text, text);
     assert_string_equal(first_with, "romeo@a.test/orchard \xc3\xa4");
     assert_int_equal(put(store, "juliet@a.test", 1700000000123456, "x", ""), STORE_EXISTS);
-    assert_int_equal(put(store, "juliet@a.test", 1700000000123455, "x", ""), STORE_OK);
-    EXPECT("1700000000123455 1700000000123456", .max = 10);
+    assert_int_equal(put(store, "juliet@a.test", 1700000000123455, "x", ""), STORE_EXISTS);
+    assert_int_equal(put(store, "juliet@a.test", 1700000000123457, "x", ""), STORE_OK);
+    EXPECT("1700000000123456 1700000000123457", .max = 10);
+    EXPECT("1700000000123457", .max = 10, .from = 1700000000123457);
     assert_int_equal(first.stamp_ms, 1700000000123);
     store_close(&store);
 }
