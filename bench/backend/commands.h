@@ -17,6 +17,9 @@ void commands_login_rate(const struct arguments *arguments);
 void commands_logout(const struct arguments *arguments);
 void commands_chat(const struct arguments *arguments);
 void commands_chat_rate(const struct arguments *arguments);
+void commands_roster(const struct arguments *arguments);
+void commands_available(const struct arguments *arguments);
+void commands_mixed(const struct arguments *arguments);
 void commands_idle(const struct arguments *arguments);
 
 #endif

@@ -33,7 +33,7 @@ struct session {
     /* Of the commands, kept from one to the next. */
     uint32_t letters_sent, letters_seen; /* numbers of the last letter to and from the peer */
     struct session *peer;
-    void *task; /* of one command */
+    struct life *life; /* of the mixed day */
 };
 
 /* One stanza that has come, and when. */

@@ -1,7 +1,7 @@
 /* visits - commands that log in and out. */
 #include "bench/backend/answer.h"
 #include "bench/backend/commands.h"
-#include "bench/backend/session.h"
+#include "bench/backend/ring.h"
 #include "bench/common/generator.h"
 
 static struct histogram latency, late;
@@ -87,11 +87,22 @@ void commands_logout(const struct arguments *arguments)
     end(NULL);
 }
 
+static void on_presence(struct session *session, const struct arrival *arrival)
+{
+    if (ring_sender(arrival->stanza.from) == NULL)
+        session_fail(session, "a presence from somebody unknown", arrival->element.all);
+    done++;
+}
+
+static const struct handlers idling = {.presence = on_presence};
+
 void commands_idle(const struct arguments *arguments)
 {
-    begin(NULL);
+    begin(&idling);
     for (int64_t until_ns = now_ns() + (int64_t)(arguments->at[0] * 1e9), left; (left = until_ns - now_ns()) > 0;)
         session_turn(left);
     answer_stop();
+    session_handle(NULL);
+    answer_number("presences", done);
     answer_end();
 }

@@ -4,17 +4,21 @@
  * PASSWORD
  *                [--seed N] [--keys FILE] [--sm]
  *
- * Users are user0, user1, … of the domain, with one password.  Commands are read from the standard input, one a line;
- * each is answered by a line of JSON: {"ok": true, …}, or {"ok": false, "why": …}, which ends the run with status 1.
- * Between commands the sessions are read as well.
+ * Users are user0, user1, … of the domain, with one password.  Their contacts, where it says CONTACTS, are as many of
+ * those with the next numbers, half of them on each side, in a ring of all; all of a population take part then.
+ * Commands are read from the standard input, one a line; each is answered by a line of JSON: {"ok": true, …}, or {"ok":
+ * false, "why": …}, which ends the run with status 1. Between commands the sessions are read as well.
  *
  *     login FIRST COUNT CONCURRENCY        so many users, so many at once
  *     login_rate FIRST COUNT PER_SECOND    at random times, whatever becomes of those before
  *     logout                               all
- *     chat PAIRS WINDOW COUNT              closed loop: in each pair the first writes, with so many under way
- *     chat_rate PAIRS PER_SECOND SECONDS   open loop, over all pairs
- *     idle SECONDS                         only read; nothing but questions to a client may come
- *     quit
+ *     roster CONTACTS [AT_ONCE]            each asks for its roster, 100 at once if not said otherwise
+ *     available [PER_SECOND] CONTACTS      each sends its first presence, all at once or at random times; done when
+ * each has seen all contacts come chat PAIRS WINDOW COUNT              closed loop: in each pair the first writes, with
+ * so many under way chat_rate PAIRS PER_SECOND SECONDS   open loop, over all pairs mixed SECONDS CONTACTS LETTERS
+ * PRESENCES QUERIES LOGINS KEEPALIVES open loop: so many a second of each, over all, who are available; a login is of
+ * one who has logged out before it idle SECONDS                         only read; nothing but questions to a client
+ * may come quit
  *
  * Answers have wall_ns, cpu_ns (our own), busy (one by the other), derived (how many keys were computed from a password
  * meanwhile), and histograms; in open loops a time counts from when something was due, and "late" says how late it was
@@ -31,6 +35,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -150,6 +155,7 @@ int main(int argc, char **argv)
     fail_by(answer_failure);
     read_options(argc, argv);
     raise_descriptor_limit();
+    prctl(PR_SET_TIMERSLACK, 1); /* ns: what is due is not to be late */
     while (next_line(line, sizeof(line)) && strcmp(line, "quit") != 0)
         on_line(line);
     return 0;
