@@ -8,7 +8,8 @@
 #include <stdlib.h>
 
 enum {
-    AT_ONCE = 100, /* rosters */
+    AT_ONCE = 100,  /* rosters */
+    QUIET_MS = 500, /* so long nothing comes when all has come */
     COPIES_MAX =
         2, /* of one presence: who comes is told of another one by that one's presence and by a probe's answer */
 };
@@ -58,11 +59,14 @@ void commands_roster(const struct arguments *arguments)
 
 static void on_presence(struct session *session, const struct arrival *arrival)
 {
-    struct text all = arrival->element.all;
-    const struct session *sender = ring_sender(arrival->stanza.from);
+    struct text all = arrival->element.all, type = arrival->stanza.type;
+    bool bare;
+    const struct session *sender = ring_sender(arrival->stanza.from, &bare);
     received++;
-    if (arrival->stanza.type.at != NULL) session_fail(session, "a presence that says something else", all);
-    if (sender == NULL || !sender->available) session_fail(session, "a presence from nobody who sent one", all);
+    /* A server may say who is not there (RFC 6121 section 4.3.2). */
+    if (sender != NULL && bare && type.at != NULL && text_is(type, TEXT("unavailable"))) return;
+    if (type.at != NULL) session_fail(session, "a presence that says something else", all);
+    if (sender == NULL || bare || !sender->available) session_fail(session, "a presence from nobody who sent one", all);
     if (sender == session) return; /* what a server tells a user's other clients, it may tell all of them */
     int index = ring_index(&ring, session->user, sender->user);
     if (index < 0) session_fail(session, "a presence from somebody who is no contact", all);
@@ -111,6 +115,7 @@ void commands_available(const struct arguments *arguments)
     while (first_sights < (uint64_t)ring.users * contacts)
         session_wait("presences of contacts");
     answer_stop();
+    while (session_turn(QUIET_MS * 1000000LL) > 0) {}
     session_handle(NULL);
     answer_number("count", (double)sent);
     answer_number("received", (double)received);

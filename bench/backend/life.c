@@ -81,7 +81,7 @@ int64_t life_on_letter(struct session *session, const struct arrival *arrival)
     struct text all = arrival->element.all;
     const char *why = letter_read(all, &arrival->stanza, &letter);
     if (why != NULL) session_fail(session, why, all);
-    const struct session *sender = ring_sender(arrival->stanza.from);
+    const struct session *sender = ring_sender(arrival->stanza.from, NULL);
     if (sender == NULL || sender->user != letter.sender) session_fail(session, "a message from a wrong sender", all);
     int index = ring_index(&ring, session->user, sender->user);
     if (index < 0 || letter.number > totals.letters_sent) session_fail(session, "a message that nobody wrote", all);
@@ -120,7 +120,8 @@ static bool take_presence(struct session *session, struct life_contact *contact,
 {
     uint32_t last = contact->presence > contact->presence_since ? contact->presence : contact->presence_since;
     if (number < contact->presence) session_fail(session, "an old presence behind a new one", all);
-    if (number > last + 1) session_fail(session, "a presence is missing before this one", all);
+    bool gone = life_of(session)->away && !life_of(session)->leaving; /* it has missed some, and learns the last */
+    if (number > last + 1 && !gone) session_fail(session, "a presence is missing before this one", all);
     if (number == contact->presence) return false;
     bool awaited = number > contact->presence_since && number <= contact->presence_due;
     if (contact->presence < contact->presence_due && number >= contact->presence_due) life_of(session)->under_way--;
@@ -132,13 +133,14 @@ static bool take_presence(struct session *session, struct life_contact *contact,
 int64_t life_on_presence(struct session *session, const struct arrival *arrival)
 {
     struct text all = arrival->element.all, type = arrival->stanza.type;
-    const struct session *sender = ring_sender(arrival->stanza.from);
+    bool bare;
+    const struct session *sender = ring_sender(arrival->stanza.from, &bare);
     if (sender == NULL) session_fail(session, "a presence from a wrong sender", all);
     if (sender == session) return 0;
     int index = ring_index(&ring, session->user, sender->user);
     if (index < 0) session_fail(session, "a presence from somebody who is no contact", all);
     if (type.at != NULL && text_is(type, TEXT("unavailable"))) return 0;
-    if (type.at != NULL) session_fail(session, "a presence that says something else", all);
+    if (type.at != NULL || bare) session_fail(session, "a presence that says something else", all);
     struct text status = scan_inside(all, TEXT("status"));
     unsigned number;
     unsigned long long due_ns;

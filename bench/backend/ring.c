@@ -42,12 +42,15 @@ static bool parse_user(struct text jid, uint32_t *user)
     return at < jid.len && jid.at[at] == '@' && number < UINT32_MAX;
 }
 
-struct session *ring_sender(struct text from)
+struct session *ring_sender(struct text from, bool *bare)
 {
     uint32_t user;
     if (from.at == NULL || !parse_user(from, &user)) return NULL;
     struct session *session = session_find(user);
     if (session == NULL || session->jid == NULL) return NULL;
+    if (bare != NULL) *bare = memchr(from.at, '/', from.len) == NULL;
+    if (bare != NULL && *bare)
+        return session->jid[from.len] == '/' && strncmp(session->jid, from.at, from.len) == 0 ? session : NULL;
     return text_is(from, (struct text){session->jid, session->jid_len}) ? session : NULL;
 }
 

@@ -15,8 +15,9 @@ struct ring ring_of_all(uint32_t contacts);
 int ring_index(const struct ring *ring, uint32_t user, uint32_t other);
 uint32_t ring_contact(const struct ring *ring, uint32_t user, uint32_t index);
 
-/* ring_sender - the session whose full address this is, or NULL. */
-struct session *ring_sender(struct text from);
+/* ring_sender - the session whose full address this is, or whose bare one, if that may be (bare is not NULL; then it
+ * says which); NULL: nobody's. */
+struct session *ring_sender(struct text from, bool *bare);
 
 /* ring_roster - NULL if the answer to a query of the user's roster has exactly the contacts, each once and with
  * subscription both; else what is wrong. */

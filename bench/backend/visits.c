@@ -89,7 +89,8 @@ void commands_logout(const struct arguments *arguments)
 
 static void on_presence(struct session *session, const struct arrival *arrival)
 {
-    if (ring_sender(arrival->stanza.from) == NULL)
+    bool bare;
+    if (ring_sender(arrival->stanza.from, &bare) == NULL)
         session_fail(session, "a presence from somebody unknown", arrival->element.all);
     done++;
 }

@@ -1,24 +1,28 @@
 /* bench-xmpp - clients of an XMPP server under test.
  *
- *     bench-xmpp --to ADDRESS:PORT --tls none|direct --domain DOMAIN --mechanism PLAIN|SCRAM-SHA-256 --password
- * PASSWORD
- *                [--seed N] [--keys FILE] [--sm]
+ *     bench-xmpp --to ADDRESS:PORT --domain DOMAIN --password PASSWORD [--tls none|direct]
+ *                [--mechanism SCRAM-SHA-256|PLAIN] [--seed N] [--keys FILE] [--sm]
  *
  * Users are user0, user1, … of the domain, with one password.  Their contacts, where it says CONTACTS, are as many of
  * those with the next numbers, half of them on each side, in a ring of all; all of a population take part then.
- * Commands are read from the standard input, one a line; each is answered by a line of JSON: {"ok": true, …}, or {"ok":
- * false, "why": …}, which ends the run with status 1. Between commands the sessions are read as well.
+ *
+ * Commands are read from the standard input, one a line; each is answered by a line of JSON: {"ok": true, …}, or
+ * {"ok": false, "why": …}, which ends the run with status 1.  Between commands the sessions are read as well.
  *
  *     login FIRST COUNT CONCURRENCY        so many users, so many at once
  *     login_rate FIRST COUNT PER_SECOND    at random times, whatever becomes of those before
  *     logout                               all
  *     roster CONTACTS [AT_ONCE]            each asks for its roster, 100 at once if not said otherwise
- *     available [PER_SECOND] CONTACTS      each sends its first presence, all at once or at random times; done when
- * each has seen all contacts come chat PAIRS WINDOW COUNT              closed loop: in each pair the first writes, with
- * so many under way chat_rate PAIRS PER_SECOND SECONDS   open loop, over all pairs mixed SECONDS CONTACTS LETTERS
- * PRESENCES QUERIES LOGINS KEEPALIVES open loop: so many a second of each, over all, who are available; a login is of
- * one who has logged out before it idle SECONDS                         only read; nothing but questions to a client
- * may come quit
+ *     available [PER_SECOND] CONTACTS      each sends its first presence, all at once or at random times;
+ *                                          done when each has seen all contacts come, and nothing comes any more;
+ *                                          the time is that until the last was seen
+ *     chat PAIRS WINDOW COUNT              closed loop: in each pair the first writes, with so many under way
+ *     chat_rate PAIRS PER_SECOND SECONDS   open loop, over all pairs
+ *     mixed SECONDS CONTACTS LETTERS PRESENCES QUERIES LOGINS KEEPALIVES
+ *                                          open loop: so many a second of each, over all, who are available;
+ *                                          a login is of one who has logged out before it
+ *     idle SECONDS                         only read; no message, no answer and no stranger's presence may come
+ *     quit
  *
  * Answers have wall_ns, cpu_ns (our own), busy (one by the other), derived (how many keys were computed from a password
  * meanwhile), and histograms; in open loops a time counts from when something was due, and "late" says how late it was
@@ -46,8 +50,9 @@ struct command {
 };
 
 static const struct command commands[] = {
-    {"login", 3, 3, commands_login}, {"login_rate", 3, 3, commands_login_rate}, {"logout", 0, 0, commands_logout},
-    {"chat", 3, 3, commands_chat},   {"chat_rate", 3, 3, commands_chat_rate},   {"idle", 1, 1, commands_idle},
+    {"login", 3, 3, commands_login},   {"login_rate", 3, 3, commands_login_rate}, {"logout", 0, 0, commands_logout},
+    {"chat", 3, 3, commands_chat},     {"chat_rate", 3, 3, commands_chat_rate},   {"idle", 1, 1, commands_idle},
+    {"roster", 1, 2, commands_roster}, {"available", 1, 2, commands_available},   {"mixed", 7, 7, commands_mixed},
 };
 
 static void read_options(int argc, char **argv)
