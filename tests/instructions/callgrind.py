@@ -9,7 +9,7 @@ import pathlib
 import re
 import time
 
-from harness.place import AS_ROOT
+from harness.process import Process
 from harness.wait import PATIENCE_S, wait_until
 
 COST = re.compile(r"[+*\-\d]\S* (\d+)")
@@ -31,7 +31,10 @@ class Counted:
 
     def start(self, pid_of):
         """pid_of(server): the process that counts, once the server is started."""
-        self.server.start()
+        Process.start(self.server)
+        wait_until(lambda: self.server.log(event="ready") or not self.server.running(), f"{self.server.name} is ready",
+                   timeout_s=4 * PATIENCE_S)  # a start is two seconds of CPU time
+        assert self.server.running(), self.server.log_text()
         self.pid = pid_of(self.server)
         for path in self.folder.iterdir():  # made before the program became somebody else
             self.server.place.own(path)

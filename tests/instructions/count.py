@@ -53,7 +53,7 @@ def summary(functions):
 
 
 def table(rows):
-    return "".join(f"    {change:>+12,} -> {now:>12,}  {name}\n" for change, now, name in rows[:SHOWN])
+    return "".join(f"    {change:>+12,} -> {now:>12,}  {name}\n" for change, now, name in rows[:SHOWN] if change)
 
 
 def difference(now, then):
