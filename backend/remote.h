@@ -5,6 +5,7 @@
 #ifndef POSTERN_BACKEND_REMOTE_H
 #define POSTERN_BACKEND_REMOTE_H
 
+#include "backend/remote_failure.h"
 #include "backend/s2s_failure.h"
 #include "backend/stanza.h"
 #include "lib/list.h"
@@ -26,6 +27,7 @@ struct remotes {
     struct deadline_queue *connecting;  /* routes with messages for which senders wait: S2S_PROMISE_MS */
     struct deadline_queue *promise;     /* struct s2s_unacked, for which senders wait: S2S_PROMISE_MS */
     struct deadline_queue *ping, *pong; /* struct s2s_unacked: until the ping, and until its answer */
+    struct remote_failure_turn turn;    /* of the log */
 };
 
 struct remote {

@@ -206,7 +206,7 @@ void remote_route_failed(struct remote_route *route, enum s2s_failure failure, c
     route->joining = false;
     route->failures++;
     remote_attempt_back_off(route, remote_backoff_ms(route->failures, remote_backoff_random()));
-    const bool news = remote_failure_set(route, failure, why);
+    remote_failure_set(route, failure, why);
     shard_count(shard, COUNTER_S2S_FAILED);
     list_init(&waiting);
     remote_waiting_take(route, &waiting);
@@ -214,7 +214,7 @@ void remote_route_failed(struct remote_route *route, enum s2s_failure failure, c
         list_remove(link);
         keep_or_refuse(route, LIST_ENTRY(link, struct stanza, link));
     }
-    if (news) remote_failure_log(route); /* with what waits now */
+    remote_failure_tell(route); /* with what waits now */
     if (!remote_failure_row(route)->keeps && is_ours(route)) route->queue.rejecting = route->queue.count > 0;
     remote_queue_run(route);
     remote_attempt_schedule(route);
@@ -257,10 +257,7 @@ void remote_route_up(struct remote_route *route, struct s2s_stream *stream)
     route->stream = stream;
     route->joining = false;
     route->failures = 0;
-    if (route->failing) {
-        route->failing = false;
-        remote_failure_log(route);
-    }
+    if (route->failing) remote_failure_over(route);
     remote_watch(remote);
     route->queue.rejecting = false;
     s2s_resume_spend(remote, route->local);

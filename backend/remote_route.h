@@ -45,7 +45,9 @@ struct remote_route {
     bool presence_owed;    /* presence was not sent, or may be lost: all of it is to be sent anew */
     struct list farewells; /* struct stanza, link: unavailable presence that was not sent */
     size_t farewell_bytes;
-    bool failing; /* the log says so */
+    bool failing;    /* the last attempt was in vain */
+    bool untold;     /* of failure and why the log does not say yet */
+    int64_t told_ms; /* failing: when the log said something of it, of loop_now_ms; 0: not yet */
     enum s2s_failure failure;
     char *why;           /* for a person; NULL: nothing to add */
     unsigned failures;   /* in a row */

@@ -10,6 +10,7 @@
 #include "backend/remote_waiting.h"
 #include "backend/s2s_policy.h"
 #include "backend/s2s_stream.h"
+#include "lib/log.h"
 #include "tests/unit/backend/players.h"
 
 #define FAR "far.example"
@@ -89,6 +90,8 @@ void s2s_stream_abort(struct s2s_stream *stream, enum end_reason end)
 {
     s2s_stream_close(stream, end);
 }
+
+static char log_path[] = "/tmp/test_remote.XXXXXX";
 
 /* The shard's thread is this one. */
 static struct shard *owner(void)
@@ -666,6 +669,63 @@ static void closed_in_order(void **state)
     assert_null(remote());
 }
 
+/* How many lines about it the log has had since the last time. */
+static unsigned count_lines(const char *event)
+{
+    static long read;
+    unsigned count = 0;
+    char line[4096];
+    FILE *file = fopen(log_path, "r");
+    assert_non_null(file);
+    fseek(file, read, SEEK_SET);
+    while (fgets(line, sizeof(line), file))
+        count += strstr(line, event) != NULL;
+    read = ftell(file);
+    fclose(file);
+    return count;
+}
+
+static void try_in_vain(enum s2s_failure failure, const char *why)
+{
+    remote_route_failed(route(), failure, why);
+    settle();
+}
+
+/* A failure is told once, another reason for it after an hour, and another failure at once. */
+static void what_the_log_says(void **state)
+{
+    (void)state;
+    message("1");
+    count_lines("");
+    try_in_vain(S2S_CERTIFICATE, "it has expired");
+    assert_int_equal(count_lines("event=s2s_failed"), 1);
+    try_in_vain(S2S_CERTIFICATE, "it has expired");
+    try_in_vain(S2S_CERTIFICATE, "it is self-signed");
+    assert_int_equal(count_lines("event=s2s_failed"), 0);
+    route()->told_ms -= 3600 * 1000;
+    try_in_vain(S2S_CERTIFICATE, "it is self-signed");
+    assert_int_equal(count_lines("why=\"it is self-signed\""), 1);
+    try_in_vain(S2S_CONNECT, NULL);
+    assert_int_equal(count_lines("event=s2s_failed"), 1);
+    remote_retry(remote(), NULL);
+    up(1);
+    assert_int_equal(count_lines("event=s2s_recovered"), 1);
+}
+
+/* Who fails at many domains does not fill the disk, and what is left out is counted. */
+static void lines_are_limited(void **state)
+{
+    (void)state;
+    message("1");
+    count_lines("");
+    for (int i = 0; i < 60; i++)
+        try_in_vain(i % 2 ? S2S_CONNECT : S2S_TIMEOUT, NULL);
+    assert_int_equal(count_lines("event=s2s_failed"), 50);
+    owner()->remotes->turn.since_ms -= 10000;
+    try_in_vain(S2S_TLS, NULL);
+    assert_int_equal(count_lines("left_out=10"), 1);
+}
+
 static void waits_longer_each_time(void **state)
 {
     (void)state;
@@ -703,7 +763,14 @@ int main(void)
         SCENE(denied),
         SCENE(purged),
         SCENE(closed_in_order),
+        SCENE(what_the_log_says),
+        SCENE(lines_are_limited),
         cmocka_unit_test(waits_longer_each_time),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const int fd = mkstemp(log_path);
+    if (fd < 0 || log_setup(&(struct log_config){.path = log_path}, NULL) != 0) return 1;
+    close(fd);
+    const int failures = cmocka_run_group_tests(tests, NULL, NULL);
+    unlink(log_path);
+    return failures;
 }
