@@ -14,6 +14,7 @@ from bench.common.accounting import descendants, lives
 
 START_SECONDS, STOP_SECONDS = 60, 20
 HOST = "127.0.0.1"
+BUSY_WAIT_OFF = ("+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none")
 HEADER = ("<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' "
           "to='{domain}' version='1.0'>")
 
@@ -65,12 +66,13 @@ class Program:
 
 
 class Contender:
-    """plain and gateway are (address, port, "none" or "direct") once it has started; direct is its own port for TLS."""
+    """plain and gateway are (address, port, "none" or "direct") once it has started; direct is its own port for TLS.
+    durability says when an archived message is safe on the disk, as seen with strace."""
 
-    name = template = None
+    server = template = durability = None
 
-    def __init__(self, build):
-        self.build = pathlib.Path(build)
+    def __init__(self, build, name=None):
+        self.build, self.name = pathlib.Path(build), name or self.server
         self.home = self.front_home = self.program = self.front = self.ready_ms = None
 
     def start(self, place, population, archive=False, shards=1):
@@ -84,9 +86,9 @@ class Contender:
     def _start(self, place, population, archive, shards):
         port = place.free_ports(4)
         self.plain, self.direct, self.gateway = (HOST, port, "none"), (HOST, port + 1, "direct"), (HOST, port + 2, "direct")
-        self.home = Home(place.folder / self.name, self.name)
+        self.home = Home(place.folder / self.server, self.server)
         self.home.certificate(place)
-        population.put(place, self.name, self.home.path / "store")
+        population.put(place, self.server, self.home.path / "store")
         config = self.home.configure(self.template, place, plain_port=port, tls_port=port + 1, **self.values(archive, shards))
         self.prepare()
         self.home.own()
@@ -152,8 +154,8 @@ class Contender:
 
 
 class Postern(Contender):
-    name, template = "postern", "postern-backend.conf"
-    durability = ""
+    server, template = "postern", "postern-backend.conf"
+    durability = "both copies synced, in one commit with others, before the sender's client is told that it arrived"
 
     @property
     def version(self):
@@ -173,8 +175,9 @@ class Postern(Contender):
 
 
 class Prosody(Contender):
-    name, template = "prosody", "prosody.cfg.lua"
-    durability = ""
+    server, template = "prosody", "prosody.cfg.lua"
+    durability = "both copies written to files before delivery, never synced: lost with the machine's power"
+    storage = 'storage = {{ archive = "internal" }}'
 
     @property
     def version(self):
@@ -182,32 +185,51 @@ class Prosody(Contender):
         return f"{_package('prosody')}, Lua {lua}"
 
     def values(self, archive, _shards):
-        return {
-            "archive_module": '"mam";' if archive else "",
-            "archive_lines": 'storage = { archive = "internal" }\ndefault_archive_policy = true' if archive else "",
-        }
+        lines = self.storage.format(home=self.home.path) + "\ndefault_archive_policy = true"
+        return {"archive_module": '"mam";' if archive else "", "archive_lines": lines if archive else ""}
 
     def command(self, config, _port):
         return ["prosody", "-F", "--config", config], None
 
 
+class ProsodySql(Prosody):
+    """Its archive in SQLite, as its documentation has it."""
+
+    durability = "each copy in a synced transaction of its own, before delivery"
+    storage = ('storage = {{ archive = "sql" }}\n'
+               'sql = {{ driver = "SQLite3"; database = "{home}/store/archive.sqlite" }}')
+
+
 class Ejabberd(Contender):
-    name, template = "ejabberd", "ejabberd.yml"
-    durability = ""
+    server, template = "ejabberd", "ejabberd.yml"
+    durability = "both copies written to mnesia's files, not synced within seconds: lost with the machine's power"
+    database, lines = "mnesia", ""
 
     @property
     def version(self):
         return f"{_package('ejabberd')}, Erlang {_package('erlang-base')}"
 
     def values(self, archive, _shards):
-        return {
-            "archive_lines": 'sql_type: sqlite\n' if archive else "",
-            "archive_module": "  mod_mam:\n    default: always\n    db_type: mnesia" if archive else "",
-        }
+        module = f"  mod_mam:\n    default: always\n    db_type: {self.database}"
+        return {"archive_module": module if archive else "",
+                "archive_lines": self.lines.format(home=self.home.path) if archive else ""}
 
     def command(self, _config, port):
-        return [*erlang.command(self.home, port), "-s", "ejabberd"], erlang.environment(self.home)
+        return [*erlang.command(self.home, port, *BUSY_WAIT_OFF), "-s", "ejabberd"], erlang.environment(self.home)
+
+
+class EjabberdSql(Ejabberd):
+    """Its archive in SQLite, which its documentation prefers to mnesia for large ones."""
+
+    durability = "each copy in a synced transaction of its own"
+    database, lines = "sql", 'sql_type: sqlite\nsql_database: "{home}/store/archive.sqlite"'
 
 
 def all_contenders(build):
-    return {kind.name: kind(build) for kind in (Postern, Prosody, Ejabberd)}
+    """Each with the store that costs it least."""
+    return {kind.server: kind(build) for kind in (Postern, Prosody, Ejabberd)}
+
+
+def durable_contenders(build):
+    """The archives of the others where they are as durable as Postern's."""
+    return {name: kind(build, name) for name, kind in (("prosody-sql", ProsodySql), ("ejabberd-sql", EjabberdSql))}
