@@ -26,6 +26,7 @@ struct store {
     struct list calls;
     bool busy;        /* a batch is under way */
     struct list slow; /* calls with steps left; the store thread's own */
+    bool untidy;      /* the engine has something to clear away; the store thread's own */
     bool closing;
     char *folder;
     atomic_bool stop;      /* what was spawned shall end */
@@ -69,7 +70,7 @@ static bool take_batch(struct store *store, struct list *batch)
     pthread_mutex_lock(&store->lock);
     store->busy = false;
     if (list_empty(&store->calls)) pthread_cond_broadcast(&store->idle);
-    while (list_empty(&store->calls) && list_empty(&store->slow) && !store->closing)
+    while (list_empty(&store->calls) && list_empty(&store->slow) && !store->untidy && !store->closing)
         pthread_cond_wait(&store->wake, &store->lock);
     for (size_t i = 0; i < BATCH_MAX && !list_empty(&store->calls); i++) {
         struct list *link = list_first(&store->calls);
@@ -121,12 +122,14 @@ static void *store_thread(void *arg)
     struct list batch;
 
     list_init(&batch);
+    store->untidy = store->engine->tidy(store->state);
     while (take_batch(store, &batch)) {
         if (!list_empty(&batch)) {
             run_batch(store, &batch);
             store->engine->rest(store->state);
         }
         step_slow(store, false);
+        store->untidy = store->engine->tidy(store->state);
     }
     step_slow(store, true);
     return NULL;

@@ -219,6 +219,37 @@ typedef void store_archive_page_fn(enum store_status status, const struct store_
 void store_archive_get(struct store *store, struct mailbox *reply_to, const char *owner,
                        const struct store_archive_query *query, store_archive_page_fn *fn, void *arg);
 
+/* What an archive holds. */
+struct store_archive_size {
+    uint64_t entries, bytes; /* of their texts */
+    uint64_t first, last;    /* ids; 0: it is empty */
+};
+
+typedef void store_archive_size_fn(enum store_status status, const struct store_archive_size *size, void *arg);
+
+/* store_archive_size - it costs the same for all archives.  size is NULL unless STORE_OK. */
+void store_archive_size(struct store *store, struct mailbox *reply_to, const char *owner, store_archive_size_fn *fn,
+                        void *arg);
+
+/* What may stay in an archive; the oldest entries go.  Zeroed: all of it. */
+struct store_archive_keep {
+    uint64_t from;           /* ids below it go */
+    uint64_t entries, bytes; /* at most so many; 0: no limit */
+};
+
+/* What has gone, and what is left. */
+struct store_archive_purged {
+    uint64_t entries, bytes;
+    uint64_t first; /* the oldest id that is left, in any archive of those that were looked at; 0: none */
+};
+
+typedef void store_archive_purged_fn(enum store_status status, const struct store_archive_purged *purged, void *arg);
+
+/* store_archive_trim - delete from an archive, or, when the owner is a domain, from those of all its accounts, what may
+ * not stay: in steps, between which others are served.  purged is NULL unless STORE_OK. */
+void store_archive_trim(struct store *store, struct mailbox *reply_to, const char *owner,
+                        const struct store_archive_keep *keep, store_archive_purged_fn *fn, void *arg);
+
 /* All that there is of an account, as it comes from another server. */
 struct store_whole {
     const struct store_account *account;

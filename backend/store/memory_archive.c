@@ -97,3 +97,28 @@ enum store_status memory_archive_find(const struct memory_archive *archive, uint
     store_archive_found_add(out, &archive->items[place]->entry);
     return STORE_OK;
 }
+
+void memory_archive_sum(const struct memory_archive *archive, struct store_archive_size *size)
+{
+    *size = (struct store_archive_size){.entries = archive->count, .last = memory_archive_newest(archive)};
+    if (archive->count > 0) size->first = archive->items[0]->entry.id;
+    for (size_t i = 0; i < archive->count; i++)
+        size->bytes += archive->items[i]->entry.len;
+}
+
+void memory_archive_cut(struct memory_archive *archive, const struct store_archive_keep *keep,
+                        struct store_archive_purged *purged)
+{
+    struct store_archive_size size;
+    size_t gone = 0;
+
+    memory_archive_sum(archive, &size);
+    while (gone < archive->count && !store_archive_may_stay(keep, &size, archive->items[gone]->entry.id)) {
+        const size_t len = archive->items[gone]->entry.len;
+        free(archive->items[gone++]);
+        store_archive_took(&size, purged, len);
+    }
+    archive->count -= gone;
+    if (gone > 0) memmove(archive->items, archive->items + gone, archive->count * sizeof(struct memory_archived *));
+    if (archive->count > 0) store_archive_left(purged, archive->items[0]->entry.id);
+}

@@ -18,6 +18,11 @@ enum store_status memory_archive_insert(struct memory_archive *archive, const st
 /* memory_archive_newest - its id; 0: it is empty. */
 uint64_t memory_archive_newest(const struct memory_archive *archive);
 
+void memory_archive_sum(const struct memory_archive *archive, struct store_archive_size *size);
+/* memory_archive_cut - take out what may not stay. */
+void memory_archive_cut(struct memory_archive *archive, const struct store_archive_keep *keep,
+                        struct store_archive_purged *purged);
+
 /* See struct store_engine. */
 void memory_archive_look(const struct memory_archive *archive, struct store_archive_scan *scan);
 enum store_status memory_archive_find(const struct memory_archive *archive, uint64_t id,

@@ -30,6 +30,17 @@ void sqlite_archive_bind(struct sqlite3_stmt *st, const struct store_archived *e
     sqlite3_bind_text64(st, 6, entry->text, entry->len, SQLITE_STATIC, SQLITE_UTF8);
 }
 
+enum store_status sqlite_archive_count(struct sqlite_engine *s, int64_t owner, int64_t entries, int64_t bytes)
+{
+    sqlite3_stmt *st = bound(s, SQLITE_SIZE_CHANGE_SQL, owner);
+
+    if (st) {
+        sqlite3_bind_int64(st, 2, entries);
+        sqlite3_bind_int64(st, 3, bytes);
+    }
+    return sqlite_engine_finish(s, st);
+}
+
 enum store_status sqlite_archive_add(void *engine, const char *jid, const struct store_archived *entry)
 {
     struct sqlite_engine *s = engine;

@@ -23,6 +23,7 @@ struct sqlite_engine {
     bool full;                                   /* the last write found no room, and the log says so */
     int wal_pages, checkpoint_at;                /* how many are in the write-ahead log, and with how many it is time */
     struct sqlite_counts counts;
+    bool archive_gone;         /* there may be archives to clear away */
     struct recent recent;      /* the log of archives */
     struct map *recent_by_jid; /* its owners, of whom somebody has asked; NULL: none */
     size_t recent_known;       /* how many */

@@ -133,12 +133,15 @@ static enum store_status move_entry(struct sqlite_engine *s, int64_t number, con
 static enum store_status move_entries(struct sqlite_engine *s, struct recent_owner *owner, size_t count)
 {
     enum store_status status = STORE_OK;
+    int64_t bytes = 0;
 
     for (size_t i = 0; i < count && status == STORE_OK; i++) {
         struct recent_record record;
         CHECK(recent_read(owner->items[i].chunk, owner->items[i].offset, &record) == 1);
         status = move_entry(s, owner->number, &record.entry);
+        bytes += (int64_t)record.entry.len;
     }
+    if (status == STORE_OK) status = sqlite_archive_count(s, owner->number, (int64_t)count, bytes);
     if (status == STORE_OK) recent_take(&s->recent, owner, count);
     return status;
 }
@@ -175,9 +178,14 @@ static enum store_status move_some(struct sqlite_engine *s, size_t moves, size_t
 enum store_status sqlite_recent_account_gone(struct sqlite_engine *s, const char *jid)
 {
     int64_t number;
-    const enum store_status status = sqlite_owner_get(s, jid, &number);
+    enum store_status status = sqlite_owner_get(s, jid, &number);
 
     if (status != STORE_OK) return status;
+    sqlite3_stmt *st = sqlite_engine_statement(s, SQLITE_GONE_ADD_SQL);
+    if (st) sqlite3_bind_int64(st, 1, number);
+    status = sqlite_engine_finish(s, st);
+    if (status != STORE_OK) return status;
+    s->archive_gone = true;
     if (s->recent_by_jid) (void)map_del_str(s->recent_by_jid, jid);
     if (s->recent_gone_count % GONE_STEP == 0)
         s->recent_gone = mem_realloc(s->recent_gone, (s->recent_gone_count + GONE_STEP) * sizeof *s->recent_gone);

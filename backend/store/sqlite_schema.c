@@ -50,7 +50,7 @@ static const char *const MIGRATIONS[] = {
     /* An account's archive lies together, in the order of its ids: microseconds since 1970, from which shift_ms leads
      * to the stamp. */
     "CREATE TABLE archive ("
-    " owner INTEGER NOT NULL REFERENCES owner (id) ON DELETE CASCADE,"
+    " owner INTEGER NOT NULL," /* or one in archive_gone */
     " id INTEGER NOT NULL,"
     " shift_ms INTEGER NOT NULL,"
     " with_bare TEXT NOT NULL,"
@@ -62,6 +62,16 @@ static const char *const MIGRATIONS[] = {
     "CREATE TABLE archive_log ("
     " seq INTEGER PRIMARY KEY,"
     " data BLOB NOT NULL"
+    ") STRICT;"
+    /* What is in the archives, without the log. */
+    "CREATE TABLE archive_size ("
+    " owner INTEGER PRIMARY KEY,"
+    " entries INTEGER NOT NULL,"
+    " bytes INTEGER NOT NULL"
+    ") STRICT;"
+    /* Owners that are no more, whose archives are cleared away little by little. */
+    "CREATE TABLE archive_gone ("
+    " owner INTEGER PRIMARY KEY"
     ") STRICT;",
 };
 

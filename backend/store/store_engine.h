@@ -65,6 +65,12 @@ struct store_archive_scan {
 bool store_archive_scan_see(struct store_archive_scan *scan, uint64_t id, const char *with_bare,
                             const char *with_resource);
 
+/* For engines that purge: whether the oldest entry of an archive of that size may stay; that one has gone; the oldest
+ * that is left has that id. */
+bool store_archive_may_stay(const struct store_archive_keep *keep, const struct store_archive_size *size, uint64_t id);
+void store_archive_took(struct store_archive_size *size, struct store_archive_purged *purged, uint64_t bytes);
+void store_archive_left(struct store_archive_purged *purged, uint64_t id);
+
 /* The engine adds what it found; texts are copied. */
 void store_names_add(struct store_names *names, const char *local, const char *domain);
 /* store_shapes_add - as many accounts more of a shape (its own number does not count). */
@@ -105,6 +111,10 @@ struct store_engine {
     /* After a batch, when its callers have been answered: what need not be done while they wait. */
     void (*rest)(void *engine);
 
+    /* A small step of what is to be cleared away some time: a batch of its own.  false: there is nothing of that kind.
+     */
+    bool (*tidy)(void *engine);
+
     /* Several operations as one: what fn does happens as a whole, or not at all when it returns no STORE_OK. */
     enum store_status (*as_one)(void *engine, enum store_status (*fn)(void *engine, void *arg), void *arg);
 
@@ -138,6 +148,11 @@ struct store_engine {
     enum store_status (*archive_scan)(void *engine, const char *owner, struct store_archive_scan *scan);
     /* One entry; STORE_NOT_FOUND: it is not there. */
     enum store_status (*archive_fetch)(void *engine, const char *owner, uint64_t id, struct store_archive_found *out);
+    enum store_status (*archive_size)(void *engine, const char *owner, struct store_archive_size *size);
+    /* Take out the oldest entries that may not stay, some hundred at most: purged is added to; *more: there are others.
+     */
+    enum store_status (*archive_purge)(void *engine, const char *owner, const struct store_archive_keep *keep,
+                                       struct store_archive_purged *purged, bool *more);
 
     /* A copy made in steps between batches; NULL where the engine has none.  begin: NULL and a message in why.  step:
      * false when it is done, or has failed with a message in why.  end: also of one that is given up. */

@@ -60,6 +60,12 @@ static void memory_rest(void *engine)
     (void)engine;
 }
 
+static bool memory_tidy(void *engine)
+{
+    (void)engine;
+    return false;
+}
+
 /* Whoever calls it asks first for what may be refused: nothing fails behind a change. */
 static enum store_status memory_as_one(void *engine, enum store_status (*fn)(void *engine, void *arg), void *arg)
 {
@@ -316,6 +322,26 @@ static enum store_status memory_archive_fetch(void *engine, const char *owner, u
     return archive ? memory_archive_find(archive, id, out) : STORE_NOT_FOUND;
 }
 
+static enum store_status memory_archive_size(void *engine, const char *owner, struct store_archive_size *size)
+{
+    const struct memory_archive *archive = archive_of(engine, owner);
+
+    if (!archive) return STORE_NOT_FOUND;
+    memory_archive_sum(archive, size);
+    return STORE_OK;
+}
+
+static enum store_status memory_archive_purge(void *engine, const char *owner, const struct store_archive_keep *keep,
+                                              struct store_archive_purged *purged, bool *more)
+{
+    struct memory_archive *archive = archive_of(engine, owner);
+
+    *more = false;
+    if (!archive) return STORE_NOT_FOUND;
+    memory_archive_cut(archive, keep, purged);
+    return STORE_OK;
+}
+
 /* What is in memory is never wrong. */
 static enum store_status memory_check(const char *folder, struct store_check *check)
 {
@@ -331,6 +357,7 @@ const struct store_engine STORE_MEMORY = {
     .begin = memory_begin,
     .commit = memory_commit,
     .rest = memory_rest,
+    .tidy = memory_tidy,
     .as_one = memory_as_one,
     .account_get = memory_account_get,
     .account_add = memory_account_add,
@@ -349,5 +376,7 @@ const struct store_engine STORE_MEMORY = {
     .archive_last = memory_archive_last,
     .archive_scan = memory_archive_scan,
     .archive_fetch = memory_archive_fetch,
+    .archive_size = memory_archive_size,
+    .archive_purge = memory_archive_purge,
     .check = memory_check,
 };

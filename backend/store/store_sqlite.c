@@ -2,6 +2,7 @@
 
 #include "backend/store/sqlite_account.h"
 #include "backend/store/sqlite_archive.h"
+#include "backend/store/sqlite_archive_purge.h"
 #include "backend/store/sqlite_check.h"
 #include "backend/store/sqlite_copy.h"
 #include "backend/store/sqlite_engine.h"
@@ -67,7 +68,7 @@ static void *sqlite_open(const char *folder, char *why, size_t cap)
         else
             opened = sqlite_schema_set_up(s->db, path, why, cap) == 0;
         if (opened) sqlite_engine_watch(s);
-        s->ready = opened;
+        s->ready = s->archive_gone = opened;
     }
     free(path);
     if (opened) return s;
@@ -100,6 +101,7 @@ const struct store_engine STORE_SQLITE = {
     .begin = sqlite_engine_begin,
     .commit = sqlite_engine_commit,
     .rest = sqlite_engine_rest,
+    .tidy = sqlite_archive_tidy,
     .as_one = sqlite_as_one,
     .account_get = sqlite_account_get,
     .account_add = sqlite_account_add,
@@ -118,6 +120,8 @@ const struct store_engine STORE_SQLITE = {
     .archive_last = sqlite_archive_last,
     .archive_scan = sqlite_archive_scan,
     .archive_fetch = sqlite_archive_fetch,
+    .archive_size = sqlite_archive_size,
+    .archive_purge = sqlite_archive_purge,
     .copy_begin = sqlite_copy_begin,
     .copy_step = sqlite_copy_step,
     .copy_end = sqlite_copy_end,

@@ -512,7 +512,8 @@ static void test_migration(void **state)
     struct store *store = open_store("sqlite");
     assert_int_equal(add(store, "juliet", "a.test", 1), STORE_OK);
     store_close(&store);
-    run_sql("DROP TABLE archive; DROP TABLE archive_log; DROP TABLE queue; DROP TABLE record; DROP TABLE owner; ALTER "
+    run_sql("DROP TABLE archive; DROP TABLE archive_log; DROP TABLE archive_size; DROP TABLE archive_gone; DROP TABLE "
+            "queue; DROP TABLE record; DROP TABLE owner; ALTER "
             "TABLE account DROP "
             "COLUMN disabled; PRAGMA "
             "user_version=1");

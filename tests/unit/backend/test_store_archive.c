@@ -253,6 +253,175 @@ static void test_a_long_one_holds_nobody_up(void **state)
     store_close(&store);
 }
 
+static struct store_archive_purged purged;
+static struct store_archive_size size;
+
+static void on_purged(enum store_status status, const struct store_archive_purged *all, void *arg)
+{
+    (void)arg;
+    assert_int_equal(all != NULL, status == STORE_OK);
+    if (all) purged = *all;
+    answered(status);
+}
+
+static void on_size(enum store_status status, const struct store_archive_size *all, void *arg)
+{
+    (void)arg;
+    assert_int_equal(all != NULL, status == STORE_OK);
+    if (all) size = *all;
+    answered(status);
+}
+
+static enum store_status trim(struct store *store, const char *owner, struct store_archive_keep keep)
+{
+    store_archive_trim(store, mailbox, owner, &keep, on_purged, NULL);
+    return wait_for(1);
+}
+
+/* Each entry has 21 bytes. */
+static void expect_size(struct store *store, uint64_t entries, uint64_t oldest, uint64_t newest)
+{
+    store_archive_size(store, mailbox, "juliet@a.test", on_size, NULL);
+    assert_int_equal(wait_for(1), STORE_OK);
+    assert_int_equal(size.entries, entries);
+    assert_int_equal(size.bytes, entries * 21);
+    assert_int_equal(size.first, oldest);
+    assert_int_equal(size.last, newest);
+}
+
+/* again - what was in the log is in the table. */
+static struct store *again(struct store *store, const char *engine)
+{
+    if (strcmp(engine, "memory") == 0) return store;
+    store_close(&store);
+    return open_store(engine);
+}
+
+static void test_trim(void **state)
+{
+    struct store *store = open_with_nine(*state);
+
+    for (int i = 0; i < 2; i++) {
+        expect_size(store, 9 - (uint64_t)i * 6, i ? 70 : 10, 90);
+        assert_int_equal(trim(store, "juliet@a.test", (struct store_archive_keep){.from = 10}), STORE_OK);
+        assert_int_equal(purged.entries, 0);
+        assert_int_equal(purged.first, i ? 70 : 10);
+        if (i == 0) store = again(store, *state);
+        if (i == 1) continue;
+        assert_int_equal(trim(store, "juliet@a.test", (struct store_archive_keep){.from = 21}), STORE_OK);
+        assert_int_equal(purged.entries, 2);
+        assert_int_equal(purged.bytes, 42);
+        assert_int_equal(purged.first, 30);
+        assert_int_equal(trim(store, "a.test", (struct store_archive_keep){.entries = 5}), STORE_OK);
+        assert_int_equal(purged.entries, 2);
+        assert_int_equal(purged.first, 45); /* romeo's */
+        EXPECT("50 60 70 80 90=5", .max = 9, .total = true);
+        assert_int_equal(trim(store, "a.test", (struct store_archive_keep){.bytes = 79}), STORE_OK);
+        assert_int_equal(purged.entries, 2);
+        EXPECT("70 80 90", .max = 9);
+    }
+    store = again(store, *state);
+    EXPECT("70 80 90", .max = 9);
+    assert_int_equal(put(store, "juliet@a.test", 100, "x", ""), STORE_OK);
+    assert_int_equal(trim(store, "juliet@a.test", (struct store_archive_keep){.from = UINT64_MAX}), STORE_OK);
+    assert_int_equal(purged.entries, 4);
+    assert_int_equal(purged.first, 0);
+    expect_size(store, 0, 0, 0);
+    assert_int_equal(trim(store, "nobody@a.test", (struct store_archive_keep){.from = 1}), STORE_NOT_FOUND);
+    assert_int_equal(trim(store, "nowhere.test", (struct store_archive_keep){.from = 1}), STORE_OK);
+    store = again(store, *state);
+    EXPECT("", .max = 9);
+    store_close(&store);
+}
+
+/* More than one step takes, partly in the log; what was trimmed does not come back. */
+static void test_trim_much(void **state)
+{
+    enum { COUNT = 9000 };
+    struct store *store = open_with_two(*state);
+
+    for (uint64_t i = 1; i <= COUNT; i++) {
+        post(store, "juliet@a.test", i, "romeo@a.test", "");
+        post(store, "romeo@a.test", i, "juliet@a.test", "");
+    }
+    assert_int_equal(wait_for(2 * COUNT), STORE_OK);
+    expect_size(store, COUNT, 1, COUNT);
+    assert_int_equal(trim(store, "a.test", (struct store_archive_keep){.entries = 10}), STORE_OK);
+    assert_int_equal(purged.entries, 2 * (COUNT - 10));
+    assert_int_equal(purged.first, COUNT - 9);
+    expect_size(store, 10, COUNT - 9, COUNT);
+    EXPECT("8991 8992+=10", .max = 2, .total = true);
+    store = again(store, *state);
+    expect_size(store, 10, COUNT - 9, COUNT);
+    assert_int_equal(del(store, "juliet", "a.test"), STORE_OK);
+    assert_int_equal(add(store, "juliet", "a.test", 1), STORE_OK);
+    expect_size(store, 0, 0, 0);
+    store_close(&store);
+}
+
+static int64_t query_number(const char *sql)
+{
+    char path[192];
+    sqlite3 *db;
+    sqlite3_stmt *st;
+
+    snprintf(path, sizeof path, "%s/postern.sqlite", folder);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+    const int64_t number = sqlite3_column_int64(st, 0);
+    sqlite3_finalize(st);
+    sqlite3_close(db);
+    return number;
+}
+
+/* A deleted account's messages leave the disk, also when the server is stopped before all of them have. */
+static void test_gone(void **state)
+{
+    enum { COUNT = 5000 };
+
+    (void)state;
+    struct store *store = open_with_two("sqlite");
+    for (uint64_t i = 1; i <= COUNT; i++)
+        post(store, "juliet@a.test", i, "romeo@a.test", "");
+    post(store, "romeo@a.test", 1, "juliet@a.test", "");
+    assert_int_equal(wait_for(COUNT + 1), STORE_OK);
+    store = again(store, "sqlite");
+    assert_int_equal(query_number("SELECT count(*) FROM archive"), COUNT + 1);
+    assert_int_equal(del(store, "juliet", "a.test"), STORE_OK);
+    store = again(store, "sqlite");
+    for (int i = 0; i < 5000 && query_number("SELECT count(*) FROM archive_gone"); i++)
+        usleep(2000);
+    assert_int_equal(query_number("SELECT count(*) FROM archive_gone"), 0);
+    assert_int_equal(query_number("SELECT count(*) FROM archive"), 1);
+    assert_int_equal(query_number("SELECT count(*) FROM archive_size"), 1);
+    store_close(&store);
+}
+
+/* A crash leaves the log: what it has is read again, in parts, as often as it happens. */
+static void test_log_is_read_again(void **state)
+{
+    char command[512];
+
+    (void)state;
+    struct store *store = open_with_nine("sqlite");
+    assert_int_equal(trim(store, "juliet@a.test", (struct store_archive_keep){.entries = 3}), STORE_OK);
+    snprintf(command, sizeof command, "mkdir '%s/copy' && cp '%s'/postern.* '%s/copy'", folder, folder, folder);
+    assert_int_equal(system(command), 0);
+    store_close(&store);
+    snprintf(command, sizeof command, "mv '%s'/copy/* '%s'", folder, folder);
+    assert_int_equal(system(command), 0);
+    assert_true(query_number("SELECT count(*) FROM archive_log") > 0);
+    assert_int_equal(query_number("SELECT count(*) FROM archive"), 0);
+    store = open_store("sqlite");
+    EXPECT("70 80 90=3", .max = 9, .total = true);
+    assert_int_equal(put(store, "juliet@a.test", 90, "x", ""), STORE_EXISTS);
+    assert_int_equal(put(store, "juliet@a.test", 91, "x", ""), STORE_OK);
+    EXPECT("80 90 91+", .max = 3, .backwards = true);
+    store_close(&store);
+    assert_int_equal(query_number("SELECT count(*) FROM archive_log"), 0);
+}
+
 static void test_restart(void **state)
 {
     (void)state;
@@ -300,6 +469,10 @@ int main(void)
         FOR_EACH_ENGINE(test_ids),
         FOR_EACH_ENGINE(test_steps),
         FOR_SQLITE(test_a_long_one_holds_nobody_up),
+        FOR_EACH_ENGINE(test_trim),
+        FOR_EACH_ENGINE(test_trim_much),
+        FOR_SQLITE(test_gone),
+        FOR_SQLITE(test_log_is_read_again),
         FOR_SQLITE(test_restart),
         FOR_SQLITE(test_tampered),
     };
