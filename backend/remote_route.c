@@ -77,9 +77,11 @@ bool remote_is_slow(struct backend *backend, const char *domain)
     return atomic_load_explicit(slow_slot(backend, domain), memory_order_relaxed) > 0;
 }
 
+/* It takes less than it is sent: what is on its way, or what waits behind that, is much. */
 static bool is_slow(const struct remote_route *route)
 {
-    return route->state == REMOTE_LIVE && s2s_unacked_is_behind(&route->stream->unacked);
+    const bool many_rows = route->queue.behind && route->queue.count > S2S_WINDOW;
+    return route->state == REMOTE_LIVE && (many_rows || s2s_unacked_is_behind(&route->stream->unacked));
 }
 
 /* tell_pace - have senders on all shards know. */

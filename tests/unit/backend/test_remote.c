@@ -631,6 +631,28 @@ static void too_slow(void **state)
     assert_ids(0, "1 2 ");
 }
 
+/* So does one that takes less than it is sent, so that the rest gathers in the store. */
+static void too_many_rows(void **state)
+{
+    (void)state;
+    message("1");
+    up(0);
+    far.pending = 2000000;
+    remote_queue_enter(route(), 10, delay_now());
+    route()->queue.behind = true;
+    message("2");
+    assert_false(remote_is_slow(&backend, FAR));
+    route()->queue.count += S2S_WINDOW;
+    message("3");
+    assert_true(remote_is_slow(&backend, FAR));
+    route()->queue.count -= S2S_WINDOW;
+    remote_queue_left(route(), 1, 10);
+    far.pending = 0;
+    remote_link_drained(remote(), &far.streams[0]);
+    settle();
+    assert_false(remote_is_slow(&backend, FAR));
+}
+
 /* A domain that is not allowed any more: what waits is answered. */
 static void denied(void **state)
 {
@@ -760,6 +782,7 @@ int main(void)
         SCENE(stopping),
         SCENE(farewells),
         SCENE(too_slow),
+        SCENE(too_many_rows),
         SCENE(denied),
         SCENE(purged),
         SCENE(closed_in_order),
