@@ -146,8 +146,9 @@ static void fill_way(struct dialer *dialer)
     snprintf(dialer->way.target, sizeof(dialer->way.target), "%s", target->name);
 }
 
-/* One of our own listeners: the address that it names, or, when it listens on every address, one of this machine, which
- * is where we connect from then. */
+/* One of our own listeners, whomever it serves: nobody's records shall have us talk to our own pages or components.  It
+ * is the address that it names, or, when it listens on every address, one of this machine, which is where we connect
+ * from then. */
 static bool is_ourselves(const struct dialer *dialer, int fd, const struct addr *addr)
 {
     const struct option_file *file = shard_config(dialer->shard)->file;
@@ -162,7 +163,7 @@ static bool is_ourselves(const struct dialer *dialer, int fd, const struct addr 
     while ((s = option_next(file, "listener", s)) != NULL) {
         for (size_t i = 0; i < option_count(s, "address"); i++) {
             const struct addr *ours = &option_endpoint(s, "address", i)->ip;
-            if (option_enum(s, "serve") != LISTENER_SERVERS || addr_port(ours) != addr_port(addr)) continue;
+            if (addr_port(ours) != addr_port(addr)) continue;
             if (addr_is_any(ours) ? from_there : addr_equal(ours, addr)) return true;
         }
     }

@@ -14,7 +14,7 @@ static struct backend backend;
 static struct shard shard;
 static struct hosts *hosts;
 static struct backend_config *config;
-static int listening[4]; /* on 127.0.0.2, .3, .4 and ::1 */
+static int listening[5]; /* on 127.0.0.2, .3, .4, ::1 and 127.0.0.5 */
 static unsigned port;    /* all of them on this */
 
 static struct {
@@ -278,6 +278,7 @@ static void test_ourselves(void **state)
 {
     (void)state;
     expect_failure("ourselves.test", S2S_OURSELVES);
+    expect_failure("our-pages.test", S2S_OURSELVES);
 }
 
 static void test_address_as_domain(void **state)
@@ -317,8 +318,9 @@ static void make_backend(void)
 {
     char *options = mem_asprintf("servers = \"127.0.0.1:%u\" trust-anchor = \"%s/anchor\" hosts = \"%s/hosts\" "
                                  "timeout = 2s } s2s-connect-timeout = 3s\n"
+                                 "listener \"a\" { serve = admin address = \"127.0.0.5:%u\" }\n"
                                  "listener \"s\" { serve = servers address = {\"127.0.0.4:%u\"} ",
-                                 dns.port, dns.folder, dns.folder, port);
+                                 dns.port, dns.folder, dns.folder, port, port);
     char error[512];
     config = dns_fixture_config(&dns, options);
     free(options);
@@ -336,7 +338,7 @@ static char *records(void)
     char many[16384], *to = many;
     for (unsigned i = 0; i < 300; i++)
         to += sprintf(to, "_xmpp-server._tcp.many SRV 1 %u %u h%u\n", i, port, i % 3 + 2);
-    return mem_asprintf("h2 A 127.0.0.2\nh3 A 127.0.0.3\nh4 A 127.0.0.4\nh9 A 127.0.0.9\n"
+    return mem_asprintf("h2 A 127.0.0.2\nh3 A 127.0.0.3\nh4 A 127.0.0.4\nh5 A 127.0.0.5\nh9 A 127.0.0.9\n"
                         "dualhost A 127.0.0.2\ndualhost AAAA ::1\n"
                         "two A 127.0.0.9\n_xmpps-server._tcp.two SRV 1 0 %u h2\n_xmpp-server._tcp.two SRV 2 0 %u h3\n"
                         "_xmpp-server._tcp.half SRV 1 1 %u h9\n_xmpp-server._tcp.half SRV 2 1 %u h3\n"
@@ -349,8 +351,8 @@ static char *records(void)
                         "_xmpp-server._tcp.refused SRV 0 0 1 h9\n_xmpp-server._tcp.refused SRV 0 0 5269 nowhere\n"
                         "_xmpp-server._tcp.xn--mnchen-3ya SRV 0 0 %u h3\n"
                         "_xmpp-server._tcp.dual SRV 0 0 %u dualhost\n"
-                        "_xmpp-server._tcp.ourselves SRV 0 0 %u h4\n%s",
-                        port, port, port, port, port, port, port, port, many);
+                        "_xmpp-server._tcp.ourselves SRV 0 0 %u h4\n_xmpp-server._tcp.our-pages SRV 0 0 %u h5\n%s",
+                        port, port, port, port, port, port, port, port, port, many);
 }
 
 static int set_up(void **state)
@@ -364,6 +366,7 @@ static int set_up(void **state)
     const struct sockaddr_in6 loopback = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
     const bool has_v6 = probe >= 0 && bind(probe, (const struct sockaddr *)&loopback, sizeof(loopback)) == 0;
     if (probe >= 0) close(probe);
+    listening[4] = listen_on("127.0.0.5", port);
     listening[3] = has_v6 ? listen_on("[::1]", port) : -1;
     char *plain = records();
     char *secure =
