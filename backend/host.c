@@ -126,6 +126,8 @@ static int add(struct hosts *hosts, struct host *host, char *error, size_t cap)
     if (jid_prepare_domain(title, domain, &why) != 0)
         return option_error(host->section, NULL, error, cap,
                             "expected a domain such as \"example.com\" as the title: %s", why);
+    if ((why = onion_fault(domain)) != NULL)
+        return option_error(host->section, NULL, error, cap, "expected another title than \"%s\": %s", title, why);
     host->domain = mem_strdup(domain);
     if (sasl_policy_read(&host->sasl, host->section, error, cap) != 0) return -1;
     if (registration_policy_read(&host->registration, host->section, error, cap) != 0) return -1;

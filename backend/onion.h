@@ -9,4 +9,8 @@
 /* onion_is - whether a prepared domain (or a pattern such as "*.onion") lies in .onion. */
 bool onion_is(const char *domain);
 
+/* onion_fault - NULL: the domain is none in .onion, or may be one; else a text that says why it cannot be: it is
+ * mistyped.  Source: Tor's rend-spec-v3, section 6. */
+const char *onion_fault(const char *domain);
+
 #endif

@@ -44,6 +44,9 @@ static int add_place(struct remote_def *def, const char *option, const char *tex
                             "\"[2001:db8::1]\", not \"%s\"",
                             text);
     def->place_count++;
+    const char *why = onion_fault(place->name);
+    if (why)
+        return option_error(def->section, option, error, cap, "expected another address than \"%s\": %s", text, why);
     return 0;
 }
 
@@ -145,6 +148,8 @@ static int read_title(struct remote_def *def, const struct hosts *hosts, char *e
     if (domain_pattern_prepare(option_title(def->section), pattern, &why) != 0)
         return option_error(def->section, NULL, error, cap,
                             "expected a domain such as \"example.net\" or \"*.example.net\" as the title: %s", why);
+    if ((why = onion_fault(pattern)) != NULL)
+        return option_error(def->section, NULL, error, cap, "expected another title than \"%s\": %s", pattern, why);
     if (hosts_find(hosts, pattern) || hosts_component(hosts, pattern))
         return option_error(def->section, NULL, error, cap, "expected another server's domain: \"%s\" is served here",
                             pattern);

@@ -60,6 +60,7 @@ BACKEND = [
 ]
 
 ONION = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion"
+MISTYPED = ONION.replace("x", "y", 1)
 PIN = "sha256:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 PROXY = 's2s-proxy = "127.0.0.1:9050"\n'
 
@@ -117,6 +118,10 @@ SERVERS = [
     (PROXY + HOST + f'remote "{ONION}" {{ address = "192.0.2.1" }}\n', 3, ["address", "onion addresses", "192.0.2.1"]),
     (PROXY + HOST + f'remote "{ONION}" {{ onion = "{ONION}" }}\n', 3, ["onion", "itself"]),
     (PROXY + HOST + 'remote "a.example" { onion = "b.example" }\n', 3, ["onion", ".onion", "b.example"]),
+    (PROXY + HOST + f'remote "{MISTYPED}" {{ }}\n', 3, [MISTYPED, "checksum"]),
+    (PROXY + HOST + f'remote "a.example" {{ onion = "{MISTYPED}:5269" }}\n', 3, ["onion", MISTYPED, "checksum"]),
+    (PROXY + f'host "{MISTYPED}" {{ }}\n', 2, [MISTYPED, "checksum"]),
+    (PROXY + f'host "example.onion" {{ }}\n', 2, ["example.onion", "56"]),
     (PROXY + HOST + f'remote "a.example" {{ onion = "{ONION}" address = "192.0.2.1" }}\n', 3, ["onion", "address"]),
     (PROXY + HOST + f'remote "a.example" {{ onion = "{ONION}:5269" tls = starttls address = "{ONION}" }}\n', 3, ["onion"]),
     (PROXY + HOST + f'remote "a.example" {{ address = "{ONION}" }}\n', 3, ["address", f"onion = {ONION}"]),

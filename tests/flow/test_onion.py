@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from harness.laptop import Laptop, PlayedTor
+from harness.onion import onion_name
 from harness.place import Place
 from harness.ports import reserve_port
 from harness.postern import Backend
@@ -244,7 +245,7 @@ def test_a_proxy_that_answers_byte_by_byte(tor):
 
 def test_nobody_behind_an_address(tor):
     """Who has never been there: the proxy cannot tell whether it will be."""
-    juliet, stranger = someone(tor, tor.near), "z" * 55 + "d.onion"
+    juliet, stranger = someone(tor, tor.near), onion_name("z")
     tor.proxy.refuse(stranger, HOST_UNREACHABLE)
     juliet.send_message(f"romeo@{stranger}", "is anybody there")
     id = juliet.send_iq("get", "<ping xmlns='urn:xmpp:ping'/>", stranger)
@@ -269,7 +270,7 @@ def test_no_name_was_asked_for_in_dns(tor):
 
 # A server with an ordinary domain and an onion address
 
-ONION, FRIEND, OPEN, SHY, MAPPED, JOINT = "m" * 55 + "d.onion", "f" * 55 + "d.onion", "open.test", "shy.test", "friend.test", "joint.test"
+ONION, FRIEND, OPEN, SHY, MAPPED, JOINT = onion_name("m"), onion_name("f"), "open.test", "shy.test", "friend.test", "joint.test"
 HOME = """
 s2s = true
 s2s-ca = "{ca}"
@@ -355,7 +356,7 @@ class Tempting(RawServer):
 
 @pytest.mark.parametrize("kind", [RawServer, Tempting])
 def test_no_tls_is_begun_towards_an_onion_address(home, juliet, kind):
-    domain = "t" * 54 + ("a" if kind is RawServer else "b") + "d.onion"
+    domain = onion_name(kind.__name__)
     server = kind(domain, proofs=("dialback",), files=None if kind is RawServer else home.files)
     home.proxy.ways[domain] = (server.address, server.port)
     with server:
@@ -367,7 +368,7 @@ def test_no_tls_is_begun_towards_an_onion_address(home, juliet, kind):
 
 
 def test_no_tls_is_offered_to_who_comes_by_tor_and_dialback_goes_back_by_tor(home, juliet):
-    romeo = "c" * 55 + "d.onion"
+    romeo = onion_name("c")
     with home.server(romeo, proofs=("dialback",)) as server:
         client = juliet(ONION)
         link = server.connect("127.0.0.1", home.tor, ONION, tls=None)
@@ -381,7 +382,7 @@ def test_no_tls_is_offered_to_who_comes_by_tor_and_dialback_goes_back_by_tor(hom
 
 
 def test_a_key_that_the_onion_service_does_not_know_proves_nothing(home):
-    with home.server("g" * 55 + "d.onion", proofs=("dialback",)) as server:
+    with home.server(onion_name("g"), proofs=("dialback",)) as server:
         link = server.connect("127.0.0.1", home.tor, ONION, tls=None)
         assert link.try_dialback(key="0" * 64) == "invalid"
 
@@ -427,10 +428,10 @@ def test_nobody_finds_out_where_an_onion_service_is(home, juliet):
     juliet(ONION)
     with RawServer(JOINT, port=home.direct, files=home.files) as server:
         link = server.connect("127.0.0.1", home.s2s, OPEN)
-        for domain in (ONION, "n" * 55 + "d.onion"):
+        for domain in (ONION, onion_name("n")):
             answer = link.command(f"<db:verify from='{JOINT}' to='{domain}' id='x'>no key</db:verify>")
             assert (answer.get("type"), error(answer)[1]) == ("error", "item-not-found")
-        for domain in (ONION, "n" * 55 + "d.onion"):
+        for domain in (ONION, onion_name("n")):
             link = server.connect("127.0.0.1", home.s2s, OPEN)
             link.external()
             link.send_iq("get", "<ping xmlns='urn:xmpp:ping'/>", domain)
@@ -458,7 +459,7 @@ def test_proxy_for_onion_addresses_only(home, juliet):
 
 
 def test_a_proxy_that_does_not_answer(home, juliet):
-    silent = "h" * 55 + "d.onion"
+    silent = onion_name("h")
     home.proxy.hang(silent)
     client = juliet(ONION)
     client.send_message(f"romeo@{silent}", "kept")

@@ -9,6 +9,7 @@ import string
 import subprocess
 import threading
 
+from harness.onion import onion_name
 from harness.ports import reserve_port
 from harness.postern import Backend
 from harness.process import BIN
@@ -105,7 +106,7 @@ class PlayedTor:
 
     def __init__(self, place, proxy, letter):
         self.config, self.folder, self.proxy, self.socks = place.path / "torrc", place.path / "tor", proxy, proxy.port
-        self.name = letter * 55 + "d.onion"
+        self.name = onion_name(letter)
         assert letter in string.ascii_lowercase + "234567"
         self.config.write_text("# As Debian installs it\n")
 
