@@ -8,7 +8,7 @@ import sys
 from bench.common import report, result
 from bench.common.place import ROOT
 
-SUITES = ("gateway",)
+SUITES = ("gateway", "backend")
 
 
 def words(text):
@@ -30,6 +30,8 @@ def options():
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release", help="build folder")
     parser.add_argument("--output", type=pathlib.Path, help="folder for the results")
     parser.add_argument("--report", action="store_true", help="measure nothing, make the pages of the results anew")
+    parser.add_argument("--check", action="store_true",
+                        help="measure nothing, show that the backend's contenders are configured as they are meant to be")
     found = parser.parse_args()
     found.build = found.build.resolve()
     kept = found.size == "full" and not found.peers and not found.rounds
@@ -45,8 +47,8 @@ def chosen(keys, wanted):
 
 def measure(suite, keys, given):
     """Writes a result as soon as it is there; returns how the targets stand."""
-    targets, session = "", suite.open(given)
-    try:
+    targets = ""
+    with suite.open(given) as session:
         for key in keys:
             one = session.scenario(key)
             rounds = given.rounds or one.rounds
@@ -54,18 +56,25 @@ def measure(suite, keys, given):
             result.save(given.output / suite.name, key, one.title, size=given.size, rounds=rounds,
                         parameters=one.parameters, versions=session.versions(), figures=figures, notes=notes)
             targets = report.write(suite, given.output)
-    finally:
-        session.close()
     return targets
+
+
+def check(given):
+    """The exit status."""
+    backend = importlib.import_module("bench.backend.suite")
+    with backend.open(given) as session:
+        return 0 if session.check() else 1
 
 
 def main():
     given = options()
     suites = [importlib.import_module(f"bench.{name}.suite") for name in SUITES if given.what in (name, "all")]
-    known = [key for suite in suites for key in suite.keys()]
+    known = [key for suite in map(importlib.import_module, (f"bench.{name}.suite" for name in SUITES)) for key in suite.keys()]
     for key in given.scenarios or ():
         if key not in known:
             raise SystemExit(f"there is no scenario '{key}'; there are {', '.join(known)}")
+    if given.check:
+        return check(given)
     for suite in suites:
         if given.report:
             print(report.write(suite, given.output))

@@ -3,13 +3,17 @@
 import math
 from xml.sax.saxutils import escape
 
-WIDTH, NAMES, VALUES = 820, 170, 90
+WIDTH, NAMES, VALUES = 900, 170, 90
 BAR, GAP, TITLE = 15, 4, 34
 OURS, THEIRS = "#3465a4", "#b8bcc4"
 COLOURS = {"postern": OURS, "prosody": "#c4632d", "ejabberd": "#4e9a42"}
 OTHER_COLOURS = ("#8f5aa8", "#808080", "#c4a000")
 CURVE_HEIGHT, CURVE_LEFT, CURVE_RIGHT, CURVE_TOP, CURVE_FOOT = 250, 80, 110, 40, 36
 MARKS = (0, 50, 90, 99, 99.9, 99.99)
+
+
+def number(value):
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def text(x, y, words, anchor="start", weight="normal"):
@@ -34,17 +38,19 @@ def _bars_of(figure, key, y):
         body += text(NAMES - 8, y + BAR - 3, name, "end")
         body += (f'<rect x="{NAMES}" y="{y}" width="{length:.1f}" height="{BAR}" '
                  f'fill="{OURS if name.startswith("postern") else THEIRS}"/>\n')
-        body += text(NAMES + length + 6, y + BAR - 3, f"{value:,.4g}")
+        body += text(NAMES + length + 6, y + BAR - 3, number(value))
         y += BAR + GAP
     return body, y
 
 
-def bars(figures):
+def bars(figures, chosen):
+    """chosen: {(figure, metric)}, those that are shown."""
     body, y = "", 0
-    for figure in figures.values():
+    for name, figure in figures.items():
         for key in figure["metrics"]:
-            more, y = _bars_of(figure, key, y)
-            body += more
+            if (name, key) in chosen:
+                more, y = _bars_of(figure, key, y)
+                body += more
     return svg(y + 12, body)
 
 

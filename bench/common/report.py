@@ -1,13 +1,11 @@
 """Makes a page of all results of a suite: which targets were reached, and a table for each figure."""
 
 from bench.common import plot, result
+from bench.common.plot import number
 from bench.common.targets import verdicts
 
 ALMOST_ALL = 0.9  # of a core: who used so much of it was what kept the figure from being better
-
-
-def number(value):
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+SPREADS = 2  # so many of a table's metrics are shown with their least and most
 
 
 def row(cells):
@@ -54,11 +52,13 @@ def spread(rounds, key):
 
 def table_of_figure(figure):
     metrics, medians = figure["metrics"], figure["medians"]
-    text = row(["", *(f"{metric['title']}, {metric['unit']}" for metric in metrics.values()), "least to most",
+    shown = list(metrics)[:SPREADS]
+    text = row(["", *(", ".join(filter(None, (metric["title"], metric["unit"]))) for metric in metrics.values()),
+                "least to most" + (" of the first ones" if len(shown) < len(metrics) else ""),
                 "remarks"]) + row(["---"] * (len(metrics) + 3))
     for name, values in medians.items():
         text += row([name, *(cell(name, key, medians) for key in metrics),
-                     "; ".join(spread(figure["rounds"][name], key) for key in metrics), remarks(values)])
+                     "; ".join(spread(figure["rounds"][name], key) for key in shown), remarks(values)])
     return text
 
 
@@ -91,9 +91,9 @@ def write(suite, folder):
     """folder/SUITE.md, with plots beside it, of what stands in folder/SUITE/; returns how the targets stand."""
     results = result.load(folder / suite.name, suite.keys())
     figures = {key: figure for each in results for key, figure in each["figures"].items()}
-    (folder / f"{suite.name}.svg").write_text(plot.bars(figures))
+    (folder / f"{suite.name}.svg").write_text(plot.bars(figures, {(target.figure, target.metric) for target in suite.targets}))
     curves = plot.curves(figures)
-    pictures = f"![all medians as bars]({suite.name}.svg)\n"
+    pictures = f"![what has a target, as bars]({suite.name}.svg)\n"
     if curves:
         (folder / f"{suite.name}-latency.svg").write_text(curves)
         pictures += f"\n![latency by percentile]({suite.name}-latency.svg)\n"

@@ -33,7 +33,10 @@ class Session:
         return {"postern": said(str(self.given.build / "postern-gateway"), "-V"), "haproxy": said("haproxy", "-v"),
                 "nginx": said("nginx", "-v"), "sslh": said("sslh-select", "-V"), "hitch": said("hitch", "--version")}
 
-    def close(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
         self.place.close()
 
 
