@@ -6,8 +6,7 @@ pidfile = "$home/prosody.pid"
 log = { warn = "*console" }
 network_backend = "epoll"
 network_settings = { tcp_backlog = 4096 }
--- Of the collectors of Lua 5.4 the cheaper one for this by far (prosody.im/doc/advanced_gc).
-gc = { mode = "generational" }
+$collector
 
 -- What Postern does, and nothing else.  There are no other servers, and no limits.
 modules_enabled = {
