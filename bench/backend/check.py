@@ -130,12 +130,12 @@ def check(place, contenders):
             contender.start(place, population, archive=True)
             check_archive(contender.plain)
             print(f"{name}: as meant; {contender.version}")
-        except Wrong as why:
+        except (Wrong, SystemExit) as why:
             good = False
             print(f"{name}: {why}")
         finally:
             contender.stop()
-    common = set.intersection(*(features for _, features in offers.values()))
+    common = set.intersection(*(features for _, features in offers.values())) if offers else set()
     for name, (offered, features) in offers.items():
-        print(f"{name} offers {' '.join(offered)}; beyond what all serve: {' '.join(sorted(features - common))}")
+        print(f"{name} offers {' '.join(sorted(offered))}; beyond what all serve: {' '.join(sorted(features - common))}")
     return good

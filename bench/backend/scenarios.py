@@ -25,6 +25,7 @@ class Scenario:
     population, archive = None, False
     ways_matter = True  # whether it is measured through the gateway and plainly
     alone = False       # Postern, without peers
+    small = False       # each as it takes the least memory
 
     def __init__(self, sizes):
         self.parameters = sizes[self.key] if self.key in sizes else {}
@@ -42,7 +43,7 @@ class Scenario:
         return words + (how[way] if self.ways_matter else "")
 
     def contenders(self, session):
-        return session.contenders(self.alone)
+        return session.small_contenders() if self.small else session.contenders(self.alone)
 
     def extra(self, place, way):
         """{name: {part: values}}: what is measured beside the servers in each round."""
@@ -213,7 +214,7 @@ class Mixed(Scenario):
 
 
 class Idle(Scenario):
-    key, title = "idle", "idle sessions"
+    key, title, small = "idle", "idle sessions", True
 
     def __init__(self, sizes):
         super().__init__(sizes)
@@ -246,7 +247,7 @@ class Idle(Scenario):
 
 
 class Start(Scenario):
-    key, title = "start", "an idle server, and its start"
+    key, title, small = "start", "an idle server, and its start", True
     population, ways_matter = Population(100, 20), False
 
     def metrics(self, part):

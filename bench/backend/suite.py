@@ -1,7 +1,7 @@
 """The backend's benchmarks, as bench.run wants a suite."""
 
 from bench.backend.check import check
-from bench.backend.contenders import all_contenders, durable_contenders
+from bench.backend.contenders import all_contenders, durable_contenders, small_contenders
 from bench.backend.own import OWN
 from bench.backend.scenarios import Archive, Chat, Idle, Login, Mixed, Presence, Start
 from bench.backend.shards import Shards
@@ -33,6 +33,9 @@ class Session:
     def durable_contenders(self):
         return self._chosen(durable_contenders, self.given.peers)
 
+    def small_contenders(self):
+        return self._chosen(small_contenders, self.given.peers)
+
     def _chosen(self, contenders, peers):
         return [one for one in contenders(self.given.build).values()
                 if one.server == "postern" or peers is None or one.server in peers]
@@ -41,7 +44,8 @@ class Session:
         return {one.name: f"{one.name} {one.version.removeprefix('postern-backend ')}" for one in self.contenders()}
 
     def check(self):
-        return check(self.place, {one.name: one for one in self.contenders()})
+        found = {one.name: one for one in self.contenders() + self.durable_contenders()}
+        return check(self.place, found | {f"{one.name}-small": one for one in self.small_contenders()})
 
     def __enter__(self):
         return self
