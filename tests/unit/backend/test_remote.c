@@ -520,6 +520,51 @@ static void expired(void **state)
     leave(&romeo);
 }
 
+/* Likewise of what is read to be sent: it may have been too old for hours, when nobody could be reached. */
+static void expired_when_it_is_sent(void **state)
+{
+    struct client romeo;
+    static const char OLD[] =
+        "<message from='romeo@example.test/orchard' to='juliet@" FAR "' id='old'><body/></message>";
+    (void)state;
+    add_account("romeo@example.test");
+    assert_non_null(enter(&romeo, "romeo@example.test", "orchard"));
+    store_queue_add(backend.store, owner()->mailbox, FAR " example.test", STORE_REMOTE,
+                    delay_now() - far.policy.queue_age_ms - 1, OLD, strlen(OLD), 0, on_added, NULL);
+    settle();
+    remote_attempt_found(remote_route_get(remote_get(owner(), FAR), "example.test"), 1, strlen(OLD), delay_now(),
+                         60000);
+    message("1"); /* causes an attempt */
+    up(0);
+    settle();
+    assert_ids(0, "1 ");
+    assert_heard(&romeo, "remote-server-timeout");
+    pong(0);
+    assert_stored("");
+    leave(&romeo);
+}
+
+/* What comes while rows are still on their way to a slow server goes behind them. */
+static void joins_the_rows(void **state)
+{
+    (void)state;
+    message("1");
+    failed(0, S2S_CONNECT);
+    message("2");
+    far.pending = 2000000;
+    remote_retry(remote(), NULL);
+    up(1);
+    message("3");
+    assert_ids(1, "");
+    assert_stored("1 2 3 ");
+    far.pending = 0;
+    remote_link_drained(remote(), &far.streams[1]);
+    settle();
+    assert_ids(1, "1 2 3 ");
+    message("4"); /* nothing is before it any more */
+    assert_ids(1, "4 ");
+}
+
 /* A second domain of ours on the same stream, where the other server lets it. */
 static void two_of_ours(void **state)
 {
@@ -776,6 +821,8 @@ int main(void)
         SCENE(no_hope),
         SCENE(limits),
         SCENE(expired),
+        SCENE(expired_when_it_is_sent),
+        SCENE(joins_the_rows),
         SCENE(two_of_ours),
         SCENE(join_refused),
         SCENE(heard_of),
