@@ -1,10 +1,13 @@
 #include "bench/backend/life.h"
 
+#include "bench/backend/hex.h"
 #include "bench/backend/manners.h"
 #include "bench/common/generator.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+enum { NUMBER_CHARS = 8, DUE_CHARS = 16 }; /* in the status of a presence */
 
 static struct ring ring;
 static struct life_totals totals;
@@ -142,12 +145,12 @@ int64_t life_on_presence(struct session *session, const struct arrival *arrival)
     if (type.at != NULL && text_is(type, TEXT("unavailable"))) return 0;
     if (type.at != NULL || bare) session_fail(session, "a presence that says something else", all);
     struct text status = scan_inside(all, TEXT("status"));
-    unsigned number;
-    unsigned long long due_ns;
+    uint64_t number, due_ns;
     if (status.at == NULL) return 0; /* the first one, before the day began */
-    if (status.len != 25 || sscanf(status.at, "%8x %16llx<", &number, &due_ns) != 2 ||
+    if (status.len != NUMBER_CHARS + 1 + DUE_CHARS || !hex_read(status.at, NUMBER_CHARS, &number) ||
+        status.at[NUMBER_CHARS] != ' ' || !hex_read(status.at + NUMBER_CHARS + 1, DUE_CHARS, &due_ns) ||
         number > life_of(sender)->presence)
         session_fail(session, "a presence that was changed", all);
-    bool awaited = take_presence(session, &life_of(session)->contacts[index], number, all);
+    bool awaited = take_presence(session, &life_of(session)->contacts[index], (uint32_t)number, all);
     return awaited && (int64_t)due_ns > life_of(session)->back_ns ? (int64_t)due_ns : 0;
 }

@@ -61,12 +61,17 @@ static uint32_t handled(struct session *session, const struct scan_element *elem
     return (uint32_t)number_parse(number);
 }
 
-void manners_on_element(struct session *session, const struct scan_element *element)
+void manners_acknowledge(struct session *session)
 {
     char data[64];
+    int len = snprintf(data, sizeof(data), "<a xmlns='urn:xmpp:sm:3' h='%u'/>", session->sm_in);
+    session_say(session, data, (size_t)len);
+}
+
+void manners_on_element(struct session *session, const struct scan_element *element)
+{
     if (session->sm && text_is(element->name, TEXT("r"))) {
-        int len = snprintf(data, sizeof(data), "<a xmlns='urn:xmpp:sm:3' h='%u'/>", session->sm_in);
-        session_say(session, data, (size_t)len);
+        manners_acknowledge(session);
         return;
     }
     if (!session->sm || !text_is(element->name, TEXT("a"))) session_fail(session, "an unknown element", element->all);

@@ -11,6 +11,9 @@ void manners_answer(struct session *session, const struct arrival *arrival);
 /* manners_on_element - what is no stanza: stream management (XEP-0198). */
 void manners_on_element(struct session *session, const struct scan_element *element);
 
+/* manners_acknowledge - say how many stanzas have come. */
+void manners_acknowledge(struct session *session);
+
 /* manners_presence - available presence with our capabilities (XEP-0115); inside: more elements.  Returns its length.
  */
 size_t manners_presence(char *out, size_t cap, const char *inside);

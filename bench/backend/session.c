@@ -114,6 +114,7 @@ void session_leave(struct session *session)
     static const char end[] = "</stream:stream>";
     session->state = SESSION_LEAVING;
     count_ready--;
+    if (session->sm) manners_acknowledge(session);
     session_say(session, end, sizeof(end) - 1);
 }
 

@@ -78,7 +78,8 @@ uint32_t session_ready(void);
 /* session_open - begin to log in; due_ns: from when on its time counts. */
 void session_open(struct session *session, int64_t due_ns);
 
-/* session_leave - send the stream's end. */
+/* session_leave - send the stream's end; with stream management behind a last acknowledgement, or the server would keep
+ * what it has sent. */
 void session_leave(struct session *session);
 
 /* session_enter - login.c says that it is ready. */
