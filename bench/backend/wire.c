@@ -20,7 +20,7 @@ static size_t cipher_in_len, cipher_in_at, cipher_out_len;
 static struct sockaddr_in target;
 static SSL_CTX *context_of_all;
 static BIO_METHOD *bio_method;
-static const char *server_name;
+static char *server_name;
 static struct wire_calls calls;
 
 static int bio_read(BIO *bio, char *to, int len)
@@ -61,11 +61,11 @@ static int bio_create(BIO *bio)
 void wire_setup(const struct sockaddr_in *to, const char *sni)
 {
     target = *to;
-    server_name = sni;
     if (sni == NULL) return;
+    server_name = strdup(sni);
     context_of_all = SSL_CTX_new(TLS_client_method());
     bio_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "shared buffers");
-    if (context_of_all == NULL || bio_method == NULL) fail("OpenSSL: out of memory");
+    if (context_of_all == NULL || bio_method == NULL || server_name == NULL) fail("OpenSSL: out of memory");
     BIO_meth_set_read(bio_method, bio_read);
     BIO_meth_set_write(bio_method, bio_write);
     BIO_meth_set_ctrl(bio_method, bio_ctrl);
