@@ -17,7 +17,9 @@ from bench.backend import erlang
 from bench.backend.home import Home
 
 DOMAIN, PASSWORD, GROUP, ITERATIONS = "example.test", "parting is such sweet sorrow", "Friends", 4096
-FORM = 1  # of what is kept: another one is made anew
+FORM = 2  # of what is kept: another one is made anew
+HASHES = "sha256", "sha1", "sha512"  # the first is everybody's, the others those that Postern makes for each password, too
+PIE = "urn:xmpp:pie:0"
 MAKE_SECONDS = 600
 LOAD = """
     {ok, _} = application:ensure_all_started(ejabberd),
@@ -35,11 +37,17 @@ def _salt(user):
 
 
 def _keys(user):
-    """(salt, stored key, server key).  Source: RFC 5802, section 3."""
-    salt = _salt(user)
-    salted = hashlib.pbkdf2_hmac("sha256", PASSWORD.encode(), salt.encode(), ITERATIONS)
-    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
-    return salt, stored, hmac.digest(salted, b"Server Key", "sha256")
+    """(salt, stored key and server key of each hash).  Source: RFC 5802, section 3."""
+    salt, found = _salt(user), []
+    for digest in HASHES:
+        salted = hashlib.pbkdf2_hmac(digest, PASSWORD.encode(), salt.encode(), ITERATIONS)
+        stored = hashlib.new(digest, hmac.digest(salted, b"Client Key", digest)).digest()
+        found += [stored, hmac.digest(salted, b"Server Key", digest)]
+    return salt, *found
+
+
+def _coded(value):
+    return base64.b64encode(value).decode()
 
 
 class Population:
@@ -74,7 +82,7 @@ class Population:
                 home = Home(work / server, server)
                 home.certificate(place)
                 (home.path / "store").mkdir(mode=0o700)
-                make(place, home, made / "prosody", keys)
+                make(place, home, keys)
                 (home.path / "store").rename(made / server)
             folder.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(made, folder)
@@ -85,7 +93,7 @@ class Population:
         host = folder / DOMAIN.replace(".", "%2e")
         (host / "accounts").mkdir(parents=True)
         (host / "roster").mkdir()
-        for user, (salt, stored, server) in enumerate(keys):
+        for user, (salt, stored, server, *_) in enumerate(keys):
             (host / "accounts" / f"user{user}.dat").write_text(
                 f'return {{\n\t["created"] = 1700000000;\n\t["iteration_count"] = {ITERATIONS};\n\t["salt"] = "{salt}";\n'
                 f'\t["server_key"] = "{server.hex()}";\n\t["stored_key"] = "{stored.hex()}";\n'
@@ -97,17 +105,33 @@ class Population:
             (host / "roster" / f"user{user}.dat").write_text(
                 f'return {{\n\t[false] = {{\n\t\t["pending"] = {{}};\n\t\t["version"] = 1;\n\t}};\n{items}}};\n')
 
-    @staticmethod
-    def _make_postern(place, home, of_prosody, _keys):
-        """By its own import of Prosody's folder."""
+    def _make_postern(self, place, home, keys):
+        """By its own import, with all keys that it makes when it is given a password: those that an account lacks would
+        be made at its first login by PLAIN."""
         (home.path / "run").mkdir(mode=0o700)
-        source = home.path / "prosody"
-        shutil.copytree(of_prosody, source)
+        source = home.path / "accounts.xml"
+        source.write_text(f"<?xml version='1.0'?>\n<server-data xmlns='{PIE}'><host jid='{DOMAIN}'>\n"
+                          + "".join(self._users(keys)) + "</host></server-data>\n")
         config = home.configure("postern-backend.conf", place, plain_port=1, tls_port=2, shards=1, archive_line="")
         home.own()
         _run([*home.become(), place.build / "posternctl", "-c", config, "import", source])
 
-    def _make_ejabberd(self, place, home, _of_prosody, keys):
+    def _users(self, keys):
+        """Source: XEP-0227."""
+        for user, (salt, *pairs) in enumerate(keys):
+            yield f"<user name='user{user}'>"
+            for hash_, stored, server in zip(HASHES, pairs[::2], pairs[1::2]):
+                yield (f"<scram-credentials xmlns='{PIE}#scram' mechanism='SCRAM-SHA-{hash_[3:]}'>"
+                       f"<iter-count>{ITERATIONS}</iter-count><salt>{_coded(salt.encode())}</salt>"
+                       f"<server-key>{_coded(server)}</server-key><stored-key>{_coded(stored)}</stored-key>"
+                       "</scram-credentials>")
+            yield "<query xmlns='jabber:iq:roster'>"
+            for contact in self.contacts_of(user):
+                yield (f"<item jid='user{contact}@{DOMAIN}' name='User {contact}' subscription='both'>"
+                       f"<group>{GROUP}</group></item>")
+            yield "</query></user>\n"
+
+    def _make_ejabberd(self, place, home, keys):
         """ejabberd's import of Prosody's folder knows no SHA-256, so its own database is told the rows."""
         rows = home.path / "rows"
         rows.write_text("".join(self._rows(keys)))
@@ -123,13 +147,10 @@ class Population:
         def text(value):
             return f'<<"{value}">>'
 
-        def coded(value):
-            return text(base64.b64encode(value).decode())
-
-        for user, (salt, stored, server) in enumerate(keys):
+        for user, (salt, stored, server, *_) in enumerate(keys):
             us = f'{text(f"user{user}")},{text(DOMAIN)}'
-            yield (f"{{passwd,{{{us}}},{{scram,{coded(stored)},{coded(server)},{coded(salt.encode())},sha256,"
-                   f"{ITERATIONS}}}}}.\n")
+            yield (f"{{passwd,{{{us}}},{{scram,{text(_coded(stored))},{text(_coded(server))},"
+                   f"{text(_coded(salt.encode()))},sha256,{ITERATIONS}}}}}.\n")
             for contact in self.contacts_of(user):
                 jid = f'{{{text(f"user{contact}")},{text(DOMAIN)},{text("")}}}'
                 yield (f'{{roster,{{{us},{jid}}},{{{us}}},{jid},{text(f"User {contact}")},both,none,[{text(GROUP)}],'
