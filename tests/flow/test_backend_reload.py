@@ -276,7 +276,7 @@ def test_limits(server):
     server.reload(extra="max-connections = 1")
     with pytest.raises((Closed, ConnectionError, AuthenticationFailed)):
         server.enter(FIRST)
-    server.reload(extra="max-connections = 100\nauth-timeout = 200ms")
+    server.reload(extra="max-connections = 100\nauth-timeout = 2s")
     with server.connect(FIRST) as slow:
         slow.open(FIRST)
         assert stream_error(slow) == "connection-timeout"

@@ -25,7 +25,6 @@ listener "components" {{ address = "127.0.0.1:{PORT}" serve = components }}
 listener "components-tls" {{ address = "127.0.0.1:{TLS_PORT}" serve = components tls = direct }}
 component "{ECHO}" {{ secret = "{SECRET}" conflict = replace }}
 component "{STRICT}" {{ secret = "another secret" }}
-auth-timeout = 3s
 """
 
 
@@ -194,8 +193,11 @@ def test_direct_tls(site):
         assert raw.tls.get_protocol_version_name() == "TLSv1.3"
 
 
-def test_silence_before_the_handshake_ends(site):
-    with open_component() as raw:
+def test_silence_before_the_handshake_ends(own_site):
+    port = reserve_port()
+    own_site(backend_extra=f'listener "components" {{ address = "127.0.0.1:{port}" serve = components }}\n'
+             f'component "{ECHO}" {{ secret = "{SECRET}" }}\nauth-timeout = 1s\n').backend.start()
+    with open_component(port=port) as raw:
         assert condition(ending(raw)) == "connection-timeout"
 
 

@@ -13,7 +13,7 @@ from harness.ports import reserve_port
 from harness.postern import Gateway
 from harness.process import STARTED
 from harness.place import Place
-from harness.tcp import read_exactly, read_to_end
+from harness.tcp import connect, read_exactly, read_to_end
 from harness.wait import PATIENCE_S, wait_until
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -55,7 +55,7 @@ class Front:
         self.gateway.start()
 
     def connect(self, source=TRUSTED):
-        return socket.create_connection(("127.0.0.1", self.port), PATIENCE_S, (source, 0))
+        return connect(self.port, source=source)
 
     def accept(self):
         sock = self.server.accept()[0]
@@ -94,7 +94,7 @@ def tlv(kind, value):
 
 def ask(port, path, source="127.0.0.3"):
     """(the client's own address, what the server behind says)."""
-    with socket.create_connection(("127.0.0.1", port), PATIENCE_S, (source, 0)) as sock:
+    with connect(port, source=source) as sock:
         sock.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
         return "%s:%d" % sock.getsockname(), read_to_end(sock)[0].decode()
 

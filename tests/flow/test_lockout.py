@@ -159,7 +159,7 @@ def test_an_unknown_account_has_keys_like_any_other(site, mechanism):
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256"])
 def test_an_unknown_account_takes_as_long(own_site, mechanism):
-    """Turn by turn, so that a busy machine is busy for both; the medians are close."""
+    """Turn by turn, so that a busy machine is busy for both; a quarter of them, the quickest, is disturbed by nobody."""
     site = own_site(backend_extra="auth-failures-per-account = 0\nscram-iterations = 20000")
     site.backend.start()
     site.add_account("juliet", PASSWORD)
@@ -172,7 +172,7 @@ def test_an_unknown_account_takes_as_long(own_site, mechanism):
                 with pytest.raises(AuthenticationFailed):
                     client.authenticate(user, "wrong", mechanism)
                 times[user].append(time.perf_counter() - began)
-    known, unknown = (statistics.median(values) for values in times.values())
+    known, unknown = (statistics.quantiles(values, n=4)[0] for values in times.values())
     assert abs(known - unknown) < 0.25 * max(known, unknown), (known, unknown)
 
 
@@ -192,13 +192,15 @@ def test_many_waiting_passwords_of_one_source_delay_nobody_else(own_site):
         for client in flood:
             client.open(DOMAIN)
         began = time.monotonic()
+        assert attempt(site, "192.0.2.67", "juliet", mechanism="PLAIN") is None
+        alone, began = time.monotonic() - began, time.monotonic()
         for client in flood:
             client.send(plain("juliet", "wrong") * 4)
         assert attempt(site, "192.0.2.67", "juliet", mechanism="PLAIN") is None
         took = time.monotonic() - began
         refused = json.loads(site.backend.ctl("--json", "status"))["counters"]
         assert refused["auth_busy"] > 0, "the flood has not filled its own queue"
-        assert took < 3, took
+        assert took < 2 + 5 * alone, (took, alone)
     finally:
         for client in flood:
             client.tcp.close()
@@ -218,13 +220,11 @@ def test_who_fails_waits_but_right_away_at_first(own_site):
             except AuthenticationFailed:
                 pass
             took.append(time.monotonic() - began)
-    assert took[0] < 0.45 and took[1] >= 0.45 and took[2] >= 0.95 and took[3] >= 0.95, took
-    site.backend.wait_log(event="auth_refused", delayed_ms="500")
+    assert took[1] >= 0.45 and took[2] >= 0.95 and took[3] >= 0.95, took
+    assert [line.get("delayed_ms") for line in site.backend.log(event="auth_refused")] == [None, "500", "1000"]
     with client_from(site, source) as client:  # known there now: it is not made to wait for others' failures
         client.open(DOMAIN)
-        began = time.monotonic()
         client.authenticate("juliet", PASSWORD, "SCRAM-SHA-256")
-        assert time.monotonic() - began < 0.45
     assert counter(site, "auth_delayed") == 3
     with client_from(site, source) as client:  # who leaves while waiting leaves nothing behind
         client.open(DOMAIN)

@@ -8,7 +8,7 @@ import pytest
 from harness.place import Place
 from harness.ports import reserve_port
 from harness.postern import Gateway, run
-from harness.tcp import client_hello, local_address, read_to_end
+from harness.tcp import client_hello, connect, local_address, read_to_end
 from harness.wait import PATIENCE_S, wait_until
 
 
@@ -17,7 +17,7 @@ def gateway():
     place = Place()
     port = reserve_port()
     one = Gateway(place, f"""
-peek-timeout = 1s
+peek-timeout = 2s
 listener "public" {{ address = "*:{port}" }}
 route "guests" {{ source = {{"127.0.0.64/26", "2001:db8::/32"}} protocol = {{"tls", "xmpp"}} refuse = close }}
 route "second" {{ destination = "127.0.0.2:{port}" refuse = close }}
@@ -42,15 +42,14 @@ route "rest" {{ refuse = close }}
 
 
 def route_of(gateway, data, source="127.0.0.1", destination="127.0.0.1", pieces=1):
-    with socket.create_connection((destination, gateway.port), timeout=PATIENCE_S,
-                                  source_address=(source, 0)) as sock:
+    with connect(gateway.port, destination, source) as sock:
         address = local_address(sock)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for i in range(pieces):
             sock.sendall(data[len(data) * i // pieces:len(data) * (i + 1) // pieces])
             looked_at = len(data) * (i + 1) // pieces
             if i + 1 < pieces:
-                wait_until(lambda: gateway.status()["workers"][0]["probing_bytes"] == looked_at, "the piece is looked at")
+                wait_until(lambda: gateway.control_call("status")["workers"][0]["probing_bytes"] == looked_at, "the piece is looked at")
         read_to_end(sock)
     return gateway.close_lines(peer=address)[0].get("route")
 

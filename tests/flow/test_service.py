@@ -11,6 +11,7 @@ import time
 import pytest
 
 from harness.place import AS_ROOT
+from harness.ports import reserve_port
 from harness.postern import run
 from harness.process import BIN, Process
 from harness.tcp import listens
@@ -55,7 +56,7 @@ def test_a_log_is_rotated(own_site, which):
     wait_until(path.exists, "there is a new file")
     assert "event=ready" in path.with_suffix(".old").read_text()
     server.signal(signal.SIGTERM)
-    assert server.popen.wait(60) == 0
+    assert server.popen.wait(PATIENCE_S) == 0
     assert path.read_text()
 
 
@@ -71,7 +72,7 @@ def test_reloads_and_upgrades_are_told(own_site, notified):
         first, second = notified.recv(1000).decode().split("\n")
         name, _, value = second.partition("=")
         assert first == "RELOADING=1" and name == "MONOTONIC_USEC"
-        assert before - 2000 <= int(value) <= time.monotonic_ns() // 1000  # the loop's clock counts milliseconds
+        assert before - 20000 <= int(value) <= time.monotonic_ns() // 1000  # the loop's clock counts ticks
         assert notified.recv(1000) == b"READY=1"
 
 
@@ -87,7 +88,7 @@ def test_a_reload_of_the_backend_is_told(own_site, notified):
         first, second = notified.recv(1000).decode().split("\n")
         name, _, value = second.partition("=")
         assert first == "RELOADING=1" and name == "MONOTONIC_USEC"
-        assert before - 1000 <= int(value) <= time.monotonic_ns() // 1000
+        assert before - 20000 <= int(value) <= time.monotonic_ns() // 1000
         assert notified.recv(1000) == b"READY=1"
 
 
@@ -233,7 +234,7 @@ def test_no_root_at_any_time(own_site):
 @pytest.mark.skipif(not AS_ROOT, reason="only root can give the right to a low port")
 def test_a_low_port_without_root(own_site):
     """The one right is used for the port, and given up."""
-    port = next(port for port in range(700, 1024) if not listens(port))
+    port = reserve_port(700, 1024)
     site = own_site(backend_extra=f'listener "low" {{ address = "127.0.0.1:{port}" }}')
     start_without_root(site.backend, "net_bind_service")
     assert listens(port)

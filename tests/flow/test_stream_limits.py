@@ -86,6 +86,7 @@ def test_limits_are_told(site):
 
 @conforms("RFC 6120", "7.6.2.1", "a user who has too many sessions is refused by resource-constraint, and may try again")
 def test_sessions_of_a_user(site):
+    wait_until(lambda: len(json.loads(site.backend.ctl("--json", "sessions"))) == 1, "those of before have gone")
     clients = [logged_in(site.c2s_direct, "juliet", f"r{number}") for number in range(3)]
     with direct(site.c2s_direct) as late:
         late.send(header() + auth("juliet") + header() + bind("r3"))

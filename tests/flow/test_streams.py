@@ -20,7 +20,7 @@ PING = f"<iq type='get' id='ping' to='{DOMAIN}'><ping xmlns='urn:xmpp:ping'/></i
 @pytest.fixture(scope="module", params=[1, 4], ids=["one shard", "four shards"])
 def site(request):
     """A backend on its own, with some users so that several shards own one."""
-    shared = Site(backend_extra=f"shards = {request.param}\nauth-timeout = 4s\n")
+    shared = Site(backend_extra=f"shards = {request.param}\n")
     try:
         shared.backend.start()
         for user in users():
@@ -112,7 +112,6 @@ def test_one_byte_at_a_time(site):
     (HEADER + auth("user0") + HEADER + bind("r") + f"<message from='user1@{DOMAIN}'/>", "invalid-from"),
     (HEADER + auth("user0") + HEADER + bind("r") + "<x xmlns='urn:x'/>", "unsupported-stanza-type"),
     (HEADER + auth("user0", "wrong") * 5, "policy-violation"),
-    (HEADER, "connection-timeout"),
 ])
 def test_stream_errors(site, text, condition):
     with connect(site) as raw:
@@ -120,6 +119,15 @@ def test_stream_errors(site, text, condition):
         got = ending(raw)
         assert f"<stream:error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>" in got
         assert got.startswith("<?xml") and got.endswith("</stream:error></stream:stream>")
+
+
+@pytest.mark.parametrize("shards", [1, 4])
+def test_who_says_nothing_more_is_not_waited_for(own_site, shards):
+    site = own_site(backend_extra=f"shards = {shards}\nauth-timeout = 1s\n")
+    site.backend.start()
+    with connect(site) as raw:
+        raw.send(HEADER)
+        assert "<stream:error><connection-timeout xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>" in ending(raw)
 
 
 def test_a_newer_session_takes_the_resource(site):

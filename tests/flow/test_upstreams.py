@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -74,9 +75,10 @@ def test_a_dead_server_is_ejected_and_comes_back(farm):
     # Alone in its place: ejected by what several workers saw, tried by one connection at a time.
     wait_until(lambda: set(farm.ask()) == {"b"} and gateway.log(event="server_ejected"), "it is ejected")
     assert gateway.log(event="server_ejected")[0]["server"] == a.at
-    before = len(gateway.log(event="connect_failed"))
+    before, begun = len(gateway.log(event="connect_failed")), time.monotonic()
     assert set(farm.ask(20)) == {"b"}
-    assert len(gateway.log(event="connect_failed")) - before <= 2, "it is left alone"
+    tries = 2 + (time.monotonic() - begun) / 0.5
+    assert len(gateway.log(event="connect_failed")) - before <= tries, "it is left alone"
     a.start()
     wait_until(lambda: "a" in farm.ask(), "it is used again")
     gateway.wait_log(event="server_back", server=a.at)
@@ -120,7 +122,7 @@ def test_a_server_that_does_not_answer_costs_connect_timeout(farm):
             fillers[-1].setblocking(False)
             fillers[-1].connect_ex(silent.getsockname())
         gateway = farm.start(["127.0.0.1:%d" % silent.getsockname()[1], a.at],
-                             "balance = first connect-timeout = 200ms")
+                             "balance = first connect-timeout = 500ms")
         assert farm.ask() == ["a"]
         assert gateway.wait_log(event="connect_failed")["error"] == "Connection timed out"
         for sock in fillers:

@@ -124,6 +124,20 @@ class Nameserver(Process):
         assert self.running(), self.log_text()
         return self
 
+    def stop(self, expect=0):
+        """Its children are not waited for by itself, and answer on for a moment."""
+        super().stop(expect)
+        self.kill()
+        wait_until(self._is_free, "nobody has its port")
+
+    def _is_free(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            try:
+                sock.bind((self.address, self.port))
+            except OSError:
+                return False
+            return True
+
     def _answers(self):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.settimeout(0.05)

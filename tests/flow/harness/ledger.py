@@ -104,7 +104,7 @@ class Accounts(Writer):
             self.under_way = f"made-{self.user}-{self.steps}"
             try:
                 self.site.backend.add_user(f"{self.under_way}@{DOMAIN}", PASSWORD)
-            except AssertionError:
+            except (AssertionError, OSError):
                 return  # refused or not answered: the server is gone
             self.acknowledged.add(self.under_way)
             self.steps += 1
@@ -130,6 +130,8 @@ class Sender(Writer):
         self.count, self.under_way = 0, []
 
     def step(self, actor):
+        if self.count > 300:
+            time.sleep(0.2)  # these are enough to lose: what is written must be read in the end, on a busy machine, too
         for _ in range(random.randint(1, 5)):
             id = f"{self.user}-{next(NUMBERS)}"
             self.under_way.append(id)
@@ -221,12 +223,13 @@ class Recipient(Writer):
         """The server has lost no message if a client that logs in now gets what is missing."""
         missing = set().union(*(sender.acknowledged for sender in self.senders)) - self.read
         with self.enter() as actor:
-            end = time.monotonic() + PATIENCE_S
-            while missing and time.monotonic() < end:
+            heard = time.monotonic()
+            while missing and time.monotonic() - heard < PATIENCE_S:
                 try:
                     got = actor.next(timeout_s=0.2)
                 except TimeoutError:
                     continue
+                heard = time.monotonic()
                 self.take(got)
                 self.acknowledge(actor)
                 missing.discard(got.get("id"))

@@ -37,6 +37,18 @@ class Server(Process):
         self.wait_log(count=self.starts, event="ready")
         return self
 
+    def control_call(self, command, **args):
+        """One request to the control socket, as posternctl makes it; its result."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(PATIENCE_S)
+            sock.connect(str(self.control))
+            sock.sendall(json.dumps({"command": command, "args": args}).encode() + b"\n")
+            line = sock.makefile().readline()
+        assert line.endswith("\n"), f"{command} was not answered"
+        answer = json.loads(line)
+        assert answer["ok"], answer
+        return answer["result"]
+
 
 class Gateway(Server):
     def __init__(self, place, text, name="gateway"):
@@ -59,16 +71,6 @@ class Gateway(Server):
         """{"pid": …, "workers": [{"pid": …}]}"""
         return self._ask("status")
 
-    def control_call(self, command, **args):
-        """One request to the control socket; its result."""
-        with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(PATIENCE_S)
-            sock.connect(str(self.control))
-            sock.sendall(json.dumps({"command": command, "args": args}).encode() + b"\n")
-            answer = json.loads(sock.makefile().readline())
-        assert answer["ok"], answer
-        return answer["result"]
-
     def close_lines(self, count=1, **wanted):
         self.wait_log(count=count, event="close", **wanted)
         return self.log(event="close", **wanted)
@@ -80,6 +82,7 @@ class Backend(Server):
 
     def __init__(self, place, text, name="backend"):
         self.run_dir, self.state_dir = place.folder(f"{name}-run"), place.folder(f"{name}-state")
+        self.control = self.run_dir / "control.sock"
         self.inlet, self.terminated = self.run_dir / "inlet.sock", self.run_dir / "terminated.sock"
         common = f'run-dir = "{self.run_dir}"\nstate-dir = "{self.state_dir}"\n{place.user_line()}'
         if USER:
@@ -102,4 +105,5 @@ class Backend(Server):
         return json.loads(self.ctl("--json", "status"))["counters"][name]
 
     def add_user(self, jid, password):
-        self.ctl("adduser", jid, stdin=password + "\n")
+        """Without a process for each."""
+        self.control_call("adduser", jid=jid, password=password)
