@@ -25,7 +25,7 @@ static enum xml_unit next(struct xml *parser, const char *text, size_t *len, str
 
 static struct xml *open_parser(void)
 {
-    struct xml *parser = xml_new(&LIMITS, NULL);
+    struct xml *parser = xml_new(&LIMITS);
     struct elem *header = NULL;
     size_t len = sizeof(HEADER) - 1;
     CHECK(next(parser, HEADER, &len, &header) == XML_STREAM_START);

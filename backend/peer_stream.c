@@ -288,9 +288,7 @@ static void on_departure(void *arg)
         return;
     }
     io_detach(peer->io);
-    xml_park(peer->xml); /* the parser stays with this thread */
     peer->shard = peer->bound_for;
-    xml_move(peer->xml, peer->shard->parsers);
     mailbox_post(peer->shard->mailbox, on_arrival, peer);
 }
 
@@ -319,7 +317,7 @@ struct peer_stream *peer_stream_new(struct shard *shard, const struct peer_origi
     peer->owner = owner;
     peer->addr = origin->addr;
     memcpy(peer->conn, origin->conn, strlen(origin->conn) + 1);
-    peer->xml = origin->xml ? origin->xml : xml_new(&XML_LIMITS_UNAUTHENTICATED, shard->parsers);
+    peer->xml = origin->xml ? origin->xml : xml_new(&XML_LIMITS_UNAUTHENTICATED);
     peer->io = origin->io;
     if (peer->io) {
         io_hand_over(peer->io, &EVENTS, peer);

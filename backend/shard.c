@@ -12,7 +12,6 @@
 #include "backend/stream_pace.h"
 #include "backend/user.h"
 #include "backend/xml.h"
-#include "backend/xml_pool.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -56,7 +55,6 @@ static struct shard *shard_new(struct backend *backend, struct hosts *hosts, uns
     list_init(&shard->streams);
     shard->users = map_new();
     shard->hurry = deadline_queue_new(shard->loop, backend->config->auth_timeout_ms, stream_on_hurry, shard);
-    shard->parsers = xml_pool_new();
     make_pace(shard);
     shard->components = component_desk_new(shard);
     shard->s2s = s2s_desk_new(shard);
@@ -270,7 +268,6 @@ static void shard_free(struct shard **shard)
     map_each(s->users, forget_user, NULL);
     map_free(&s->users);
     xml_free(&s->parser);
-    xml_pool_free(&s->parsers);
     mailbox_free(&s->mailbox);
     loop_free(&s->loop);
     hosts_unref(&s->hosts);

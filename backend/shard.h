@@ -18,7 +18,6 @@ struct remotes;
 struct s2s_desk;
 struct adhoc_sessions;
 struct xml;
-struct xml_pool;
 
 /* All members but backend, index, loop, mailbox and backlog_bytes are touched by the shard's own thread only. */
 struct shard {
@@ -33,7 +32,6 @@ struct shard {
     bool has_thread;
     bool stopping;
     bool ahead;                      /* see user_send */
-    struct xml_pool *parsers;        /* of the streams */
     struct xml *parser;              /* for texts of the store: see elem_parse */
     struct list streams;             /* struct stream, link */
     struct map *users;               /* by bare JID; struct user */

@@ -516,7 +516,6 @@ static void on_departure(void *arg)
     deadline_disarm(&stream->deadline);
     io_detach(stream->io);
     stream->shard = shard_of(stream->shard->backend, stream->bare->bare);
-    xml_move(stream->xml, stream->shard->parsers);
     mailbox_post(stream->shard->mailbox, on_arrival, stream);
 }
 
@@ -570,7 +569,7 @@ static void on_begin(void *arg)
     stream->io = io_new(shard->loop, stream->fd, &EVENTS, stream);
     struct xml_limits limits = XML_LIMITS_UNAUTHENTICATED;
     limits.stanza_bytes = (size_t)option_int(option_top(shard_config(shard)->file), "stanza-size-before-auth");
-    stream->xml = xml_new(&limits, shard->parsers);
+    stream->xml = xml_new(&limits);
     stream->begun_ms = loop_now_ms(shard->loop);
     deadline_arm(shard->hurry, &stream->deadline);
     shard_count(shard, COUNTER_STREAMS);

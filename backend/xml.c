@@ -10,14 +10,10 @@
 #include <string.h>
 #include <strings.h>
 
-/* Between a namespace and a name, as Expat hands them out: a byte that UTF-8 never uses. */
-#define SEPARATOR "\xFF"
-
 enum {
     XML_MAGIC = 0x786d6c31,
     RECENT_NAMESPACES = 8,
-    HEADER_MAX_BYTES = 10000, /* an idle stream keeps its header, and each new parser reads it */
-    PARSER_MAX_BYTES = 64 * 1024,
+    HEADER_MAX_BYTES = 10000, /* an idle stream keeps what it declares, and a new parser reads it */
     /* Memory of one stanza: so much, and so many times what it may have on the wire. */
     ARENA_SLACK_BYTES = 64 * 1024,
     ARENA_FACTOR = 32
@@ -40,21 +36,17 @@ const struct xml_limits XML_LIMITS_AUTHENTICATED = {
     .elements = 8192,
 };
 
-/* A tag is fed to Expat whole, with the text before it, so Expat never holds an unfinished token.  The parser exists
- * from the first tag that is complete until xml_park, and is had again from the header; also after PARSER_MAX_BYTES,
- * since Expat keeps every name that it has ever met, which a peer may make up for ever. */
+/* A tag is fed to Expat whole, with the text before it, so Expat never holds an unfinished token.  The parser is there
+ * from the first tag of a unit that is complete to the end of the unit: between units it serves other streams. */
 struct xml {
     unsigned magic;
     struct xml_limits limits;
     struct xml_scan scan;
-    struct xml_pool *pool; /* whose the parser is */
-    struct xml_user user;  /* of the pool */
-    XML_Parser parser;     /* NULL: none at the moment */
-    size_t parsed_bytes;   /* by this parser */
-    struct buf pending;    /* bytes of the unit that no tag has ended yet */
-    struct buf text;       /* of the open element, not yet a node */
-    char *header;          /* the root's start tag as it came; NULL before it */
-    size_t header_len;
+    struct xml_parser *parser;             /* NULL: none at the moment */
+    struct buf pending;                    /* bytes of the unit that no tag has ended yet */
+    struct buf text;                       /* of the open element, not yet a node */
+    const char *dialect;                   /* of the root's start tag: see xml_pool; NULL before it */
+    char *rare_dialect;                    /* the same, when it is not one of COMMON_DIALECTS */
     const char *content_ns;                /* declared by it as the default; static */
     size_t unit_bytes;                     /* of the unit being read, so far */
     struct elem *unit;                     /* being built; NULL: none */
@@ -101,7 +93,7 @@ static const char *share_ns(struct xml *xml, const char *ns, size_t len)
 /* split_name - the local part of one of Expat's names; ns and *ns_len are what stands before it. */
 static const char *split_name(const char *name, size_t *ns_len)
 {
-    const char *separator = strchr(name, SEPARATOR[0]);
+    const char *separator = strchr(name, XML_POOL_SEPARATOR[0]);
     *ns_len = separator ? (size_t)(separator - name) : 0;
     return separator ? separator + 1 : name;
 }
@@ -248,7 +240,7 @@ static void XMLCALL on_declaration(void *arg, const XML_Char *version, const XML
 
 static void fault_from_expat(struct xml *xml)
 {
-    enum XML_Error error = XML_GetErrorCode(xml->parser);
+    enum XML_Error error = XML_GetErrorCode(xml->parser->expat);
     const char *condition = "not-well-formed";
     switch ((int)error) {
     case XML_ERROR_UNDEFINED_ENTITY:
@@ -267,37 +259,39 @@ static void fault_from_expat(struct xml *xml)
     set_fault(xml, condition, XML_ErrorString(error));
 }
 
-static void parser_free(struct xml *xml)
+/* What nearly all streams declare needs no memory of each. */
+static const char *const COMMON_DIALECTS[] = {
+    "<stream:stream xmlns='" NS_CLIENT "' xmlns:stream='" NS_STREAM "'>",
+    "<stream:stream xmlns:stream='" NS_STREAM "' xmlns='" NS_CLIENT "'>",
+};
+
+static void keep_dialect(struct xml *xml, char *dialect)
+{
+    xml->dialect = xml->rare_dialect = dialect;
+    for (size_t i = 0; i < ARRAY_LEN(COMMON_DIALECTS); i++) {
+        if (strcmp(xml->dialect, COMMON_DIALECTS[i]) != 0) continue;
+        xml->dialect = COMMON_DIALECTS[i];
+        free(xml->rare_dialect);
+        xml->rare_dialect = NULL;
+    }
+}
+
+static void parser_give(struct xml *xml)
 {
     if (!xml->parser) return;
-    xml_pool_give(xml->pool, &xml->user, xml->parser, xml->condition || xml->parsed_bytes > PARSER_MAX_BYTES);
-    xml->parser = NULL;
+    const bool between = xml->depth == 1 && !xml->unit && !xml->condition;
+    xml_pool_give(&xml->parser, between ? xml->dialect : NULL);
 }
 
-static bool give_back(struct xml_user *user)
+static void parser_take(struct xml *xml)
 {
-    struct xml *xml = CONTAINER_OF(user, struct xml, user);
-    CHECK_MAGIC(xml, XML_MAGIC);
-    xml_park(xml);
-    return !xml->parser;
-}
-
-static void parser_new(struct xml *xml)
-{
-    xml->parser = xml_pool_take(xml->pool, &xml->user, SEPARATOR);
-    xml->parsed_bytes = 0;
-#if XML_MAJOR_VERSION > 2 || XML_MINOR_VERSION >= 6
-    XML_SetReparseDeferralEnabled(xml->parser, XML_FALSE);
-#endif
-    /* The header is known to be good: it has been told already, so it is read again without handlers. */
-    if (xml->header && XML_Parse(xml->parser, xml->header, (int)xml->header_len, 0) != XML_STATUS_OK) {
-        fault_from_expat(xml);
-    }
-    XML_SetUserData(xml->parser, xml);
-    XML_SetElementHandler(xml->parser, on_start, on_end);
-    XML_SetCharacterDataHandler(xml->parser, on_text);
-    XML_SetStartNamespaceDeclHandler(xml->parser, on_namespace);
-    XML_SetXmlDeclHandler(xml->parser, on_declaration);
+    xml->parser = xml_pool_take(xml->dialect);
+    XML_Parser expat = xml->parser->expat;
+    XML_SetUserData(expat, xml);
+    XML_SetElementHandler(expat, on_start, on_end);
+    XML_SetCharacterDataHandler(expat, on_text);
+    XML_SetStartNamespaceDeclHandler(expat, on_namespace);
+    XML_SetXmlDeclHandler(expat, on_declaration);
 }
 
 /* parse - as XML_Parse, which would leave a copy in the parser: there may be a password in it. */
@@ -314,23 +308,16 @@ static enum XML_Status parse(XML_Parser parser, const uint8_t *data, size_t len)
 /* feed - give Expat what ends with a tag. */
 static void feed(struct xml *xml, const uint8_t *data, size_t len)
 {
-    if (!xml->parser) {
-        parser_new(xml);
-    } else {
-        xml_pool_touch(xml->pool, &xml->user);
-    }
-    if (xml->condition) return;
+    if (!xml->parser) parser_take(xml);
     xml->events = 0;
     xml->declarations = 0;
-    xml->parsed_bytes += len;
-    if (parse(xml->parser, data, len) != XML_STATUS_OK) {
+    xml->parser->bytes += len;
+    if (parse(xml->parser->expat, data, len) != XML_STATUS_OK) {
         fault_from_expat(xml);
     } else if (xml->events == 0) {
         set_fault(xml, "not-well-formed", "incomplete character in a tag");
     }
-    if (xml->condition || !xml->start_ready) return;
-    xml->header = mem_strndup((const char *)data, len);
-    xml->header_len = len;
+    if (xml->start_ready && !xml->condition) keep_dialect(xml, xml_pool_dialect((const char *)data, len));
 }
 
 /* feed_pending - the same with what came before in front. */
@@ -366,8 +353,8 @@ static struct elem *take_unit(struct xml *xml)
 
 static enum xml_unit finish(struct xml *xml, enum xml_unit unit)
 {
-    parser_free(xml);
     drop_unit(xml);
+    parser_give(xml);
     xml->unit_bytes = 0;
     xml->ended = true;
     return unit;
@@ -380,8 +367,8 @@ static enum xml_unit deliver(struct xml *xml, struct elem **elem)
     if (xml->start_ready || xml->stanza_ready) {
         enum xml_unit unit = xml->start_ready ? XML_STREAM_START : XML_STANZA;
         xml->start_ready = xml->stanza_ready = false;
-        if (unit == XML_STANZA && xml->parsed_bytes > PARSER_MAX_BYTES) parser_free(xml);
         *elem = take_unit(xml);
+        if (!xml->end_ready) parser_give(xml);
         return unit;
     }
     if (xml->end_ready) {
@@ -400,7 +387,7 @@ static enum xml_scan_place place(const struct xml *xml)
 /* skip_white - drop white space where it means nothing. */
 static void skip_white(const struct xml *xml, const uint8_t **data, size_t *len)
 {
-    if (xml->unit_bytes > 0 || (!xml->header && !xml->restarted)) return;
+    if (xml->unit_bytes > 0 || (!xml->dialect && !xml->restarted)) return;
     while (*len > 0 && xml_scan_is_white(**data)) {
         (*data)++;
         (*len)--;
@@ -411,7 +398,7 @@ static void skip_white(const struct xml *xml, const uint8_t **data, size_t *len)
 static void read_tag(struct xml *xml, const uint8_t **data, size_t *len)
 {
     size_t limit = xml->limits.stanza_bytes;
-    if (!xml->header && limit > HEADER_MAX_BYTES) limit = HEADER_MAX_BYTES;
+    if (!xml->dialect && limit > HEADER_MAX_BYTES) limit = HEADER_MAX_BYTES;
     size_t room = limit > xml->unit_bytes ? limit - xml->unit_bytes : 0;
     size_t used = 0;
     const uint8_t *from = *data;
@@ -450,11 +437,9 @@ enum xml_unit xml_next(struct xml *xml, const uint8_t **data, size_t *len, struc
     return unit;
 }
 
-struct xml *xml_new(const struct xml_limits *limits, struct xml_pool *pool)
+struct xml *xml_new(const struct xml_limits *limits)
 {
     struct xml *xml = MEM_NEW(struct xml);
-    xml->pool = pool;
-    xml->user.give_back = give_back;
     xml->magic = XML_MAGIC;
     xml->limits = *limits;
     xml->text.secret = xml->pending.secret = true;
@@ -465,9 +450,9 @@ struct xml *xml_new(const struct xml_limits *limits, struct xml_pool *pool)
 /* clear - give back everything that hangs on it. */
 static void clear(struct xml *xml)
 {
-    parser_free(xml);
+    if (xml->parser) xml_pool_give(&xml->parser, NULL);
     drop_unit(xml);
-    free(xml->header);
+    free(xml->rare_dialect);
 }
 
 void xml_free(struct xml **xml)
@@ -493,23 +478,8 @@ size_t xml_max_bytes(const struct xml *xml)
 void xml_reset(struct xml *xml)
 {
     clear(xml);
-    *xml = (struct xml){.magic = XML_MAGIC,
-                        .limits = xml->limits,
-                        .pool = xml->pool,
-                        .user = {.give_back = give_back},
-                        .restarted = true};
+    *xml = (struct xml){.magic = XML_MAGIC, .limits = xml->limits, .restarted = true};
     xml_scan_enter(&xml->scan, XML_SCAN_START);
-}
-
-void xml_move(struct xml *xml, struct xml_pool *pool)
-{
-    CHECK(!xml->parser);
-    xml->pool = pool;
-}
-
-void xml_park(struct xml *xml)
-{
-    if (xml->header && xml_idle(xml)) parser_free(xml);
 }
 
 const char *xml_fault(const struct xml *xml, const char **text)

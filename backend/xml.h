@@ -33,11 +33,10 @@ enum xml_unit {
     XML_FAULT,        /* the stream is broken: xml_fault says how; nothing more will come */
 };
 
+/* It may go to another thread between two units. */
 struct xml;
-struct xml_pool;
 
-/* xml_new - pool (borrowed) is that of the thread; NULL: it shares none. */
-struct xml *xml_new(const struct xml_limits *limits, struct xml_pool *pool);
+struct xml *xml_new(const struct xml_limits *limits);
 void xml_free(struct xml **xml);
 void xml_set_limits(struct xml *xml, const struct xml_limits *limits);
 
@@ -47,10 +46,6 @@ size_t xml_max_bytes(const struct xml *xml);
 /* xml_reset - expect a new stream header, as after STARTTLS and authentication.  White space before it is forgiven: a
  * keepalive may have crossed our answer. */
 void xml_reset(struct xml *xml);
-
-/* xml_move - it belongs to another thread, and so to its pool, from now on; right after xml_reset or, between units,
- * xml_park. */
-void xml_move(struct xml *xml, struct xml_pool *pool);
 
 /* xml_next - read from *data (moving *data and *len past what is consumed) up to the end of the next unit.  White space
  * between stanzas is consumed silently (a keepalive).  After XML_MORE everything given is consumed.  Units and faults
@@ -67,9 +62,5 @@ const char *xml_content_ns(const struct xml *xml);
 
 /* xml_idle - nothing is half read: between units. */
 int xml_idle(const struct xml *xml);
-
-/* xml_park - give the parser's memory back until the next stanza begins; of the stream only its header is kept.  Does
- * nothing while something is half read.  White space (a keepalive) needs no parser. */
-void xml_park(struct xml *xml);
 
 #endif

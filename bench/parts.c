@@ -90,7 +90,7 @@ static enum xml_unit next_unit(const char *text, size_t len, struct elem **out)
 static void load_stream(void)
 {
     struct elem *root = NULL;
-    xml = xml_new(&XML_LIMITS_AUTHENTICATED, NULL);
+    xml = xml_new(&XML_LIMITS_AUTHENTICATED);
     CHECK(next_unit(HEADER, sizeof(HEADER) - 1, &root) == XML_STREAM_START);
     elem_free(&root);
     CHECK(next_unit(MESSAGE, sizeof(MESSAGE) - 1, &stanza) == XML_STANZA);
@@ -149,12 +149,6 @@ static void run_xml(void)
     elem_free(&e);
 }
 
-static void run_xml_parked(void)
-{
-    run_xml();
-    xml_park(xml);
-}
-
 static void run_print(void)
 {
     struct buf out = {0};
@@ -209,7 +203,6 @@ int main(void)
     measure("half a ClientHello, 10,000 names", run_many_names_waiting);
     measure("PROXY v2 header written", run_pp2);
     measure("message stanza parsed", run_xml);
-    measure("message stanza parsed, parser parked after it", run_xml_parked);
     measure("message stanza printed", run_print);
     measure("JID parsed (ASCII)", run_jid);
     return 0;

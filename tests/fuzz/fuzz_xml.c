@@ -1,5 +1,5 @@
-/* Units and faults of an XML stream do not depend on how its bytes are cut, nor on parking; and what is printed of a
- * stanza reads as the same stanza.  The first byte of the input chooses the cuts. */
+/* Units and faults of an XML stream do not depend on how its bytes are cut, nor on what its parser read before; and
+ * what is printed of a stanza reads as the same stanza.  The first byte of the input chooses the cuts. */
 #include "backend/ns.h"
 #include "backend/xml.h"
 
@@ -25,7 +25,7 @@ static void check_print(const struct elem *stanza)
     /* a printed stanza has more declarations than the one that came */
     const struct xml_limits none = {
         .stanza_bytes = 1 << 30, .depth = 1 << 20, .attributes = 1 << 20, .name_bytes = 1 << 30, .elements = 1 << 20};
-    struct xml *xml = xml_new(&none, NULL);
+    struct xml *xml = xml_new(&none);
     struct elem *elem = NULL;
     const uint8_t *data = (const uint8_t *)header;
     size_t len = sizeof(header) - 1;
@@ -49,12 +49,11 @@ static void check_print(const struct elem *stanza)
 }
 
 /* read_piece - append what the parser says of one piece to out; false after a fault. */
-static bool read_piece(struct xml *xml, const uint8_t *data, size_t len, bool park, bool check, struct buf *out)
+static bool read_piece(struct xml *xml, const uint8_t *data, size_t len, bool check, struct buf *out)
 {
     for (;;) {
         struct elem *elem = NULL;
         enum xml_unit unit = xml_next(xml, &data, &len, &elem);
-        if (park) xml_park(xml);
         if (unit == XML_MORE) {
             CHECK(len == 0 && !elem);
             return true;
@@ -77,13 +76,13 @@ static bool read_piece(struct xml *xml, const uint8_t *data, size_t len, bool pa
 
 static void read_all(const uint8_t *data, size_t size, size_t piece, struct buf *out)
 {
-    struct xml *xml = xml_new(size % 2 ? &XML_LIMITS_UNAUTHENTICATED : &roomy, NULL);
+    struct xml *xml = xml_new(size % 2 ? &XML_LIMITS_UNAUTHENTICATED : &roomy);
     while (size > 0) {
         size_t n = piece && piece < size ? piece : size;
         uint8_t *copy = malloc(n);
         CHECK(copy != NULL);
         memcpy(copy, data, n);
-        bool good = read_piece(xml, copy, n, piece % 2, piece == 0, out);
+        bool good = read_piece(xml, copy, n, piece == 0, out);
         free(copy);
         if (!good) break;
         data += n;

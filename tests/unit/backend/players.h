@@ -398,7 +398,7 @@ static inline void leave(struct client *client)
 static inline struct elem *parse(const char *text)
 {
     static const char HEADER[] = "<stream:stream xmlns='jabber:client' xmlns:stream='" NS_STREAM "'>";
-    struct xml *xml = xml_new(&XML_LIMITS_AUTHENTICATED, NULL);
+    struct xml *xml = xml_new(&XML_LIMITS_AUTHENTICATED);
     struct elem *elem = NULL;
     const uint8_t *data = (const uint8_t *)HEADER;
     size_t len = strlen(HEADER);

@@ -20,7 +20,6 @@ static const struct xml_limits small = {
 
 struct pieces {
     size_t first, then; /* lengths of the first piece and of the others; 0: all */
-    bool park;          /* after each call */
 };
 
 /* tell - write what the parser says of bytes given in pieces: "S(…)" header, "(…)" stanza, "E" end, "!condition". */
@@ -63,7 +62,6 @@ static void tell(struct xml *xml, const char *text, size_t len, struct pieces pi
         enum xml_unit unit = XML_MORE;
         do {
             unit = xml_next(xml, &data, &left, &elem);
-            if (pieces.park) xml_park(xml);
         } while (tell_unit(xml, unit, elem, out));
         free(copy);
         if (unit == XML_FAULT) break;
@@ -76,10 +74,10 @@ static void tell(struct xml *xml, const char *text, size_t len, struct pieces pi
 
 static void expect_len(const struct xml_limits *limits, const char *text, size_t len, const char *wanted)
 {
-    /* whole, byte by byte, and in two pieces with every cut; each with and without parking */
-    for (size_t cut = 0; cut <= 2 * (len + 2); cut++) {
-        struct pieces pieces = {cut / 2, cut / 2 == 1 ? 1 : 0, cut % 2};
-        struct xml *xml = xml_new(limits, NULL);
+    /* whole, byte by byte, and in two pieces with every cut */
+    for (size_t cut = 0; cut <= len + 2; cut++) {
+        struct pieces pieces = {cut, cut == 1 ? 1 : 0};
+        struct xml *xml = xml_new(limits);
         struct buf out = {0};
         tell(xml, text, len, pieces, &out);
         assert_string_equal((const char *)buf_data(&out), wanted);
@@ -160,7 +158,7 @@ static void the_namespace_of_the_stanzas_is_told(void **state)
                 {"xmlns:client='jabber:client'", NULL}};
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct xml *xml = xml_new(&XML_LIMITS_UNAUTHENTICATED, NULL);
+        struct xml *xml = xml_new(&XML_LIMITS_UNAUTHENTICATED);
         char text[256];
         snprintf(text, sizeof(text), "<s:stream xmlns:s='" NS_STREAM "' %s><s:a xmlns='jabber:server'/>",
                  rows[i].declared);
@@ -306,13 +304,13 @@ static void floods_end_in_faults(void **state)
         {"</a", " "},     {"<a>", "<b xmlns='urn:something:or:other'>"},
     };
     for (size_t i = 0; i < sizeof(floods) / sizeof(floods[0]); i++) {
-        struct xml *xml = xml_new(&XML_LIMITS_AUTHENTICATED, NULL);
+        struct xml *xml = xml_new(&XML_LIMITS_AUTHENTICATED);
         assert_null(fault_of(xml, HEADER, 1));
         if (*floods[i][0]) assert_null(fault_of(xml, floods[i][0], 1));
         assert_non_null(fault_of(xml, floods[i][1], 307200));
         xml_free(&xml);
     }
-    struct xml *xml = xml_new(&XML_LIMITS_UNAUTHENTICATED, NULL);
+    struct xml *xml = xml_new(&XML_LIMITS_UNAUTHENTICATED);
     assert_string_equal(fault_of(xml, " ", 10001), "policy-violation"); /* before a header white space counts too */
     assert_string_equal(fault_of(xml, HEADER, 1), "policy-violation");  /* and a fault stays */
     xml_free(&xml);
@@ -335,7 +333,7 @@ static size_t heap_bytes(void)
 static void names_made_up_for_ever_cost_no_memory(void **state)
 {
     (void)state;
-    struct xml *xml = xml_new(&XML_LIMITS_UNAUTHENTICATED, NULL);
+    struct xml *xml = xml_new(&XML_LIMITS_UNAUTHENTICATED);
     assert_null(fault_of(xml, HEADER, 1));
     size_t before = heap_bytes();
     for (unsigned i = 0; i < 200000; i++) {
@@ -362,7 +360,7 @@ static void a_prefix_does_not_make_a_stanza_larger_than_allowed(void **state)
     struct xml_limits limits = XML_LIMITS_AUTHENTICATED;
     limits.stanza_bytes = 10000;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct xml *xml = xml_new(&limits, NULL);
+        struct xml *xml = xml_new(&limits);
         assert_null(fault_of(xml, HEADER, 1));
         assert_null(fault_of(xml, start, 1));
         assert_null(fault_of(xml, rows[i].child, rows[i].fit));
@@ -376,7 +374,7 @@ static void a_prefix_does_not_make_a_stanza_larger_than_allowed(void **state)
 static void a_header_is_kept_so_it_is_short(void **state)
 {
     (void)state;
-    struct xml *xml = xml_new(&XML_LIMITS_AUTHENTICATED, NULL);
+    struct xml *xml = xml_new(&XML_LIMITS_AUTHENTICATED);
     assert_null(fault_of(xml, "<a b='", 1));
     assert_null(fault_of(xml, "0123456789", 999));
     assert_string_equal(fault_of(xml, "0123456789", 1), "policy-violation");
@@ -386,7 +384,7 @@ static void a_header_is_kept_so_it_is_short(void **state)
 static void keepalives_cost_nothing(void **state)
 {
     (void)state;
-    struct xml *xml = xml_new(&small, NULL);
+    struct xml *xml = xml_new(&small);
     assert_true(xml_idle(xml));
     assert_null(fault_of(xml, HEADER, 1));
     assert_true(xml_idle(xml));
@@ -394,9 +392,7 @@ static void keepalives_cost_nothing(void **state)
     assert_true(xml_idle(xml));
     assert_null(fault_of(xml, "<", 1));
     assert_false(xml_idle(xml));
-    xml_park(xml); /* does nothing now */
     assert_null(fault_of(xml, "a>b", 1));
-    xml_park(xml);
     assert_false(xml_idle(xml));
     assert_null(fault_of(xml, "</a>", 1));
     assert_true(xml_idle(xml));
@@ -410,7 +406,7 @@ static void a_reset_goes_on_at_the_very_byte(void **state)
     static const char wire[] = HEADER "<auth/>\n <?xml version='1.0'?><r:s xmlns:r='urn:r'><r:a/></r:s>";
     const size_t len = sizeof(wire) - 1;
     for (size_t cut = 0; cut <= len; cut++) {
-        struct xml *xml = xml_new(&XML_LIMITS_UNAUTHENTICATED, NULL);
+        struct xml *xml = xml_new(&XML_LIMITS_UNAUTHENTICATED);
         struct buf out = {0};
         const uint8_t *data = (const uint8_t *)wire;
         size_t left = cut;
@@ -433,7 +429,7 @@ static void a_reset_goes_on_at_the_very_byte(void **state)
         buf_free(&out);
         xml_free(&xml);
     }
-    struct xml *xml = xml_new(&small, NULL);
+    struct xml *xml = xml_new(&small);
     assert_null(fault_of(xml, "<half", 1));
     xml_reset(xml);
     assert_true(xml_idle(xml));
@@ -447,7 +443,7 @@ static void a_reset_goes_on_at_the_very_byte(void **state)
 static void limits_may_grow_and_shrink(void **state)
 {
     (void)state;
-    struct xml *xml = xml_new(&small, NULL);
+    struct xml *xml = xml_new(&small);
     assert_null(fault_of(xml, HEADER "", 1));
     xml_set_limits(xml, &XML_LIMITS_AUTHENTICATED);
     assert_null(fault_of(xml, "<a><b><c><d>", 1));
