@@ -16,6 +16,8 @@ enum {
     READ_TURN_BYTES = 128 * 1024, /* one stream's share of a wake-up */
     ALERT_LINGER_MS = 1000,       /* for the peer to see why its TLS failed */
     EOF_FLUSH_MS = 10000,         /* for a peer that has ended to take what is queued */
+    WARM_MAX = 128,               /* of a loop: 32 KiB each at most */
+    WARM_MS = 1000,
 };
 
 enum io_phase {
@@ -50,10 +52,18 @@ struct io {
     struct buf out;
     size_t plain_left; /* bytes at the front of out that were queued before io_start_tls */
     struct loop_deferred flush;
-    struct event *timer; /* the end of lingering; NULL: none */
-    int64_t linger_ms;   /* what the timer was set to; 0: none was */
-    const char *why;     /* of a failure that is told after draining */
+    struct deadline warmth; /* armed: TLS keeps its buffers */
+    struct event *timer;    /* the end of lingering; NULL: none */
+    int64_t linger_ms;      /* what the timer was set to; 0: none was */
+    const char *why;        /* of a failure that is told after draining */
     uint64_t bytes_in, bytes_out;
+};
+
+/* A TLS connection in use keeps its buffers from one record to the next: to make, wipe and free them for each costs as
+ * much as decrypting it.  When it falls silent, or too many others are in use, they are given back. */
+struct warmth {
+    struct deadline_queue *queue;
+    unsigned count;
 };
 
 static _Thread_local uint8_t read_buffer[READ_BYTES];
@@ -61,6 +71,49 @@ static _Thread_local const struct io *driven; /* NULL: none, or its callback too
 
 static void on_event(evutil_socket_t fd, short what, void *arg);
 static void on_turn_end(void *arg);
+
+static void on_cold(struct deadline *d, void *arg)
+{
+    struct io *io = CONTAINER_OF(d, struct io, warmth);
+    struct warmth *warmth = arg;
+
+    warmth->count--;
+    /* Does nothing while half a record is in them. */
+    (void)SSL_free_buffers(io->wire.ssl);
+}
+
+static void *make_warmth(struct loop *loop)
+{
+    struct warmth *warmth = MEM_NEW(struct warmth);
+
+    warmth->queue = deadline_queue_new(loop, WARM_MS, on_cold, warmth);
+    return warmth;
+}
+
+static void end_warmth(void *arg)
+{
+    struct warmth *warmth = arg;
+
+    deadline_queue_free(&warmth->queue);
+    free(warmth);
+}
+
+static void cool_down(struct warmth *warmth, struct deadline *d)
+{
+    deadline_disarm(d);
+    on_cold(d, warmth);
+}
+
+static void keep_warm(struct io *io)
+{
+    struct warmth *warmth = loop_local(io->loop, make_warmth, end_warmth);
+
+    if (!list_linked(&io->warmth.link)) {
+        if (warmth->count == WARM_MAX) cool_down(warmth, deadline_first(warmth->queue));
+        warmth->count++;
+    }
+    deadline_arm(warmth->queue, &io->warmth);
+}
 
 static short wanted_events(const struct io *io)
 {
@@ -296,6 +349,7 @@ static void turn(struct io *io, short what)
     driven = NULL;
     if (!alive) return;
     arm(io);
+    if (io->wire.ssl && io->phase != IO_SWITCHING) keep_warm(io);
     if (may_read(io) && wire_holds(&io->wire)) event_active(io->event, EV_READ, 0);
 }
 
@@ -347,6 +401,7 @@ static void leave_loop(struct io *io)
 {
     if (driven == io) driven = NULL;
     if (!io->loop) return;
+    if (list_linked(&io->warmth.link)) cool_down(loop_local(io->loop, make_warmth, end_warmth), &io->warmth);
     /* Also when nothing is armed: the event may be active. */
     event_del(io->event);
     io->armed = 0;
@@ -387,6 +442,7 @@ void io_connect_tls(struct io *io, SSL *ssl)
     CHECK(io->phase == IO_PLAIN);
     wire_take_tls(&io->wire, ssl);
     SSL_set_options(ssl, SSL_OP_CLEANSE_PLAINTEXT);
+    SSL_clear_mode(ssl, SSL_MODE_RELEASE_BUFFERS); /* see struct warmth */
     io->plain_left = buf_len(&io->out);
     io->phase = IO_SWITCHING;
     schedule(io);

@@ -21,6 +21,13 @@ struct loop_signal {
     struct event *event;
 };
 
+struct loop_own {
+    struct list link;
+    void *(*make)(struct loop *loop);
+    void (*end)(void *value);
+    void *value;
+};
+
 struct loop {
     unsigned magic;
     struct event_base *base;
@@ -29,6 +36,7 @@ struct loop {
     int64_t now_ms;
     struct list deferred; /* struct loop_deferred */
     struct list signals;  /* struct loop_signal */
+    struct list owned;    /* struct loop_own */
     void **blocks;        /* to be freed at the end of the turn */
     size_t block_count, block_cap;
 };
@@ -62,6 +70,7 @@ struct loop *loop_new(void)
     CHECK(loop->base != NULL);
     list_init(&loop->deferred);
     list_init(&loop->signals);
+    list_init(&loop->owned);
     return loop;
 }
 
@@ -82,6 +91,11 @@ void loop_free(struct loop **loop)
     CHECK_MAGIC(l, LOOP_MAGIC);
     CHECK(!l->running);
     *loop = NULL;
+    LIST_EACH (link, &l->owned) {
+        struct loop_own *own = LIST_ENTRY(link, struct loop_own, link);
+        own->end(own->value);
+        free(own);
+    }
     LIST_EACH (link, &l->deferred)
         list_remove(link);
     LIST_EACH (link, &l->signals) {
@@ -184,6 +198,20 @@ void loop_on_signal(struct loop *loop, int signo, void (*fn)(int signo, void *ar
     list_append(&loop->signals, &s->link);
 }
 
+void *loop_local(struct loop *loop, void *(*make)(struct loop *loop), void (*end)(void *value))
+{
+    LIST_EACH (link, &loop->owned) {
+        struct loop_own *own = LIST_ENTRY(link, struct loop_own, link);
+        if (own->make == make) return own->value;
+    }
+    struct loop_own *own = MEM_NEW(struct loop_own);
+    own->make = make;
+    own->end = end;
+    own->value = make(loop);
+    list_append(&loop->owned, &own->link);
+    return own->value;
+}
+
 static void deadline_queue_set_timer(struct deadline_queue *queue, int64_t wait_ms)
 {
     struct timeval tv = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
@@ -277,4 +305,10 @@ void deadline_disarm(struct deadline *d)
 {
     struct list *emptied = deadline_take(d);
     if (emptied) deadline_queue_stop_timer(emptied);
+}
+
+struct deadline *deadline_first(const struct deadline_queue *queue)
+{
+    struct list *link = list_first(&queue->members);
+    return link ? LIST_ENTRY(link, struct deadline, link) : NULL;
 }

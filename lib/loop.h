@@ -45,6 +45,10 @@ void loop_defer_free(struct loop *loop, void *block);
 /* loop_on_signal - call fn(signo, arg) from the loop.  At most one handler for a signal. */
 void loop_on_signal(struct loop *loop, int signo, void (*fn)(int signo, void *arg), void *arg);
 
+/* loop_local - what a module keeps for each loop: made by make(loop) with the first call, ended by end with the loop,
+ * before the loop itself. */
+void *loop_local(struct loop *loop, void *(*make)(struct loop *loop), void (*end)(void *value));
+
 /* A deadline queue: all its members have the same timeout, so the list is sorted by itself, arming and disarming are
  * O(1) and one timer serves all.  An empty queue has no timer: an idle process does not wake up. */
 struct deadline_queue;
@@ -68,5 +72,8 @@ void deadline_queue_set_timeout(struct deadline_queue *queue, int64_t timeout_ms
 /* deadline_arm - (re)start the time of d, moving it to the end of the queue. */
 void deadline_arm(struct deadline_queue *queue, struct deadline *d);
 void deadline_disarm(struct deadline *d);
+
+/* deadline_first - the member that was armed before all others; NULL: there is none. */
+struct deadline *deadline_first(const struct deadline_queue *queue);
 
 #endif

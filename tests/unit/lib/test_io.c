@@ -9,9 +9,12 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -716,6 +719,68 @@ static void test_pause(void **state)
     assert_true(server.clean);
 }
 
+/* What OpenSSL has of blocks as large as a record: its buffers. */
+static atomic_int record_blocks;
+
+static void *count_alloc(size_t len, const char *file, int line)
+{
+    size_t *block = malloc(len + sizeof(max_align_t));
+
+    (void)file, (void)line;
+    if (!block) return NULL;
+    *block = len;
+    if (len >= SSL3_RT_MAX_PLAIN_LENGTH) atomic_fetch_add(&record_blocks, 1);
+    return (char *)block + sizeof(max_align_t);
+}
+
+static void count_free(void *mem, const char *file, int line)
+{
+    (void)file, (void)line;
+    if (!mem) return;
+    size_t *block = (size_t *)(void *)((char *)mem - sizeof(max_align_t));
+    if (*block >= SSL3_RT_MAX_PLAIN_LENGTH) atomic_fetch_sub(&record_blocks, 1);
+    free(block);
+}
+
+static void *count_realloc(void *mem, size_t len, const char *file, int line)
+{
+    void *grown = count_alloc(len, file, line);
+    if (mem && grown) {
+        size_t had = *(size_t *)(void *)((char *)mem - sizeof(max_align_t));
+        memcpy(grown, mem, had < len ? had : len);
+    }
+    count_free(mem, file, line);
+    return grown;
+}
+
+static void script_falls_silent(struct client *c)
+{
+    client_tls(c);
+    /* Its own are given back with each record. */
+    SSL_set_mode(c->ssl, SSL_MODE_RELEASE_BUFFERS);
+    client_say(c, "one");
+    client_hear(c, "one");
+    CLIENT_EXPECT(atomic_load(&record_blocks) > 0);
+    for (int i = 0; i < 2000 && atomic_load(&record_blocks) > 0; i++)
+        usleep(10000);
+    CLIENT_EXPECT(atomic_load(&record_blocks) == 0);
+    client_say(c, "two");
+    client_hear(c, "two");
+    SSL_shutdown(c->ssl);
+}
+
+static void echo_last(struct server *s, const char *text)
+{
+    io_write(s->io, text + strlen(text) - 3, 3);
+}
+
+static void test_silence_gives_buffers_back(void **state)
+{
+    (void)state;
+    run(&server, echo_last, script_falls_silent, true);
+    assert_true(server.clean);
+}
+
 static int set_up(void **state)
 {
     char why[256];
@@ -738,6 +803,7 @@ static int tear_down(void **state)
 
 int main(void)
 {
+    if (CRYPTO_set_mem_functions(count_alloc, count_realloc, count_free) != 1) return 1;
     signal(SIGPIPE, SIG_IGN); /* for the client's half: OpenSSL's own socket BIO raises it */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain_echo),
@@ -756,6 +822,7 @@ int main(void)
         cmocka_unit_test(test_free_in_on_data),
         cmocka_unit_test(test_move_to_another_thread),
         cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_silence_gives_buffers_back),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
