@@ -4,6 +4,7 @@ import argparse
 import importlib
 import pathlib
 import sys
+import time
 
 from bench.common import report, result
 from bench.common.place import ROOT
@@ -52,8 +53,10 @@ def measure(suite, keys, given):
         for key in keys:
             one = session.scenario(key)
             rounds = given.rounds or one.rounds
+            began = time.monotonic()
             figures, notes = one.run(session, rounds)
             result.save(given.output / suite.name, key, one.title, size=given.size, rounds=rounds,
+                        seconds=time.monotonic() - began,
                         parameters=one.parameters, versions=session.versions(), figures=figures, notes=notes)
             targets = report.write(suite, given.output)
     return targets

@@ -162,6 +162,7 @@ class Presence(Scenario):
 
     def metrics(self, part):
         return {"cpu_us": ("CPU for each user", "us", True), "per_s": ("users", "1/s", False),
+                "after_mib": ("memory of the server some time later", "MiB", True),
                 "gateway_cpu_us": ("CPU of the gateway", "us", True)}
 
     def measure(self, place, contender, way):
@@ -171,6 +172,8 @@ class Presence(Scenario):
             meter = Meter(contender)
             answer = generator.ask("available", self.population.contacts)
             found = meter.read(answer, self.population.users)
+            generator.ask("idle", self.size["seconds"])
+            found["after_mib"] = memory(contender.pids())["Pss"] / 2**20
             generator.ask("logout")
         return {"": found}
 
@@ -232,7 +235,7 @@ class Idle(Scenario):
             generator.ask("logout")
             time.sleep(self.size["settle"])
             before = memory(contender.pids())["Pss"]
-            come_online(generator, self.population)
+            come_online(generator, self.population, self.size["per_second"])
             generator.tell("idle", self.size["seconds"])
             found = idle_values(contender, self.size["seconds"])
             generator.answer()
@@ -268,10 +271,11 @@ def fitting_count(generator, pairs, window, wanted):
         count *= 2
 
 
-def come_online(generator, population):
+def come_online(generator, population, *per_second):
+    """All users; their first presence all at once, or so many a second."""
     generator.ask("login", 0, population.users, AT_ONCE)
     generator.ask("roster", population.contacts)
-    generator.ask("available", population.contacts)
+    generator.ask("available", *per_second, population.contacts)
 
 
 def idle_values(contender, seconds):

@@ -62,10 +62,14 @@ def table_of_figure(figure):
     return text
 
 
+def took(found):
+    return f" in {max(1, round(found['seconds'] / 60))} minutes" if "seconds" in found else ""
+
+
 def scenario(found, folder):
     versions = ", ".join(version for version in found["versions"].values() if version)
     text = (f"\n## {found['title']}\n\n[{found['scenario']}.json]({folder}/{found['scenario']}.json): {found['date']}, commit "
-            f"{found['commit']}, medians of {found['round_count']} rounds" +
+            f"{found['commit']}, medians of {found['round_count']} rounds{took(found)}" +
             (f" (of the {found['size']} size)" if found["size"] != "full" else "") + f"; {versions}.\n")
     if found["notes"]:
         text += "\n" + "".join(f"- {name}: {note}\n" for name, note in found["notes"].items())

@@ -18,10 +18,10 @@ def figure(title, metrics, rounds, **more):
             "medians": medians(rounds), "rounds": rounds, **more}
 
 
-def save(folder, key, title, *, size, rounds, parameters, versions, figures, notes=None):
+def save(folder, key, title, *, size, rounds, seconds, parameters, versions, figures, notes=None):
     folder.mkdir(parents=True, exist_ok=True)
     result = {"scenario": key, "title": title, "date": datetime.date.today().isoformat(), "commit": machine.commit(),
-              "size": size, "round_count": rounds, "parameters": parameters, "machine": machine.describe(),
+              "size": size, "round_count": rounds, "seconds": seconds, "parameters": parameters, "machine": machine.describe(),
               "versions": versions, "notes": notes or {}, "figures": figures}
     text = json.dumps(_rounded(result), indent=1, ensure_ascii=False)
     (folder / f"{key}.json").write_text(NUMBERS.sub(lambda found: "[" + " ".join(found[1].split()) + "]", text) + "\n")
