@@ -27,7 +27,7 @@ def wait_quiet(pids):
 class Generator:
     """bench-xmpp, driven by lines; use as a context manager."""
 
-    def __init__(self, place, way, mechanism="PLAIN", options=()):
+    def __init__(self, place, way, mechanism="SCRAM-SHA-256", options=()):
         address, port, tls = way
         self.errors = open(place.folder / "generator.errors", "w+")
         self.process = place.spawn("bench-xmpp", "--to", f"{address}:{port}", "--tls", tls, "--domain", DOMAIN,
