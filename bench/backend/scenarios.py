@@ -125,9 +125,12 @@ class Archive(Chat):
 
 class Login(Scenario):
     key, title = "login", "login storm"
-    population = Population(1000, 20)
     mechanisms = {"scram": "SCRAM-SHA-256", "plain": "PLAIN"}
     parts = {part: f", {mechanism}, {AT_ONCE} at once" for part, mechanism in mechanisms.items()}
+
+    def __init__(self, sizes):
+        super().__init__(sizes)
+        self.population = Population(self.size["users"], self.size["contacts"])
 
     def metrics(self, part):
         return {"cpu_us": ("CPU for each login", "us", True), "per_s": ("throughput", "1/s", False), **quantiles("a login"),
@@ -146,7 +149,7 @@ class Login(Scenario):
 
     def _storm(self, generator, contender):
         meter = Meter(contender)
-        answer = generator.ask("login", 0, self.size["logins"], AT_ONCE)
+        answer = generator.ask("login", 0, self.population.users, AT_ONCE)
         found = meter.read(answer, answer["count"]) | latency.values(answer["latency"]) | {"derived": answer["derived"]}
         generator.ask("logout")
         return found
@@ -221,8 +224,8 @@ class Idle(Scenario):
 
     def __init__(self, sizes):
         super().__init__(sizes)
-        self.population = Population(self.size["sessions"], 20)
-        self.title = f"{self.population.users} idle sessions with a roster of 20 and presence"
+        self.population = Population(self.size["sessions"], self.size["contacts"])
+        self.title = f"{self.population.users} idle sessions with a roster of {self.population.contacts} and presence"
 
     def metrics(self, part):
         return {"bytes": ("memory for each session", "bytes", True), "pss_mib": ("memory of the server", "MiB", True),
