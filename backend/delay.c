@@ -2,6 +2,7 @@
 
 #include "backend/ns.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -11,6 +12,13 @@ const char *delay_stamp(int64_t ms, char out[DELAY_STAMP_BYTES])
     struct tm tm = {0};
     gmtime_r(&seconds, &tm);
     strftime(out, DELAY_STAMP_BYTES, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    return out;
+}
+
+const char *delay_stamp_exact(int64_t ms, char out[DELAY_STAMP_BYTES])
+{
+    char *end = out + strlen(delay_stamp(ms, out)) - 1;
+    snprintf(end, DELAY_STAMP_BYTES - (size_t)(end - out), ".%03dZ", (int)(ms % 1000));
     return out;
 }
 

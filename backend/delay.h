@@ -15,6 +15,9 @@ enum { DELAY_STAMP_BYTES = 32 }; /* with its NUL */
 /* delay_stamp - milliseconds since 1970 as 2002-09-10T23:08:25Z.  Returns out. */
 const char *delay_stamp(int64_t ms, char out[DELAY_STAMP_BYTES]);
 
+/* delay_stamp_exact - likewise with its milliseconds: 2002-09-10T23:08:25.012Z. */
+const char *delay_stamp_exact(int64_t ms, char out[DELAY_STAMP_BYTES]);
+
 /* delay_add - say in the stanza that from (a host of ours) has had it since then, unless it says so already. */
 void delay_add(struct elem *stanza, const char *from, int64_t ms);
 

@@ -1,5 +1,6 @@
 #include "backend/delivery.h"
 
+#include "backend/archive.h"
 #include "backend/blocking.h"
 #include "backend/dispatch.h"
 #include "backend/host.h"
@@ -79,6 +80,7 @@ static void message_to_bare(struct user *user, struct stanza *stanza)
     if (stanza->type == STANZA_GROUPCHAT) {
         refuse(shard, stanza);
     } else if (best >= 0 && stanza->type != STANZA_ERROR) {
+        archive_incoming(user, stanza);
         send_to_best(user, stanza, best);
     } else if (offline_is_storable(stanza)) {
         offline_store(user, stanza);
@@ -112,6 +114,7 @@ static void take_message(struct user *user, struct stanza *stanza, struct sessio
     if (session && session->offline && offline_is_storable(stanza)) {
         offline_store(user, stanza); /* behind what came first */
     } else if (session) {
+        archive_incoming(user, stanza);
         session_send(session, stanza);
         stanza_free(&stanza);
     } else if (stanza->to->resource) {

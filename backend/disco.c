@@ -1,5 +1,6 @@
 #include "backend/disco.h"
 
+#include "backend/archive.h"
 #include "backend/contact.h"
 #include "backend/data_form.h"
 #include "backend/dispatch.h"
@@ -70,8 +71,17 @@ void disco_host(const struct host *host, struct elem *query)
     add_software(host, query);
 }
 
-void disco_account(bool own, struct elem *query)
+/* XEP-0313 section 6, XEP-0359 section 5 */
+static void add_archive(struct elem *query)
+{
+    static const char *const VARS[] = {NS_MAM, NS_MAM_EXTENDED, NS_MAM_GROUPCHAT, NS_RSM, NS_SID};
+    for (size_t i = 0; i < ARRAY_LEN(VARS); i++)
+        add_feature(VARS[i], query);
+}
+
+void disco_account(const struct user *user, bool own, struct elem *query)
 {
     add_identity(query, "account", "registered", NULL);
     add_features(own ? DISPATCH_SELF : DISPATCH_OTHERS, query);
+    if (own && archive_host(user)) add_archive(query);
 }

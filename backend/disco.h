@@ -8,12 +8,13 @@
 #include "backend/elem.h"
 
 struct host;
+struct user;
 
 /* disco_host - fill query (of disco#info) with the host's identity, features, and forms about its software and whom to
  * contact. */
 void disco_host(const struct host *host, struct elem *query);
 
 /* disco_account - likewise for an account; own: it is asked by itself, not by a contact. */
-void disco_account(bool own, struct elem *query);
+void disco_account(const struct user *user, bool own, struct elem *query);
 
 #endif

@@ -110,6 +110,8 @@ static int read_settings(struct host *host, char *error, size_t cap)
     host->offline_messages = (size_t)option_int(host->section, "offline-messages");
     host->offline_bytes = (size_t)option_int(host->section, "offline-bytes");
     host->offline_expire_ms = option_int(host->section, "offline-expire");
+    host->archive = option_bool(host->section, "archive");
+    host->archive_default = (enum archive_default)option_enum(host->section, "archive-default");
     host->conflict = (enum host_conflict)option_enum(host->section, "resource-conflict");
     client_limits_read(&host->limits, option_top(host->hosts->config->file), host->section);
     host->see_other_host = option_str(host->section, "see-other-host");

@@ -5,6 +5,7 @@
 #ifndef POSTERN_BACKEND_HOST_H
 #define POSTERN_BACKEND_HOST_H
 
+#include "backend/archive_prefs.h"
 #include "backend/client_limits.h"
 #include "backend/registration_policy.h"
 #include "backend/s2s_rules.h"
@@ -45,6 +46,8 @@ struct host {
     size_t offline_messages;   /* of one user; 0: none is kept */
     size_t offline_bytes;      /* of their texts; 0: no limit */
     int64_t offline_expire_ms; /* 0: never */
+    bool archive;
+    enum archive_default archive_default; /* of users who have said nothing */
 };
 
 /* hosts_new - the host sections of the configuration, to which the snapshot keeps a reference.  NULL and a message with

@@ -1,5 +1,6 @@
 #include "backend/offline.h"
 
+#include "backend/archive.h"
 #include "backend/delay.h"
 #include "backend/host.h"
 #include "backend/ns.h"
@@ -143,6 +144,7 @@ void offline_store(struct user *user, struct stanza *stanza)
         stanza_error_bounce(user->shard, stanza, STANZA_ERROR_SERVICE_UNAVAILABLE);
         return;
     }
+    archive_incoming(user, stanza);
     struct keeping *k = MEM_NEW(struct keeping);
     k->shard = user->shard;
     k->stanza = stanza;

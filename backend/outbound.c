@@ -1,5 +1,6 @@
 #include "backend/outbound.h"
 
+#include "backend/archive.h"
 #include "backend/blocking.h"
 #include "backend/delay.h"
 #include "backend/presence.h"
@@ -28,7 +29,10 @@ void outbound_take(struct user *user, struct stanza *stanza)
     if (stanza->kind != STANZA_IQ) delay_strip(stanza->elem, stanza->to->domain);
     if (!blocking_passes_out(user, stanza)) {
         blocking_take_out(user, stanza);
-    } else if (stanza->kind == STANZA_PRESENCE) {
+        return;
+    }
+    if (stanza->kind == STANZA_MESSAGE) archive_outgoing(user, stanza);
+    if (stanza->kind == STANZA_PRESENCE) {
         take_presence(user, stanza);
     } else if (!router_deliver(user->shard, stanza)) {
         user->shard->ahead = true;

@@ -1,5 +1,6 @@
 #include "backend/session.h"
 
+#include "backend/archive_run.h"
 #include "backend/host.h"
 #include "backend/ns.h"
 #include "backend/offline.h"
@@ -102,6 +103,7 @@ void session_leave(struct session *session)
     list_append(&session->user->departed, &session->link);
     atomic_fetch_sub(&session->user->shard->backend->sessions, 1);
     offline_run_end(session);
+    archive_run_end(session);
     sm_end(&session->sm);
     presence_farewell(session);
 }
@@ -244,4 +246,10 @@ bool session_is_behind(const struct session *session)
     if (session->sm && (session->sm->queue.count >= BEHIND_STANZAS || session->sm->queue.bytes >= BEHIND_BYTES))
         return true;
     return stream_pending(session->stream) >= BEHIND_BYTES;
+}
+
+void session_continue(struct session *session)
+{
+    offline_run_continue(session);
+    archive_run_continue(session);
 }

@@ -25,6 +25,7 @@ struct session {
     char *active_list; /* of privacy; NULL: the default list is in force */
     int64_t since_ms;
     struct offline_run *offline; /* is being given what has waited for its user; NULL: not so */
+    struct archive_run *archive; /* what it has asked of the archive, the first under way; NULL: nothing */
     struct presence *presence;   /* what it has broadcast last; NULL: it is not available */
     struct directed *directed;   /* to whom it has sent presence besides; NULL: nobody */
     bool available;              /* has sent initial presence */
@@ -79,5 +80,8 @@ void session_send(struct session *session, struct stanza *stanza);
 /* session_is_behind - whether the client has a good deal to read or to acknowledge yet, or is not there: who has more
  * for it that can wait, waits for offline_run_continue. */
 bool session_is_behind(const struct session *session);
+
+/* session_continue - the client has taken or acknowledged something, or has come back: what waits for that goes on. */
+void session_continue(struct session *session);
 
 #endif

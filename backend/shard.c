@@ -1,6 +1,7 @@
 #include "backend/shard.h"
 
 #include "backend/adhoc.h"
+#include "backend/archive.h"
 #include "backend/backend_config.h"
 #include "backend/component.h"
 #include "backend/notice.h"
@@ -66,6 +67,7 @@ static struct shard *shard_new(struct backend *backend, struct hosts *hosts, uns
     shard->managed = map_new();
     shard->sasl = deadline_queue_new(shard->loop, SASL_TICK_MS, sasl_on_tick, shard);
     /* an exchange that is under way when an account changes is over by then: a moved stream has its time twice */
+    shard->archive = archive_new(shard);
     shard->forget = deadline_queue_new(shard->loop, 2 * backend->config->auth_timeout_ms, user_on_forget, shard);
     return shard;
 }
@@ -227,6 +229,7 @@ void shards_settle(struct backend *backend)
         for (unsigned i = 0; i < backend->shard_count; i++) {
             here = backend->shards[i];
             if (mailbox_drain(here->mailbox)) more = true;
+            if (archive_flush(here)) more = true;
         }
     }
     here = NULL;
@@ -264,6 +267,7 @@ static void shard_free(struct shard **shard)
     deadline_queue_free(&s->stop);
     deadline_queue_free(&s->orders);
     adhoc_forget(s);
+    archive_free(&s->archive);
     notice_forget(s);
     map_each(s->users, forget_user, NULL);
     map_free(&s->users);

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+struct archive;
 struct component_desk;
 struct remotes;
 struct s2s_desk;
@@ -50,6 +51,7 @@ struct shard {
     struct remotes *remotes; /* other servers' domains that this shard owns */
     struct s2s_desk *s2s;
     struct deadline_queue *forget; /* users whose cut-off is over */
+    struct archive *archive;
     struct adhoc_sessions *adhoc;  /* commands that are open; NULL: none */
     struct map *notices;           /* by domain; see notice; NULL: none is known */
     struct deadline_queue *orders; /* shard 0: a stop that an administrator has ordered */

@@ -3,7 +3,6 @@
 #include "backend/backend_config.h"
 #include "backend/delay.h"
 #include "backend/ns.h"
-#include "backend/offline_run.h"
 #include "backend/session.h"
 #include "backend/shard.h"
 #include "backend/sm_wire.h"
@@ -144,7 +143,7 @@ static enum stream_state take_ack(struct stream *stream, struct sm *sm, const st
     if (!sm_queue_ack(&sm->queue, h)) return count_too_high(stream, sm, h);
     sm->asked = false;
     deadline_disarm(&sm->deadline);
-    offline_run_continue(stream->session);
+    session_continue(stream->session);
     if (wants_answer(sm)) {
         do_later(sm);
     } else if (is_enough_to_ask(sm)) {
@@ -183,7 +182,7 @@ static void finish_resumption(struct sm *sm)
     shard_count(stream->shard, COUNTER_SM_RESUMED);
     stream_log_resumed(stream);
     if (session->sm && sm->queue.count > 0) ask(sm);
-    offline_run_continue(session);
+    session_continue(session);
 }
 
 static void on_settled_all(void *arg)

@@ -5,7 +5,6 @@
 #include "backend/host.h"
 #include "backend/newcomers.h"
 #include "backend/ns.h"
-#include "backend/offline_run.h"
 #include "backend/s2s_in.h"
 #include "backend/sasl_exchange.h"
 #include "backend/session.h"
@@ -411,7 +410,7 @@ static void on_end(void *arg, bool clean, const char *why)
 static void on_drained(void *arg)
 {
     struct stream *stream = stream_of(arg);
-    if (stream->session) offline_run_continue(stream->session);
+    if (stream->session) session_continue(stream->session);
 }
 
 static const struct io_events EVENTS = {

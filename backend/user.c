@@ -1,5 +1,6 @@
 #include "backend/user.h"
 
+#include "backend/archive.h"
 #include "backend/delivery.h"
 #include "backend/outbound.h"
 #include "backend/session.h"
@@ -264,6 +265,7 @@ void user_load(struct user *user)
         return;
     }
     user->state = USER_LOADING;
+    archive_ask_last(user);
     store_records_get(user->shard->backend->store, user->shard->mailbox, user->bare, user_parts_kinds(), NULL,
                       on_loaded, user);
 }

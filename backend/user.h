@@ -29,13 +29,14 @@ struct user {
     unsigned holds, pins;
     struct shard *shard;
     char *bare;
-    struct list streams;  /* authenticated as this user; struct stream, user_link */
-    struct list sessions; /* bound; struct session, link */
-    struct list departed; /* have left, and their last presence waits to be handled; likewise */
-    struct list held;     /* struct stanza, link */
-    struct list calls;    /* see user_call.h */
-    size_t held_bytes;    /* of their arenas */
-    int64_t cut_off_ms;   /* who began to authenticate before this may have used an old password; 0: nobody */
+    struct list streams;   /* authenticated as this user; struct stream, user_link */
+    struct list sessions;  /* bound; struct session, link */
+    struct list departed;  /* have left, and their last presence waits to be handled; likewise */
+    struct list held;      /* struct stanza, link */
+    struct list calls;     /* see user_call.h */
+    size_t held_bytes;     /* of their arenas */
+    uint64_t archive_last; /* the id of the newest message in the user's archive; 0: none */
+    int64_t cut_off_ms;    /* who began to authenticate before this may have used an old password; 0: nobody */
     struct deadline forget;
     void *parts[USER_PARTS]; /* what belongs to the user: see user_part.h; NULL: nothing stored */
 };

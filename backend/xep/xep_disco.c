@@ -58,9 +58,8 @@ static bool fill_host_items(const struct host *host, const struct stanza *reques
 
 static bool fill_account_info(const struct user *user, const struct stanza *request, struct elem *query)
 {
-    (void)user;
     if (node_of(request)) return false;
-    disco_account(dispatch_scope_of(request) == DISPATCH_SELF, query);
+    disco_account(user, dispatch_scope_of(request) == DISPATCH_SELF, query);
     return true;
 }
 

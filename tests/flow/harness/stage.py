@@ -164,9 +164,10 @@ class Actor(Party, RawClient):
         return self
 
     def drain(self):
-        """All that has come and has waited for this resource, up to a message that it writes to itself."""
+        """All that has come and has waited for this resource, up to a message that it writes to itself,
+        which is not archived."""
         mark, came = f"{MARK}{number()}", []
-        self.send_message(self.jid, mark)
+        self.send_message(self.jid, mark, extra="<no-permanent-store xmlns='urn:xmpp:hints'/>")
         while body(got := self.next()) != mark:
             came.append(got)
         return came

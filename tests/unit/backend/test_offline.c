@@ -141,7 +141,8 @@ static void a_delay_is_added(void **state)
     say(&juliet, "<presence/>");
     const char *text = heard(&juliet);
     assert_non_null(strstr(text, "<message to='late@example.test' id='m' xml:lang='it' from='romeo@example.org/a'>"
-                                 "<body>ciao</body><delay xmlns='urn:xmpp:delay' from='example.test' stamp='20"));
+                                 "<body>ciao</body><stanza-id xmlns='urn:xmpp:sid:0' by='late@example.test' id='"));
+    assert_non_null(strstr(text, "<delay xmlns='urn:xmpp:delay' from='example.test' stamp='20"));
     leave(&juliet);
     leave(&romeo);
 }
