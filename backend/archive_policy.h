@@ -1,6 +1,6 @@
 /* archive_policy - which messages are worth keeping, whoever they are from.
  *
- * Source: XEP-0313 section 5.1.1, XEP-0334. */
+ * Source: XEP-0313 section 6.1.1, XEP-0334. */
 #ifndef POSTERN_BACKEND_ARCHIVE_POLICY_H
 #define POSTERN_BACKEND_ARCHIVE_POLICY_H
 

@@ -82,7 +82,7 @@ static int read_ids(const struct elem *field, struct archive_query *out)
     return out->store.id_count > 0 ? FINE : STANZA_ERROR_BAD_REQUEST;
 }
 
-/* Section 5.1.1: there are no messages of rooms in an archive of ours, so both answers are the same. */
+/* Section 6.1.1: there are no messages of rooms in an archive of ours, so both answers are the same. */
 static int read_groupchat(const struct elem *field, struct archive_query *out)
 {
     (void)field;

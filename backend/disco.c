@@ -71,7 +71,7 @@ void disco_host(const struct host *host, struct elem *query)
     add_software(host, query);
 }
 
-/* XEP-0313 section 6, XEP-0359 section 5 */
+/* XEP-0313 section 7, XEP-0359 section 5 */
 static void add_archive(struct elem *query)
 {
     static const char *const VARS[] = {NS_MAM, NS_MAM_EXTENDED, NS_MAM_GROUPCHAT, NS_RSM, NS_SID};
