@@ -57,7 +57,7 @@ def test_stored_and_delivered(stage):
         ("m1", "chat", absent, romeo.jid, "chat"), ("m2", "chat", f"{absent}/gone", romeo.jid, "to a resource"),
         ("m3", "normal", absent, romeo.jid, "normal")]
     assert got[0].get("{http://www.w3.org/XML/1998/namespace}lang") == "it"
-    assert [local_name(child) for child in got[2]] == ["body", "subject", "x", "delay"]
+    assert [local_name(child) for child in got[2]] == ["body", "subject", "x", "stanza-id", "delay"]
     for one in got:
         (delay,) = one.findall(DELAY)
         assert delay.get("from") == DOMAIN
