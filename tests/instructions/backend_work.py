@@ -35,7 +35,7 @@ class Client(Actor):
 
 def run():
     """{figure: {(object, function): instructions}}"""
-    site = Site(backend_extra=OPTIONS)
+    site = Site(backend_extra=OPTIONS, host_extra="archive = false")
     for name in "romeo", "juliet":
         site.add_account(name, PASSWORD)
     counted = Counted(site.backend, "xep_version_iq")
