@@ -171,7 +171,7 @@ class Postern(Contender):
         return subprocess.run([self.build / "postern-backend", "-V"], capture_output=True, text=True).stdout.split("\n")[0]
 
     def values(self, archive, shards):
-        return {"shards": shards, "archive_line": "archive = true" if archive else ""}
+        return {"shards": shards, "archive_line": "archive = true" if archive else "archive = false"}
 
     def prepare(self):
         (self.home.path / "run").mkdir(mode=0o700)
