@@ -390,7 +390,7 @@ static void test_gone(void **state)
     assert_int_equal(query_number("SELECT count(*) FROM archive"), COUNT + 1);
     assert_int_equal(del(store, "juliet", "a.test"), STORE_OK);
     store = again(store, "sqlite");
-    for (int i = 0; i < 5000 && query_number("SELECT count(*) FROM archive_gone"); i++)
+    for (int i = 0; i < 30000 && query_number("SELECT count(*) FROM archive_gone"); i++)
         usleep(2000);
     assert_int_equal(query_number("SELECT count(*) FROM archive_gone"), 0);
     assert_int_equal(query_number("SELECT count(*) FROM archive"), 1);
