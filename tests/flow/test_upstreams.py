@@ -341,17 +341,21 @@ def test_the_resolver_is_replaced_and_ends_with_the_gateway(farm, hosts):
     gateway = farm.start([f"one.test:{reserve_port()}"], "resolve-interval = 100ms", wrapper=wrapper)
 
     def resolvers():
-        children = pathlib.Path(f"/proc/{gateway.pid}/task/{gateway.pid}/children").read_text().split()
-        return [int(pid) for pid in children
-                if pathlib.Path(f"/proc/{pid}/comm").read_text() == "postern-resolve\n"]
+        found = []
+        for pid in pathlib.Path(f"/proc/{gateway.pid}/task/{gateway.pid}/children").read_text().split():
+            try:
+                if pathlib.Path(f"/proc/{pid}/comm").read_text() == "postern-resolve\n":
+                    found.append(int(pid))
+            except (FileNotFoundError, ProcessLookupError):
+                pass  # waited for meanwhile
+        return found
 
     (first,) = resolvers()
     if AS_ROOT:
         assert os.stat(f"/proc/{first}").st_uid != 0
     os.kill(first, signal.SIGKILL)
     gateway.wait_log(event="resolver_died")
-    (second,) = wait_until(resolvers, "another one is started")
-    assert second != first
+    (second,) = wait_until(lambda: len(found := resolvers()) == 1 and found != [first] and found, "another one is started")
     gateway.stop()
     assert not os.path.exists(f"/proc/{second}")
 
