@@ -193,7 +193,7 @@ static enum wire_result tls_result(struct wire *wire, int ret)
 
 static void before_tls_call(struct wire *wire)
 {
-    ERR_clear_error();
+    if (ERR_peek_error() != 0) ERR_clear_error(); /* clearing looks at each place in the queue */
     wire->io_errno = 0;
     wire->taken = 0;
 }
@@ -228,6 +228,11 @@ static enum wire_result read_plain(struct wire *wire, void *mem, size_t cap, siz
 enum wire_result wire_read(struct wire *wire, void *mem, size_t cap, size_t *got)
 {
     if (!wire->ssl) return read_plain(wire, mem, cap, got);
+    if (wire->emptied && !SSL_has_pending(wire->ssl)) {
+        wire->emptied = false;
+        wire->starved = true;
+        return WIRE_WANT_READ;
+    }
     before_tls_call(wire);
     int ret = SSL_read_ex(wire->ssl, mem, cap, got);
     wire->barren = ret == 1 ? 0 : wire->barren + wire->taken;

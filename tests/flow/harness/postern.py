@@ -105,5 +105,8 @@ class Backend(Server):
         return json.loads(self.ctl("--json", "status"))["counters"][name]
 
     def add_user(self, jid, password):
-        """Without a process for each."""
-        self.control_call("adduser", jid=jid, password=password)
+        """Of a server that runs without a process for each."""
+        if self.running():
+            self.control_call("adduser", jid=jid, password=password)
+        else:
+            self.ctl("adduser", jid, stdin=password + "\n")
