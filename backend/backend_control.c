@@ -1,6 +1,7 @@
 #include "backend/backend_control.h"
 
 #include "backend/control_accounts.h"
+#include "backend/control_archive.h"
 #include "backend/control_hosts.h"
 #include "backend/control_migrate.h"
 #include "backend/control_notices.h"
@@ -25,6 +26,8 @@ const struct control_command BACKEND_COMMANDS[] = {
      control_roster_add},
     {"roster-remove", "Take a contact out of a roster, and end what is between them: jid, contact.",
      control_roster_remove},
+    {"archive-show", "Tell how much an account's archive holds: jid.", control_archive_show},
+    {"archive-delete", "Delete an account's archive, or what of it is older: jid, days.", control_archive_delete},
     {"status", "Tell version, uptime and counters.", control_server_status},
     {"reload", "Put the changed configuration in force.", control_server_reload},
     {"backup", "Write a copy of the store into the empty file whose descriptor goes along.", control_store_backup},

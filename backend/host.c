@@ -112,6 +112,9 @@ static int read_settings(struct host *host, char *error, size_t cap)
     host->offline_expire_ms = option_int(host->section, "offline-expire");
     host->archive = option_bool(host->section, "archive");
     host->archive_default = (enum archive_default)option_enum(host->section, "archive-default");
+    host->archive_expire_ms = option_int(host->section, "archive-expire");
+    host->archive_messages = (uint64_t)option_int(host->section, "archive-messages");
+    host->archive_bytes = (uint64_t)option_int(host->section, "archive-bytes");
     host->conflict = (enum host_conflict)option_enum(host->section, "resource-conflict");
     client_limits_read(&host->limits, option_top(host->hosts->config->file), host->section);
     host->see_other_host = option_str(host->section, "see-other-host");

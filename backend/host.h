@@ -47,7 +47,9 @@ struct host {
     size_t offline_bytes;      /* of their texts; 0: no limit */
     int64_t offline_expire_ms; /* 0: never */
     bool archive;
-    enum archive_default archive_default; /* of users who have said nothing */
+    enum archive_default archive_default;     /* of users who have said nothing */
+    int64_t archive_expire_ms;                /* 0: never */
+    uint64_t archive_messages, archive_bytes; /* of one user; 0: no limit */
 };
 
 /* hosts_new - the host sections of the configuration, to which the snapshot keeps a reference.  NULL and a message with

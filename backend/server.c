@@ -1,5 +1,6 @@
 #include "backend/server.h"
 
+#include "backend/archive_retention.h"
 #include "backend/backend_control.h"
 #include "backend/backend_reload.h"
 #include "backend/c2s_listen.h"
@@ -40,6 +41,7 @@ struct server {
     struct control *control;
     struct confinement *confinement;
     struct watchdog *watchdog;
+    struct archive_retention *retention;
     bool has_pid_file;
     char why[512];
 };
@@ -162,6 +164,7 @@ static int start(struct server *server, struct hosts *hosts)
     if (confine(server, false) != 0 || open_store(server) != 0) return -1;
     load_key_shapes(backend, hosts);
     remote_start(backend);
+    server->retention = archive_retention_new(backend);
     if (shards_start(backend, server->why, sizeof(server->why)) != 0) return -1;
     struct loop *loop = backend->shards[0]->loop;
     loop_on_signal(loop, SIGTERM, on_stop_signal, server);
@@ -194,6 +197,7 @@ static void tear_down(struct server *server)
         dns_free(&backend->dns);
         store_close(&backend->store);
         backend_reload_free(&backend->reload);
+        archive_retention_free(&server->retention);
         key_shapes_free(&backend->key_shapes);
         watchdog_free(&server->watchdog);
         shards_free(backend);

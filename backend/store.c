@@ -29,6 +29,10 @@ struct store {
     bool untidy;      /* the engine has something to clear away; the store thread's own */
     bool closing;
     char *folder;
+    atomic_bool watched; /* whether archive_watch is to be called */
+    struct mailbox *watcher;
+    mailbox_fn *archive_watch;
+    void *watch_arg;
     atomic_bool stop;      /* what was spawned shall end */
     size_t spawned;        /* guarded by lock */
     pthread_cond_t joined; /* spawned is 0 */
@@ -229,6 +233,20 @@ void store_call_post(struct store *store, struct store_call *call)
     list_append(&store->calls, &call->link);
     if (was_empty) pthread_cond_signal(&store->wake);
     pthread_mutex_unlock(&store->lock);
+}
+
+void store_archive_watch(struct store *store, struct mailbox *reply_to, mailbox_fn *fn, void *arg)
+{
+    store->watcher = reply_to;
+    store->archive_watch = fn;
+    store->watch_arg = arg;
+    atomic_store(&store->watched, true);
+}
+
+void store_archive_seen(struct store *store)
+{
+    if (atomic_load_explicit(&store->watched, memory_order_relaxed) && atomic_exchange(&store->watched, false))
+        mailbox_post(store->watcher, store->archive_watch, store->watch_arg);
 }
 
 struct spawned {

@@ -186,6 +186,9 @@ struct store_archived {
 void store_archive_add(struct store *store, struct mailbox *reply_to, const char *owner,
                        const struct store_archived *entry, store_done_fn *fn, void *arg);
 
+/* store_archive_watch - have fn called once, in the mailbox, when something is archived. */
+void store_archive_watch(struct store *store, struct mailbox *reply_to, mailbox_fn *fn, void *arg);
+
 /* store_archive_last - the newest id, 0 when the archive is empty. */
 void store_archive_last(struct store *store, struct mailbox *reply_to, const char *owner, store_added_fn *fn,
                         void *arg);

@@ -1,6 +1,7 @@
 #include "ctl/command.h"
 
 #include "ctl/ctl_accounts.h"
+#include "ctl/ctl_archive.h"
 #include "ctl/ctl_completion.h"
 #include "ctl/ctl_explain.h"
 #include "ctl/ctl_gateway.h"
@@ -38,6 +39,9 @@ const struct command COMMANDS[] = {
      ctl_roster_add},
     {"roster remove", "JID CONTACT", "Take a contact out of the roster; the contact's subscriptions end.", 2, 2, NULL,
      ctl_roster_remove},
+    {"archive show", "JID", "How much an account's archive of messages holds.", 1, 1, NULL, ctl_archive_show},
+    {"archive delete", "JID [DAYS]", "Delete an account's archive, or what in it is older than so many days.", 1, 2,
+     NULL, ctl_archive_delete},
     {"status", "", "What the running backend is doing.", 0, 0, NULL, ctl_server_status},
     {"stats", "", "The backend's counters, and what was asked of it.", 0, 0, NULL, ctl_server_stats},
     {"reload", "", "Put the backend's changed configuration in force; no session is lost.", 0, 0, NULL,

@@ -80,16 +80,16 @@ static const char *read_text(const char **place, size_t len)
     return memchr(text, '\0', len + 1) == text + len ? text : NULL;
 }
 
-int recent_read(const struct recent_chunk *chunk, size_t offset, struct recent_record *out)
+int recent_read(const char *data, size_t len, size_t offset, struct recent_record *out)
 {
     struct head head;
 
-    if (offset == chunk->len) return 0;
-    if (offset > chunk->len || chunk->len - offset < sizeof head) return -1;
-    memcpy(&head, chunk->data + offset, sizeof head);
+    if (offset == len) return 0;
+    if (offset > len || len - offset < sizeof head) return -1;
+    memcpy(&head, data + offset, sizeof head);
     const uint64_t bare = le32toh(head.bare), resource = le32toh(head.resource), text = le32toh(head.text);
-    if (bare + resource + text + 3 > chunk->len - offset - sizeof head) return -1;
-    const char *place = chunk->data + offset + sizeof head;
+    if (bare + resource + text + 3 > len - offset - sizeof head) return -1;
+    const char *place = data + offset + sizeof head;
     out->owner = (int64_t)le64toh(head.owner);
     out->cut = le32toh(head.cut) != 0;
     out->entry.id = le64toh(head.id);
@@ -98,8 +98,13 @@ int recent_read(const struct recent_chunk *chunk, size_t offset, struct recent_r
     out->entry.with_resource = read_text(&place, resource);
     out->entry.text = read_text(&place, text);
     out->entry.len = text;
-    out->end = (size_t)(place - chunk->data);
+    out->end = (size_t)(place - data);
     return out->entry.with_bare && out->entry.with_resource && out->entry.text ? 1 : -1;
+}
+
+void recent_entry_read(const struct recent_entry *entry, struct recent_record *out)
+{
+    CHECK(recent_read(entry->chunk->data, entry->chunk->len, entry->offset, out) == 1);
 }
 
 struct recent_chunk *recent_chunk_new(struct recent *recent, int64_t seq, size_t len)
@@ -263,7 +268,7 @@ void recent_scan(const struct recent_owner *owner, struct store_archive_scan *sc
     for (size_t i = first; i < end; i++) {
         struct recent_record record;
         const struct recent_entry *item = &owner->items[backwards ? end - 1 - (i - first) : i];
-        CHECK(recent_read(item->chunk, item->offset, &record) == 1);
+        recent_entry_read(item, &record);
         if (!store_archive_scan_see(scan, item->id, record.entry.with_bare, record.entry.with_resource)) return;
     }
     scan->ended = true;
@@ -275,7 +280,7 @@ bool recent_find(const struct recent_owner *owner, uint64_t id, struct store_arc
     struct recent_record record;
 
     if (!has(owner, place, id)) return false;
-    CHECK(recent_read(owner->items[place].chunk, owner->items[place].offset, &record) == 1);
+    recent_entry_read(&owner->items[place], &record);
     *out = record.entry;
     return true;
 }

@@ -65,9 +65,10 @@ struct recent_owner *recent_owner_new(struct recent *recent, int64_t number, uin
 /* recent_owner_drop - with its entries. */
 void recent_owner_drop(struct recent *recent, struct recent_owner *owner);
 
-/* recent_read - the record at an offset of a chunk.  1: there is one; 0: the end; -1: it is not what this program
- * writes. */
-MUSTCHECK int recent_read(const struct recent_chunk *chunk, size_t offset, struct recent_record *out);
+/* recent_read - the record at an offset of a chunk's data.  1: there is one; 0: the end; -1: it is not what this
+ * program writes.  recent_entry_read - an entry's. */
+MUSTCHECK int recent_read(const char *data, size_t len, size_t offset, struct recent_record *out);
+void recent_entry_read(const struct recent_entry *entry, struct recent_record *out);
 
 /* recent_chunk_new - the next one of the log, with room for len bytes. */
 struct recent_chunk *recent_chunk_new(struct recent *recent, int64_t seq, size_t len);

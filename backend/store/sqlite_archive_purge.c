@@ -34,7 +34,7 @@ static void add_recent(const struct recent_owner *owner, struct store_archive_si
 {
     for (size_t i = 0; i < owner->count; i++) {
         struct recent_record record;
-        CHECK(recent_read(owner->items[i].chunk, owner->items[i].offset, &record) == 1);
+        recent_entry_read(&owner->items[i], &record);
         size->entries++;
         size->bytes += record.entry.len;
     }
@@ -111,7 +111,7 @@ static void purge_recent(struct sqlite_engine *s, struct recent_owner *owner, st
 
     for (size_t i = 0; i < owner->count; i++) {
         struct recent_record record;
-        CHECK(recent_read(owner->items[i].chunk, owner->items[i].offset, &record) == 1);
+        recent_entry_read(&owner->items[i], &record);
         if (store_archive_may_stay(purge->keep, &purge->size, record.entry.id)) break;
         last = record.entry.id;
         store_archive_took(&purge->size, &purge->gone, record.entry.len);

@@ -109,6 +109,37 @@ static void on_entry(struct sqlite_check *c, sqlite3_stmt *st)
         store_check_fault(c->check, "%s: entry %s of the kind \"%s\" is not readable", owner, text_of(st, 2), kind);
 }
 
+static void on_archived(struct sqlite_check *c, sqlite3_stmt *st)
+{
+    const char *owner = text_of(st, 0);
+
+    c->check->findings.entries++;
+    if (!*owner) store_check_fault(c->check, "an archived message belongs to nobody");
+    if (sqlite3_column_int64(st, 1) < 1 || !is_readable(c, st, 2) || !is_readable(c, st, 3) || !is_readable(c, st, 4))
+        store_check_fault(c->check, "%s: archived message %s is not readable", owner, text_of(st, 1));
+}
+
+static void on_archive_size(struct sqlite_check *c, sqlite3_stmt *st)
+{
+    store_check_fault(c->check, "%s: its archive says that it has %s messages with %s bytes, which it has not",
+                      text_of(st, 0), text_of(st, 1), text_of(st, 2));
+}
+
+static void on_archive_log(struct sqlite_check *c, sqlite3_stmt *st)
+{
+    const char *data = sqlite3_column_blob(st, 0);
+    const size_t len = (size_t)sqlite3_column_bytes(st, 0);
+    struct recent_record record;
+    size_t offset = 0;
+    int result;
+
+    while ((result = recent_read(data, len, offset, &record)) == 1) {
+        c->check->findings.entries++;
+        offset = record.end;
+    }
+    if (result < 0) store_check_fault(c->check, "the log of archives is not readable");
+}
+
 static enum store_status check_all(struct sqlite_check *c)
 {
     static const struct {
@@ -125,6 +156,15 @@ static enum store_status check_all(struct sqlite_check *c)
          on_stray_owner},
         {"SELECT jid, kind, key, value FROM record JOIN owner ON owner.id = record.owner", on_record},
         {"SELECT jid, kind, queue.id, text FROM queue JOIN owner ON owner.id = queue.owner", on_entry},
+        {"SELECT coalesce(jid, CASE WHEN g.owner IS NULL THEN '' ELSE 'a deleted account' END), a.id, with_bare,"
+         " with_resource, text FROM archive a LEFT JOIN owner ON owner.id = a.owner"
+         " LEFT JOIN archive_gone g ON g.owner = a.owner",
+         on_archived},
+        {"SELECT coalesce(jid, 'a deleted account'), entries, bytes FROM archive_size s"
+         " LEFT JOIN owner ON owner.id = s.owner WHERE (entries, bytes) IS NOT"
+         " (SELECT count(*), coalesce(sum(length(CAST(text AS BLOB))), 0) FROM archive WHERE archive.owner = s.owner)",
+         on_archive_size},
+        {"SELECT data FROM archive_log", on_archive_log},
     };
     enum store_status status = STORE_OK;
 

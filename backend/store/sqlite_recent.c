@@ -70,7 +70,7 @@ static enum store_status load_chunk(struct sqlite_engine *s, int64_t seq, const 
     if (len > 0) memcpy(chunk->data, data, len);
     chunk->len = len;
     s->recent.bytes += len;
-    while (status == STORE_OK && (result = recent_read(chunk, offset, &record)) != 0) {
+    while (status == STORE_OK && (result = recent_read(chunk->data, chunk->len, offset, &record)) != 0) {
         if (result < 0) {
             log_msg(LOG_LEVEL_ERROR, "store_tampered", "the log of archives is not what this program writes");
             return STORE_FAILED;
@@ -137,7 +137,7 @@ static enum store_status move_entries(struct sqlite_engine *s, struct recent_own
 
     for (size_t i = 0; i < count && status == STORE_OK; i++) {
         struct recent_record record;
-        CHECK(recent_read(owner->items[i].chunk, owner->items[i].offset, &record) == 1);
+        recent_entry_read(&owner->items[i], &record);
         status = move_entry(s, owner->number, &record.entry);
         bytes += (int64_t)record.entry.len;
     }

@@ -39,6 +39,7 @@ void store_archive_add(struct store *store, struct mailbox *reply_to, const char
     call->call.run = run_add;
     call->call.answer = answer_add;
     store_call_post(store, &call->call);
+    store_archive_seen(store);
 }
 
 struct last_call {

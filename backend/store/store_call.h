@@ -38,4 +38,7 @@ typedef void store_work_fn(const struct store_engine *engine, const char *folder
                            struct store_call *call);
 void store_call_spawn(struct store *store, store_work_fn *work, struct store_call *call);
 
+/* store_archive_seen - something is archived: tell who watches. */
+void store_archive_seen(struct store *store);
+
 #endif
