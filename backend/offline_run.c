@@ -140,9 +140,11 @@ static void send_entry(struct offline_run *run, const struct store_entry *entry)
     stanza_free(&stanza);
 }
 
-static void send_slice(struct offline_run *run, const struct store_entry *entries, size_t count)
+/* send_slice - whether all of it was dealt with: large messages are not sent faster than the client reads them. */
+static bool send_slice(struct offline_run *run, const struct store_entry *entries, size_t count)
 {
     for (size_t i = 0; i < count && run->session; i++) {
+        if (i > 0 && session_is_behind(run->session)) return false;
         run->after = entries[i].id;
         if (offline_is_expired(run->user, &entries[i])) {
             offline_delete(run->user, &entries[i].id, 1);
@@ -150,18 +152,20 @@ static void send_slice(struct offline_run *run, const struct store_entry *entrie
             send_entry(run, &entries[i]);
         }
     }
+    return true;
 }
 
 static void on_entries(enum store_status status, const struct store_entry *entries, size_t count, void *arg)
 {
     struct offline_run *run = arg;
     struct user *user = run->user;
-    send_slice(run, entries, status == STORE_OK ? count : 0); /* the session may leave by it: reading keeps the run */
+    /* the session may leave by it: reading keeps the run */
+    const bool all = send_slice(run, entries, status == STORE_OK ? count : 0);
     run->reading = false;
     if (!run->session) {
         finish(run);
         pass_on(user);
-    } else if (count == OFFLINE_SLICE) {
+    } else if (!all || count == OFFLINE_SLICE) {
         offline_run_continue(run->session);
         set_last(run, false); /* what was held may end the run: it is not looked at any more */
     } else if (run->last || status != STORE_OK) {

@@ -18,6 +18,7 @@ enum {
     EOF_FLUSH_MS = 10000,         /* for a peer that has ended to take what is queued */
     WARM_MAX = 128,               /* of a loop: 32 KiB each at most */
     WARM_MS = 1000,
+    WARM_TURNS = 24, /* without silence */
 };
 
 enum io_phase {
@@ -52,15 +53,17 @@ struct io {
     struct buf out;
     size_t plain_left; /* bytes at the front of out that were queued before io_start_tls */
     struct loop_deferred flush;
-    struct deadline warmth; /* armed: TLS keeps its buffers */
+    struct deadline warmth; /* armed: TLS keeps its buffers; expires_ms also counts when it is not */
+    uint8_t turns;          /* before that, without silence */
     struct event *timer;    /* the end of lingering; NULL: none */
     int64_t linger_ms;      /* what the timer was set to; 0: none was */
     const char *why;        /* of a failure that is told after draining */
     uint64_t bytes_in, bytes_out;
 };
 
-/* A TLS connection in use keeps its buffers from one record to the next: to make, wipe and free them for each costs as
- * much as decrypting it.  When it falls silent, or too many others are in use, they are given back. */
+/* A TLS connection in use keeps its buffers from one turn to the next: to make, wipe and free them for each record
+ * costs as much as decrypting it.  When it falls silent, or too many others are in use, they are given back.  What only
+ * logs in never keeps them: they would stand between what it leaves in memory for long. */
 struct warmth {
     struct deadline_queue *queue;
     unsigned count;
@@ -109,6 +112,13 @@ static void keep_warm(struct io *io)
     struct warmth *warmth = loop_local(io->loop, make_warmth, end_warmth);
 
     if (!list_linked(&io->warmth.link)) {
+        const int64_t now_ms = loop_now_ms(io->loop);
+        if (now_ms >= io->warmth.expires_ms) io->turns = 0;
+        io->warmth.expires_ms = now_ms + WARM_MS;
+        if (io->turns++ < WARM_TURNS) {
+            (void)SSL_free_buffers(io->wire.ssl);
+            return;
+        }
         if (warmth->count == WARM_MAX) cool_down(warmth, deadline_first(warmth->queue));
         warmth->count++;
     }
