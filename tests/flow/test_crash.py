@@ -9,7 +9,7 @@ import pytest
 
 from harness import process
 from harness import site as deployment
-from harness.ledger import Accounts, Contacts, Notes, Recipient, Sender, load
+from harness.ledger import Accounts, Archive, Contacts, Notes, Recipient, Sender, load
 from harness.site import DOMAIN
 
 POINTS = {"store-before-commit": 10, "store-in-commit": 10, "store-after-commit": 10, "store-in-checkpoint": 1,
@@ -28,6 +28,8 @@ class Survivor:
         recipient.senders = [Sender(site, user, f"recipient@{DOMAIN}") for user in ("sender", "other-sender")]
         self.recipient = recipient
         self.writers += [recipient, *recipient.senders]
+        self.archives = [(Archive(site, sender.user), [sender]) for sender in recipient.senders]
+        self.archives.append((Archive(site, recipient.user), recipient.senders))
         self.crashes = 0
 
     def crash(self, point=None, passing=1, after_s=None):
@@ -44,10 +46,12 @@ class Survivor:
         self.backend.start()
         for writer in self.writers:
             writer.verify()
+        for archive, senders in self.archives:
+            archive.verify(senders)
         assert json.loads(self.backend.ctl("--json", "check", "store"))["faults"] == 0
         self.crashes += 1
         print(f"{self.crashes} crashes, {len(self.recipient.read)} messages read, "
-              f"{self.recipient.duplicates} of them more than once")
+              f"{self.recipient.duplicates} of them more than once, {len(self.archives[-1][0].ids)} archived")
 
 
 @pytest.fixture(scope="module")

@@ -241,6 +241,38 @@ class Recipient(Writer):
         assert not missing, f"{len(missing)} of {len(self.read)} messages are lost: {sorted(missing)[:20]}"
 
 
+class Archive:
+    """What a user's archive has (XEP-0313), read on from where it was read to before."""
+
+    PAGE = ("<query xmlns='urn:xmpp:mam:2'><set xmlns='http://jabber.org/protocol/rsm'><max>200</max>"
+            "<after>{}</after></set></query>")
+
+    def __init__(self, site, user):
+        self.site, self.user, self.last, self.ids = site, user, "", set()
+
+    def read_page(self, actor):
+        """false: that was the last one."""
+        id, page = actor.send_iq("set", self.PAGE.format(self.last).replace("<after></after>", "")), []
+        while True:
+            got = actor.next()
+            if got.tag == "{jabber:client}iq" and got.get("id") == id:
+                assert got.get("type") == "result", ElementTree.tostring(got)
+                break
+            page += [(got[0].get("id"), one.get("id")) for one in got.iter("{jabber:client}message") if one is not got]
+        if page:
+            self.last = page[-1][0]
+            self.ids |= {id for _, id in page}
+        return got[0].get("complete") != "true"
+
+    def verify(self, senders):
+        """All that was acknowledged to these is there."""
+        with connect(self.site, self.user) as actor:
+            while self.read_page(actor):
+                pass
+        missing = set().union(*(sender.acknowledged for sender in senders)) - self.ids
+        assert not missing, f"{self.user}: {len(missing)} of {len(self.ids)} are not archived: {sorted(missing)[:20]}"
+
+
 def load(writers, backend, wait_s=120, kill_after_s=None):
     """Have all write until the server is gone: killed by us after a while, or by itself."""
     failures = []

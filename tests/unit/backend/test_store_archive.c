@@ -2,7 +2,9 @@
 
 #include "backend/store/store_engine.h"
 
+#include <signal.h>
 #include <sqlite3.h>
+#include <sys/resource.h>
 
 /* What the last answer was: the ids as "1 2 3", then "+" when there is more, "!" when something is missing, and "=n".
  */
@@ -422,6 +424,64 @@ static void test_log_is_read_again(void **state)
     assert_int_equal(query_number("SELECT count(*) FROM archive_log"), 0);
 }
 
+static int refused;
+
+static void on_refused(enum store_status status, void *arg)
+{
+    (void)arg;
+    refused += status == STORE_FULL;
+    answered(status);
+}
+
+/* Without room nothing is archived, what was there is read as before, and afterwards it goes on. */
+static void test_full(void **state)
+{
+    struct rlimit old, small = {.rlim_cur = 8 * 1024};
+    const struct store_archived entry = {.id = 100, .with_bare = "x", .with_resource = "", .text = "t", .len = 1};
+
+    (void)state;
+    void (*old_handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    struct store *store = open_with_nine("sqlite");
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    small.rlim_max = old.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    refused = 0;
+    for (int i = 0; i < 20; i++) {
+        store_archive_add(store, mailbox, "juliet@a.test", &entry, on_refused, NULL);
+        wait_for(1);
+    }
+    EXPECT("80 90+", .max = 2, .backwards = true);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    signal(SIGXFSZ, old_handler);
+    assert_int_equal(refused, 20);
+    EXPECT("10 20 30 40 50 60 70 80 90=9", .max = 9, .total = true);
+    assert_int_equal(put(store, "juliet@a.test", 100, "x", ""), STORE_OK);
+    store_close(&store);
+    store = open_store("sqlite");
+    EXPECT("90 100+=10", .max = 2, .backwards = true, .total = true);
+    store_close(&store);
+}
+
+/* Whoever watches is told once, of the first that comes. */
+static void on_watched(void *arg)
+{
+    ++*(int *)arg;
+}
+
+static void test_watch(void **state)
+{
+    int told = 0;
+    struct store *store = open_with_two(*state);
+
+    assert_int_equal(put(store, "juliet@a.test", 1, "x", ""), STORE_OK);
+    store_archive_watch(store, mailbox, on_watched, &told);
+    assert_int_equal(told, 0);
+    assert_int_equal(put(store, "juliet@a.test", 2, "x", ""), STORE_OK);
+    assert_int_equal(put(store, "juliet@a.test", 3, "x", ""), STORE_OK);
+    assert_int_equal(told, 1);
+    store_close(&store);
+}
+
 static void test_restart(void **state)
 {
     (void)state;
@@ -473,6 +533,8 @@ int main(void)
         FOR_EACH_ENGINE(test_trim_much),
         FOR_SQLITE(test_gone),
         FOR_SQLITE(test_log_is_read_again),
+        FOR_SQLITE(test_full),
+        FOR_EACH_ENGINE(test_watch),
         FOR_SQLITE(test_restart),
         FOR_SQLITE(test_tampered),
     };
