@@ -237,7 +237,9 @@ int server_run(struct hosts **hosts)
         log_ready(&server.backend);
         proc_notify("READY=1");
         spare_start_pages();
+        struct spare *spare = spare_new(server.backend.shards[0]->loop);
         loop_run(server.backend.shards[0]->loop);
+        spare_free(&spare);
     } else {
         fprintf(stderr, "postern-backend: %s\n", server.why);
     }
@@ -276,7 +278,9 @@ int server_run_once(struct hosts **hosts, int fd)
     const int started = start_once(&server, *hosts, fd);
     hosts_unref(hosts);
     if (started == 0) {
+        struct spare *spare = spare_new(server.backend.shards[0]->loop);
         loop_run(server.backend.shards[0]->loop);
+        spare_free(&spare);
     } else {
         fprintf(stderr, "postern-backend: %s\n", server.why);
     }

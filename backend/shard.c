@@ -13,6 +13,7 @@
 #include "backend/stream_pace.h"
 #include "backend/user.h"
 #include "backend/xml.h"
+#include "lib/spare.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -88,7 +89,9 @@ static void *thread_main(void *arg)
     char name[16];
     snprintf(name, sizeof(name), "shard-%u", shard->index);
     pthread_setname_np(pthread_self(), name);
+    struct spare *spare = spare_new(shard->loop);
     loop_run(shard->loop);
+    spare_free(&spare);
     return NULL;
 }
 

@@ -13,6 +13,7 @@ static void give_back(struct buf *b)
 {
     if (b->secret) mem_wipe(b->mem, b->cap);
     free(b->mem);
+    mem_count_freed(b->cap);
 }
 
 uint8_t *buf_reserve(struct buf *b, size_t len)

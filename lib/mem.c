@@ -38,6 +38,13 @@ struct arena {
     bool secret;
 };
 
+/* next_bytes: when fn is called; it never is while nobody has asked for it. */
+static _Thread_local struct {
+    size_t total_bytes, next_bytes, each_bytes;
+    void (*fn)(void *arg);
+    void *arg;
+} freed;
+
 static _Noreturn void mem_exhausted(size_t size_bytes)
 {
     fprintf(stderr, "event=out_of_memory bytes=%zu\n", size_bytes);
@@ -92,6 +99,27 @@ void mem_wipe(void *p, size_t len)
     if (p) OPENSSL_cleanse(p, len);
 }
 
+size_t mem_freed(void)
+{
+    return freed.total_bytes;
+}
+
+void mem_count_freed(size_t size_bytes)
+{
+    freed.total_bytes += size_bytes;
+    if (freed.total_bytes < freed.next_bytes || !freed.fn) return;
+    freed.next_bytes = freed.total_bytes + freed.each_bytes;
+    freed.fn(freed.arg);
+}
+
+void mem_on_freed(size_t each_bytes, void (*fn)(void *arg), void *arg)
+{
+    freed.each_bytes = each_bytes;
+    freed.next_bytes = freed.total_bytes + each_bytes;
+    freed.fn = fn;
+    freed.arg = arg;
+}
+
 struct arena *arena_new(void)
 {
     struct arena *arena = MEM_NEW(struct arena);
@@ -102,14 +130,17 @@ struct arena *arena_new(void)
 void arena_free(struct arena **arena)
 {
     if (!*arena) return;
+    size_t size_bytes = 0;
     for (struct arena_block *block = (*arena)->head, *next; block; block = next) {
         next = block->next;
         ASAN_UNPOISON_MEMORY_REGION(block->mem, block->cap);
         if ((*arena)->secret) mem_wipe(block->mem, block->used);
+        size_bytes += sizeof(*block) + block->cap;
         free(block);
     }
     free(*arena);
     *arena = NULL;
+    mem_count_freed(size_bytes);
 }
 
 void arena_keep_secret(struct arena *arena)

@@ -23,6 +23,15 @@ MUSTCHECK char *mem_asprintf(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* mem_wipe - overwrite a secret so that the compiler cannot drop it. */
 void mem_wipe(void *p, size_t len);
 
+/* mem_freed - what was freed on this thread, in bytes and roughly: arenas, large buffers and TLS count themselves.  More
+ * than ever were allocated if they were allocated on another thread. */
+size_t mem_freed(void);
+void mem_count_freed(size_t size_bytes);
+
+/* mem_on_freed - have fn(arg) called on this thread, each time so many more bytes have been freed; from anywhere, so it
+ * may do very little.  fn NULL: no more. */
+void mem_on_freed(size_t each_bytes, void (*fn)(void *arg), void *arg);
+
 #define MEM_NEW(type) ((type *)mem_alloc(sizeof(type)))
 
 /* An arena: many small allocations freed together.  A stanza and all it points to live in one. */

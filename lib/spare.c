@@ -1,9 +1,13 @@
 #include "lib/spare.h"
 
+#include "lib/loop.h"
+#include "lib/mem.h"
+
 #include <link.h>
 #include <malloc.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -49,4 +53,56 @@ void spare_start_pages(void)
     uintptr_t page = (uintptr_t)size;
     (void)malloc_trim(0);
     (void)dl_iterate_phdr(drop_unwritable, &page);
+}
+
+/* waits is armed from when enough was freed until it is given back. */
+struct spare {
+    struct deadline_queue *queue;
+    struct deadline waits;
+    size_t seen_bytes; /* mem_freed when it was armed */
+    unsigned times;    /* that the loop was not quiet */
+};
+
+static void wait_for_quiet(struct spare *spare)
+{
+    spare->seen_bytes = mem_freed();
+    deadline_arm(spare->queue, &spare->waits);
+}
+
+static void on_freed(void *arg)
+{
+    struct spare *spare = arg;
+    if (list_linked(&spare->waits.link)) return;
+    spare->times = 0;
+    wait_for_quiet(spare);
+}
+
+static void on_waited(struct deadline *waits, void *arg)
+{
+    struct spare *spare = arg;
+    (void)waits;
+    if (mem_freed() - spare->seen_bytes > SPARE_QUIET_BYTES && ++spare->times < SPARE_PATIENCE) {
+        wait_for_quiet(spare);
+        return;
+    }
+    (void)malloc_trim(0);
+    mem_on_freed(SPARE_EACH_BYTES, on_freed, spare);
+}
+
+struct spare *spare_new(struct loop *loop)
+{
+    struct spare *spare = MEM_NEW(struct spare);
+    spare->queue = deadline_queue_new(loop, SPARE_WAIT_MS, on_waited, spare);
+    mem_on_freed(SPARE_EACH_BYTES, on_freed, spare);
+    return spare;
+}
+
+void spare_free(struct spare **spare)
+{
+    struct spare *s = *spare;
+    if (!s) return;
+    *spare = NULL;
+    mem_on_freed(0, NULL, NULL);
+    deadline_queue_free(&s->queue);
+    free(s);
 }

@@ -1,5 +1,6 @@
 #include "lib/wire.h"
 
+#include "lib/mem.h"
 #include "lib/tls.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@ enum {
     /* A step of OpenSSL's goes on as long as records come that carry no data (RFC 8446 section 4.6.3), each of which
      * costs as much as a small handshake: then the peer would decide when the others get their turn. */
     TAKE_BYTES = 16 * 1024,
+    TLS_BYTES = 8 * 1024,         /* what a connection's TLS takes, roughly */
     BARREN_MAX_BYTES = 64 * 1024, /* a record of the largest size, and two thousand updates of keys */
 };
 
@@ -296,6 +298,7 @@ bool wire_holds(const struct wire *wire)
 
 void wire_close(struct wire *wire)
 {
+    if (wire->ssl) mem_count_freed(TLS_BYTES);
     SSL_free(wire->ssl);
     wire->ssl = NULL;
     if (wire->fd >= 0) close(wire->fd);
