@@ -1,5 +1,7 @@
 #include "backend/xml_scan.h"
 
+#include "lib/byte_table.h"
+
 #include <string.h>
 
 enum state {
@@ -25,20 +27,37 @@ enum state {
 static const char declaration_word[] = "xml";
 static const char cdata_word[] = "[CDATA[";
 
+/* NEVER - bytes that are no character and part of none: control characters, and what UTF-8 never uses. */
+#define WHITE(c) ((c) == ' ' || (c) == '\t' || (c) == '\n' || (c) == '\r')
+#define NEVER(c) (((c) < 0x20 && !WHITE(c)) || (c) == 0xC0 || (c) == 0xC1 || (c) >= 0xF5)
+
+/* Nearly all bytes change nothing where they stand: those are passed over in one run. */
+enum {
+    PLAIN_IN_CONTENT = 1,
+    PLAIN_IN_TAG = 2,
+    PLAIN_IN_QUOTES = 4,
+};
+
+#define QUOTE(c)    ((c) == '"' || (c) == '\'')
+#define PLAIN_IN(c) (PLAIN_IN_CONTENT | (QUOTE(c) ? 0 : PLAIN_IN_QUOTES) | (QUOTE(c) || (c) == '>' ? 0 : PLAIN_IN_TAG))
+#define PLAIN(c)    (NEVER(c) || (c) == '<' ? 0 : PLAIN_IN(c))
+
+static const uint8_t plain[256] = {BYTE_TABLE(PLAIN)};
+
+static const uint8_t plain_in[STATE_CDATA_END2 + 1] = {
+    [STATE_CONTENT] = PLAIN_IN_CONTENT,      [STATE_TAG] = PLAIN_IN_TAG,
+    [STATE_SINGLE_QUOTED] = PLAIN_IN_QUOTES, [STATE_END_TAG] = PLAIN_IN_TAG,
+    [STATE_DOUBLE_QUOTED] = PLAIN_IN_QUOTES,
+};
+
 bool xml_scan_is_white(uint8_t c)
 {
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+    return WHITE(c);
 }
 
 static bool begins_name(uint8_t c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == ':' || c >= 0x80;
-}
-
-/* never_in_xml - bytes that are no character and part of none: control characters, and what UTF-8 never uses. */
-static bool never_in_xml(uint8_t c)
-{
-    return (c < 0x20 && !xml_scan_is_white(c)) || c == 0xC0 || c == 0xC1 || c >= 0xF5;
 }
 
 static enum xml_scan_result fault(struct xml_scan *scan, const char *condition, const char *text)
@@ -141,15 +160,25 @@ void xml_scan_enter(struct xml_scan *scan, enum xml_scan_place place)
     *scan = (struct xml_scan){.state = (uint8_t)place};
 }
 
+/* skip - how many of the len bytes at the front change nothing. */
+static size_t skip(const struct xml_scan *scan, const uint8_t *data, size_t len)
+{
+    const uint8_t where = plain_in[scan->state];
+    size_t i = 0;
+    while (i < len && plain[data[i]] & where)
+        i++;
+    return i;
+}
+
 enum xml_scan_result xml_scan_next(struct xml_scan *scan, const uint8_t *data, size_t len, size_t *used)
 {
     enum xml_scan_result result = XML_SCAN_MORE;
     size_t i = 0;
-    while (i < len && result == XML_SCAN_MORE) {
+    while (result == XML_SCAN_MORE && (i += skip(scan, data + i, len - i)) < len) {
         uint8_t c = data[i++];
         if (scan->state == STATE_START && c >= 0xFE) {
             result = fault(scan, "unsupported-encoding", "UTF-16; only UTF-8 is supported");
-        } else if (never_in_xml(c)) {
+        } else if (NEVER(c)) {
             result = fault(scan, "not-well-formed", "no XML character");
         } else {
             result = steps[scan->state](scan, c);
