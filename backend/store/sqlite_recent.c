@@ -11,7 +11,7 @@
 
 /* More than LOG_BYTES in the log is moved, MOVES_MIN entries and two for each that was added at a time.  So many owners
  * are remembered that have nothing in it. */
-enum { LOG_BYTES = 2 * 1024 * 1024, MOVES_MIN = 64, OWNERS_MAX = 20000, GONE_STEP = 16 };
+enum { LOG_BYTES = 4 * 1024 * 1024, MOVES_MIN = 64, OWNERS_MAX = 20000, GONE_STEP = 16 };
 
 static enum store_status read_number(struct sqlite_engine *s, enum sqlite_statement which, int64_t number, int64_t *out)
 {

@@ -424,6 +424,41 @@ static void test_log_is_read_again(void **state)
     assert_int_equal(query_number("SELECT count(*) FROM archive_log"), 0);
 }
 
+static void post_long(struct store *store, const char *owner, uint64_t id)
+{
+    static char text[10000];
+    const struct store_archived entry = {
+        .id = id, .with_bare = "x", .with_resource = "", .text = text, .len = sizeof text};
+
+    memset(text, 'l', sizeof text);
+    store_archive_add(store, mailbox, owner, &entry, on_done, NULL);
+}
+
+/* The log stays small while messages come: they are moved, the oldest first, and nobody who reads notices. */
+static void test_log_is_cleared(void **state)
+{
+    enum { COUNT = 800, MIB = 1024 * 1024 };
+
+    (void)state;
+    struct store *store = open_with_two("sqlite");
+    post(store, "romeo@a.test", 1, "x", ""); /* the first to be moved: nothing else of romeo's comes */
+    assert_int_equal(wait_for(1), STORE_OK);
+    for (uint64_t i = 1; i <= COUNT; i++) {
+        post_long(store, "juliet@a.test", i);
+        if (i % 10 == 0) assert_int_equal(wait_for(10), STORE_OK);
+    }
+    assert_in_range(query_number("SELECT sum(length(data)) FROM archive_log"), 1, 5 * MIB);
+    assert_in_range(query_number("SELECT count(*) FROM archive"), COUNT / 3, COUNT);
+    assert_int_equal(query_number("SELECT count(*) FROM archive WHERE id = 1 AND length(text) < 100"), 1);
+    assert_int_equal(query_number("SELECT sum(entries) - (SELECT count(*) FROM archive) FROM archive_size"), 0);
+    EXPECT("1 2+=800", .max = 2, .total = true);
+    EXPECT("799 800+=800", .max = 2, .total = true, .backwards = true);
+    store_archive_size(store, mailbox, "juliet@a.test", on_size, NULL);
+    assert_int_equal(wait_for(1), STORE_OK);
+    assert_int_equal(size.bytes, COUNT * 10000);
+    store_close(&store);
+}
+
 static int refused;
 
 static void on_refused(enum store_status status, void *arg)
@@ -533,6 +568,7 @@ int main(void)
         FOR_EACH_ENGINE(test_trim_much),
         FOR_SQLITE(test_gone),
         FOR_SQLITE(test_log_is_read_again),
+        FOR_SQLITE(test_log_is_cleared),
         FOR_SQLITE(test_full),
         FOR_EACH_ENGINE(test_watch),
         FOR_SQLITE(test_restart),
