@@ -115,7 +115,7 @@ static int tear_down(void **state)
     struct work *work = *state;
     spare_free(&work->spare);
     assert_null(work->spare);
-    free_arena(2 * SPARE_EACH_BYTES); /* counts for nobody now */
+    free_arena((size_t)2 * SPARE_EACH_BYTES); /* counts for nobody now */
     loop_free(&work->loop);
     free(work);
     return 0;
@@ -149,7 +149,7 @@ static void test_work_comes_first(void **state)
     run(work, SPARE_EACH_BYTES, 20, SPARE_WAIT_MS / 8, 0); /* two seconds and more */
     assert_int_equal(trims, 0);
     run(work, 1, 1, 1, 1);
-    assert_true(loop_now_ms(work->loop) - begun_ms >= 3 * SPARE_WAIT_MS);
+    assert_true(loop_now_ms(work->loop) - begun_ms >= (int64_t)3 * SPARE_WAIT_MS);
 }
 
 int main(void)
