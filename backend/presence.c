@@ -17,7 +17,7 @@
 #include <string.h>
 
 /* A presence goes to every contact at once, and is kept.  What larger things there are to tell have other ways. */
-enum { BROADCAST_MAX_BYTES = 32 * 1024 };
+enum { BROADCAST_MAX_BYTES = 32 * 1024, ROOM_BYTES = 216 /* most presences with capabilities fit */ };
 
 static presence_hook_fn *const HOOKS[] = {
 #define PRESENCE_HOOK(fn) fn,
@@ -93,14 +93,26 @@ static void tell_own(struct user *user, const struct stanza *stanza)
     stanza_free(&copy);
 }
 
+struct presence *presence_make_room(void)
+{
+    return mem_alloc(ROOM_BYTES);
+}
+
+static void drop(struct session *session)
+{
+    if (session->presence != session->room) free(session->presence);
+    session->presence = NULL;
+}
+
 static void keep(struct session *session, const struct stanza *stanza)
 {
     struct buf text = {0};
     elem_set(stanza->elem, "from", NULL);
     elem_print(stanza->elem, NS_CLIENT, &text);
     elem_set(stanza->elem, "from", stanza->from->full);
-    free(session->presence);
-    session->presence = mem_alloc(sizeof(struct presence) + buf_len(&text));
+    drop(session);
+    const size_t size_bytes = sizeof(struct presence) + buf_len(&text);
+    session->presence = size_bytes <= ROOM_BYTES ? session->room : mem_alloc(size_bytes);
     session->presence->stamp_ms = delay_now();
     session->presence->len = buf_len(&text);
     memcpy(session->presence->text, buf_data(&text), buf_len(&text));
@@ -202,8 +214,7 @@ void presence_clear(struct session *session)
 {
     session->available = false;
     session->priority = 0;
-    free(session->presence);
-    session->presence = NULL;
+    drop(session);
     directed_free(&session->directed);
 }
 

@@ -6,6 +6,7 @@
 #define POSTERN_BACKEND_PRESENCE_H
 
 #include "backend/stanza.h"
+#include "lib/check.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -63,6 +64,11 @@ struct stanza *presence_recall(const struct session *session, const struct jid *
 /* presence_farewell - the session has left: everybody who should is told, after what it has sent before; then it is
  * freed, but not before session_end. */
 void presence_farewell(struct session *session);
+
+/* presence_make_room - memory for a session, to keep a presence of the usual size in: free() it after presence_clear.
+ * It is there before the session broadcasts any: when all come online at once, what each one keeps would else lie among
+ * all that is freed afterwards, and hold a whole page of it. */
+MUSTCHECK struct presence *presence_make_room(void);
 
 /* presence_clear - free what a session has of it. */
 void presence_clear(struct session *session);

@@ -89,6 +89,7 @@ struct session *session_bind(struct user *user, struct stream *stream, const str
     session->stream = stream;
     session->jid = jid;
     session->bare = jid_dup(bare);
+    session->room = presence_make_room();
     session->since_ms = loop_now_ms(user->shard->loop);
     list_append(&user->sessions, &session->link);
     atomic_fetch_add(&user->shard->backend->sessions, 1);
@@ -130,6 +131,7 @@ void session_stop(struct session **session, enum end_reason reason)
 static void session_free(struct session *session)
 {
     presence_clear(session);
+    free(session->room);
     free(session->active_list);
     jid_free(&session->jid);
     jid_free(&session->bare);

@@ -27,6 +27,7 @@ struct session {
     struct offline_run *offline; /* is being given what has waited for its user; NULL: not so */
     struct archive_run *archive; /* what it has asked of the archive, the first under way; NULL: nothing */
     struct presence *presence;   /* what it has broadcast last; NULL: it is not available */
+    struct presence *room;       /* for one of the usual size, see presence_make_room; from bind to the end */
     struct directed *directed;   /* to whom it has sent presence besides; NULL: nobody */
     bool available;              /* has sent initial presence */
     int16_t priority;            /* of its presence: -128 to 127 */
