@@ -1,14 +1,29 @@
 #include "backend/elem.h"
 #include "backend/ns.h"
+#include "lib/byte_table.h"
 
+#include <stdint.h>
 #include <string.h>
 
 /* U+FFFD, in place of what no XML document may contain. */
 #define REPLACEMENT "\xEF\xBF\xBD"
 
-/* escape_of - what must stand for a byte, or NULL for the byte itself.  An attribute's white space is written as
- * character references, or it would come back as spaces (XML section 3.3.3); so is CR everywhere (section 2.11). */
-static const char *escape_of(unsigned char c, bool attribute)
+/* What cannot stand for itself.  An attribute's white space is written as character references, or it would come back
+ * as spaces (XML section 3.3.3); so is CR everywhere (section 2.11). */
+enum {
+    ESCAPED_IN_TEXT = 1,
+    ESCAPED_IN_ATTRIBUTE = 2,
+};
+
+#define ESCAPED_EVERYWHERE(c) ((c) == '<' || (c) == '>' || (c) == '&' || ((c) < 0x20 && (c) != '\t' && (c) != '\n'))
+#define ESCAPED_IN_QUOTES(c)  ((c) == '\'' || (c) == '"' || (c) == '\t' || (c) == '\n')
+#define ESCAPED(c)                                                                                                     \
+    (ESCAPED_EVERYWHERE(c) ? ESCAPED_IN_TEXT | ESCAPED_IN_ATTRIBUTE : ESCAPED_IN_QUOTES(c) ? ESCAPED_IN_ATTRIBUTE : 0)
+
+static const uint8_t escaped[256] = {BYTE_TABLE(ESCAPED)};
+
+/* escape_of - what stands for such a byte. */
+static const char *escape_of(unsigned char c)
 {
     switch (c) {
     case '<':
@@ -18,36 +33,37 @@ static const char *escape_of(unsigned char c, bool attribute)
     case '&':
         return "&amp;";
     case '\'':
-        return attribute ? "&apos;" : NULL;
+        return "&apos;";
     case '"':
-        return attribute ? "&quot;" : NULL;
+        return "&quot;";
     case '\t':
-        return attribute ? "&#9;" : NULL;
+        return "&#9;";
     case '\n':
-        return attribute ? "&#10;" : NULL;
+        return "&#10;";
     case '\r':
         return "&#13;";
     default:
-        return c < 0x20 ? REPLACEMENT : NULL;
+        return REPLACEMENT;
     }
 }
 
-static void escape(const char *text, size_t len, bool attribute, struct buf *out)
+static void escape(const char *text, size_t len, uint8_t where, struct buf *out)
 {
-    size_t plain = 0; /* start of the bytes not yet written */
-    for (size_t i = 0; i < len; i++) {
-        const char *with = escape_of((unsigned char)text[i], attribute);
-        if (!with) continue;
-        buf_append(out, text + plain, i - plain);
-        buf_append_str(out, with);
-        plain = i + 1;
+    const char *const end = text + len;
+    for (;;) {
+        const char *at = text;
+        while (at < end && !(escaped[(unsigned char)*at] & where))
+            at++;
+        buf_append(out, text, (size_t)(at - text));
+        if (at == end) return;
+        buf_append_str(out, escape_of((unsigned char)*at));
+        text = at + 1;
     }
-    buf_append(out, text + plain, len - plain);
 }
 
 void elem_escape(const char *text, size_t len, struct buf *out)
 {
-    escape(text, len, true, out);
+    escape(text, len, ESCAPED_IN_ATTRIBUTE, out);
 }
 
 static void print_attribute(const char *prefix, const char *name, const char *value, struct buf *out)
@@ -56,7 +72,7 @@ static void print_attribute(const char *prefix, const char *name, const char *va
     buf_append_str(out, prefix);
     buf_append_str(out, name);
     buf_append_str(out, "='");
-    escape(value, strlen(value), true, out);
+    escape(value, strlen(value), ESCAPED_IN_ATTRIBUTE, out);
     buf_append(out, "'", 1);
 }
 
@@ -82,11 +98,11 @@ static void print_ns_attribute(const struct elem *e, const struct elem_attr *att
     }
     if (first == attr) {
         buf_printf(out, " xmlns:n%u='", k);
-        escape(attr->ns, strlen(attr->ns), true, out);
+        escape(attr->ns, strlen(attr->ns), ESCAPED_IN_ATTRIBUTE, out);
         buf_append(out, "'", 1);
     }
     buf_printf(out, " n%u:%s='", k, attr->name);
-    escape(attr->value, strlen(attr->value), true, out);
+    escape(attr->value, strlen(attr->value), ESCAPED_IN_ATTRIBUTE, out);
     buf_append(out, "'", 1);
 }
 
@@ -135,7 +151,7 @@ void elem_print(const struct elem *root, const char *default_ns, struct buf *out
     const struct elem *e = root;
     for (;;) {
         if (!e->name) {
-            escape(e->text, e->text_len, false, out);
+            escape(e->text, e->text_len, ESCAPED_IN_TEXT, out);
         } else {
             print_start(e, ns_inside(e, root, default_ns), out);
             buf_append_str(out, e->first ? ">" : "/>");

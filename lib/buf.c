@@ -45,16 +45,11 @@ void buf_commit(struct buf *b, size_t len)
     b->end += len;
 }
 
-void buf_append(struct buf *b, const void *data, size_t len)
+void buf_append_slowly(struct buf *b, const void *data, size_t len)
 {
     if (len == 0) return;
     memcpy(buf_reserve(b, len), data, len);
     buf_commit(b, len);
-}
-
-void buf_append_str(struct buf *b, const char *s)
-{
-    buf_append(b, s, strlen(s));
 }
 
 void buf_printf(struct buf *b, const char *fmt, ...)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct buf {
     uint8_t *mem;
@@ -31,8 +32,25 @@ static inline size_t buf_len(const struct buf *b)
 MUSTCHECK uint8_t *buf_reserve(struct buf *b, size_t len);
 void buf_commit(struct buf *b, size_t len);
 
-void buf_append(struct buf *b, const void *data, size_t len);
-void buf_append_str(struct buf *b, const char *s);
+/* buf_append_slowly - buf_append where there may be no room. */
+void buf_append_slowly(struct buf *b, const void *data, size_t len);
+
+/* Inline, for printing is made of little else: most pieces fit, and the length of a literal is known. */
+static inline void buf_append(struct buf *b, const void *data, size_t len)
+{
+    if (len > b->cap - b->end || len == 0) {
+        buf_append_slowly(b, data, len);
+        return;
+    }
+    memcpy(b->mem + b->end, data, len);
+    b->end += len;
+}
+
+static inline void buf_append_str(struct buf *b, const char *s)
+{
+    buf_append(b, s, strlen(s));
+}
+
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* buf_consume - drop len bytes at the front; len <= buf_len. */
