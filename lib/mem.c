@@ -31,9 +31,10 @@ struct arena_block {
     alignas(max_align_t) unsigned char mem[];
 };
 
-/* The block at the head is the one with room; a piece too large for it gets a block of its own behind it. */
+/* The block at the head is the one with room; a piece too large for it gets a block of its own behind it.  The first
+ * block lies right behind the arena itself, in the same memory: most arenas need no other. */
 struct arena {
-    struct arena_block *head;
+    alignas(max_align_t) struct arena_block *head;
     size_t next_bytes, total_bytes;
     bool secret;
 };
@@ -44,6 +45,11 @@ static _Thread_local struct {
     void (*fn)(void *arg);
     void *arg;
 } freed;
+
+static struct arena_block *first_block(struct arena *arena)
+{
+    return (struct arena_block *)(void *)(arena + 1);
+}
 
 static _Noreturn void mem_exhausted(size_t size_bytes)
 {
@@ -122,21 +128,24 @@ void mem_on_freed(size_t each_bytes, void (*fn)(void *arg), void *arg)
 
 struct arena *arena_new(void)
 {
-    struct arena *arena = MEM_NEW(struct arena);
-    arena->next_bytes = ARENA_FIRST_BYTES;
+    struct arena *arena = mem_alloc(sizeof(*arena) + sizeof(struct arena_block) + ARENA_FIRST_BYTES);
+    arena->head = first_block(arena);
+    arena->head->cap = ARENA_FIRST_BYTES;
+    arena->next_bytes = (size_t)2 * ARENA_FIRST_BYTES;
+    ASAN_POISON_MEMORY_REGION(arena->head->mem, ARENA_FIRST_BYTES);
     return arena;
 }
 
 void arena_free(struct arena **arena)
 {
     if (!*arena) return;
-    size_t size_bytes = 0;
+    size_t size_bytes = sizeof(**arena);
     for (struct arena_block *block = (*arena)->head, *next; block; block = next) {
         next = block->next;
         ASAN_UNPOISON_MEMORY_REGION(block->mem, block->cap);
         if ((*arena)->secret) mem_wipe(block->mem, block->used);
         size_bytes += sizeof(*block) + block->cap;
-        free(block);
+        if (block != first_block(*arena)) free(block);
     }
     free(*arena);
     *arena = NULL;
@@ -159,7 +168,7 @@ static struct arena_block *arena_add_block(struct arena *arena, size_t need)
     struct arena_block *block = mem_alloc(sizeof(*block) + cap);
     block->cap = cap;
     ASAN_POISON_MEMORY_REGION(block->mem, cap);
-    if (alone && arena->head) {
+    if (alone) {
         block->next = arena->head->next;
         arena->head->next = block;
     } else {
@@ -175,7 +184,7 @@ void *arena_alloc(struct arena *arena, size_t size_bytes)
     size_t unit = alignof(max_align_t);
     size_t need = ((size_bytes ? size_bytes : 1) + ARENA_GAP_BYTES + unit - 1) / unit * unit;
     struct arena_block *block = arena->head;
-    if (!block || block->cap - block->used < need) block = arena_add_block(arena, need);
+    if (block->cap - block->used < need) block = arena_add_block(arena, need);
     void *p = block->mem + block->used;
     block->used += need;
     arena->total_bytes += size_bytes;
@@ -185,7 +194,9 @@ void *arena_alloc(struct arena *arena, size_t size_bytes)
 
 char *arena_strdup(struct arena *arena, const char *s)
 {
-    return s ? arena_strndup(arena, s, strlen(s)) : NULL;
+    if (!s) return NULL;
+    size_t size_bytes = strlen(s) + 1;
+    return memcpy(arena_alloc(arena, size_bytes), s, size_bytes);
 }
 
 char *arena_strndup(struct arena *arena, const char *s, size_t len)
