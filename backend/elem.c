@@ -47,7 +47,7 @@ struct elem *elem_add(struct elem *parent, const char *ns, const char *name)
 {
     struct elem *e = node_new(parent->arena);
     /* Most children share their parent's namespace: share its text too. */
-    e->ns = !ns || strcmp(ns, parent->ns) == 0 ? parent->ns : arena_strdup(parent->arena, ns);
+    e->ns = !ns || elem_same(ns, parent->ns) ? parent->ns : arena_strdup(parent->arena, ns);
     e->name = arena_strdup(parent->arena, name);
     append_child(parent, e);
     return e;
@@ -78,7 +78,7 @@ void elem_remove(struct elem *parent, struct elem *child)
 static bool attr_is(const struct elem_attr *attr, const char *ns, const char *name)
 {
     if (!attr->ns != !ns) return false;
-    return strcmp(attr->name, name) == 0 && (!ns || strcmp(attr->ns, ns) == 0);
+    return elem_same(attr->name, name) && (!ns || elem_same(attr->ns, ns));
 }
 
 static void attr_remove(struct elem *e, const char *ns, const char *name)
@@ -147,7 +147,7 @@ const char *elem_get_ns(const struct elem *e, const char *ns, const char *name)
 bool elem_is(const struct elem *e, const char *ns, const char *name)
 {
     if (!e->name) return false;
-    return (!ns || strcmp(e->ns, ns) == 0) && (!name || strcmp(e->name, name) == 0);
+    return (!ns || elem_same(e->ns, ns)) && (!name || elem_same(e->name, name));
 }
 
 struct elem *elem_child(const struct elem *e, const char *ns, const char *name)
@@ -243,7 +243,7 @@ struct elem *elem_add_copy(struct elem *parent, const struct elem *e)
 void elem_change_ns(struct elem *root, const char *from, const char *to)
 {
     for (struct elem *e = root; e;) {
-        if (e->ns && strcmp(e->ns, from) == 0) e->ns = to;
+        if (e->ns && elem_same(e->ns, from)) e->ns = to;
         if (e->first) {
             e = e->first;
             continue;

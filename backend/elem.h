@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 struct elem_attr {
     struct elem_attr *next;
@@ -51,6 +52,14 @@ void elem_set_ns(struct elem *e, const char *ns, const char *name, const char *v
 /* elem_change_ns - give all elements of the tree that are in one namespace another (to: kept by the caller for ever).
  */
 void elem_change_ns(struct elem *root, const char *from, const char *to);
+
+/* elem_same - whether two names are equal, quickly where they are one string (namespaces are shared) or begin
+ * differently.
+ */
+static inline bool elem_same(const char *a, const char *b)
+{
+    return a == b || (*a == *b && strcmp(a, b) == 0);
+}
 
 const char *elem_get(const struct elem *e, const char *name); /* NULL when there is none */
 const char *elem_get_ns(const struct elem *e, const char *ns, const char *name);

@@ -79,7 +79,7 @@ static void print_attribute(const char *prefix, const char *name, const char *va
 /* The xml prefix is built in, and its namespace may be neither another prefix's nor the default. */
 static bool is_xml_ns(const char *ns)
 {
-    return strcmp(ns, NS_XML) == 0;
+    return elem_same(ns, NS_XML);
 }
 
 /* print_ns_attribute - an attribute of a namespace gets the prefix nK, where K is the place of the first attribute
@@ -92,7 +92,7 @@ static void print_ns_attribute(const struct elem *e, const struct elem_attr *att
     }
     unsigned k = 0;
     const struct elem_attr *first = e->attrs;
-    while (!first->ns || strcmp(first->ns, attr->ns) != 0) {
+    while (!first->ns || !elem_same(first->ns, attr->ns)) {
         first = first->next;
         k++;
     }
@@ -117,7 +117,7 @@ static void print_start(const struct elem *e, const char *default_ns, struct buf
 {
     buf_append(out, "<", 1);
     print_name(e, out);
-    if (!is_xml_ns(e->ns) && strcmp(e->ns, default_ns ? default_ns : "") != 0) {
+    if (!is_xml_ns(e->ns) && !elem_same(e->ns, default_ns ? default_ns : "")) {
         print_attribute("", "xmlns", e->ns, out);
     }
     for (const struct elem_attr *attr = e->attrs; attr; attr = attr->next) {

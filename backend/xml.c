@@ -104,7 +104,7 @@ static const char *split_name(const char *name, size_t *ns_len)
 static const char *name_space(struct xml *xml, const char *ns, size_t len, const char *outer)
 {
     const char *shared = share_ns(xml, ns, len);
-    if (outer && strcmp(shared, outer) == 0) return shared;
+    if (outer && elem_same(shared, outer)) return shared;
     xml->namespace_bytes += len;
     if (xml->namespace_bytes > xml->limits.stanza_bytes) {
         set_fault(xml, "policy-violation", "namespace limit exceeded: too many changes of long namespaces");
