@@ -19,6 +19,7 @@
 
 enum {
     WAITING_MAX = 128,       /* queries of one session */
+    NAMES_MAX = 2048,        /* bytes of what a query is called, in each of its results: a UUID has 36 */
     SLICE_BYTES = 64 * 1024, /* of texts that are read at once, but for the last of them */
     SLICE_MESSAGES = 32
 };
@@ -36,7 +37,7 @@ struct archive_run {
     struct archive_run *next; /* of the same session */
     struct user *user;
     struct session *session; /* NULL: it has left meanwhile */
-    struct stanza *request;
+    struct stanza *request;  /* as much of it as is needed: see keep_request */
     struct archive_query query;
     bool metadata;
     bool busy;   /* the store is asked, or the session is sent something: it may leave by it, the run stays */
@@ -266,7 +267,7 @@ static void on_listed(enum store_status status, const struct store_archive_page 
 /* Of the first message is known: now for the last. */
 static void list_last(struct archive_run *run)
 {
-    const struct store_archive_query last = {.max = 1, .backwards = true};
+    const struct store_archive_query last = {.max = 1, .backwards = true, .brief = true};
     run->query.store.backwards = true;
     ask(run, &last, on_listed);
 }
@@ -315,8 +316,30 @@ static void start(struct archive_run *run)
     }
     archive_flush(run->user->shard);
     struct store_archive_query query = run->query.store;
+    query.brief = true;
     if (run->metadata) query.max = 1;
     ask(run, &query, on_listed);
+}
+
+static size_t length(const char *text)
+{
+    return text ? strlen(text) : 0;
+}
+
+/* keep_request - the addresses and the names; what else a client has written may be large.  NULL: so are the names. */
+static struct stanza *keep_request(const struct stanza *request)
+{
+    const char *id = elem_get(request->elem, "id");
+    const char *queryid = elem_get(elem_child(request->elem, NS_MAM, NULL), "queryid");
+    if (length(id) + length(queryid) > NAMES_MAX) return NULL;
+    struct elem *elem = elem_new(arena_new(), NS_CLIENT, "iq");
+    elem_set(elem, "type", elem_get(request->elem, "type"));
+    elem_set(elem, "id", id);
+    elem_set(elem_add(elem, NS_MAM, "query"), "queryid", queryid);
+    struct stanza *kept = stanza_new(elem);
+    CHECK(kept);
+    stanza_address(kept, jid_dup(request->from), jid_dup(request->to));
+    return kept;
 }
 
 void archive_run_begin(struct user *user, struct session *session, const struct stanza *request,
@@ -333,15 +356,19 @@ void archive_run_begin(struct user *user, struct session *session, const struct 
     }
     run->user = user;
     run->session = session;
-    run->request = stanza_copy(request);
+    run->request = keep_request(request);
     run->metadata = query == NULL;
-    if (waiting < WAITING_MAX) {
+    if (run->request && waiting < WAITING_MAX) {
         *place = run;
         if (waiting == 0) start(run);
-    } else {
-        stanza_error_answer(user->shard, request, STANZA_ERROR_RESOURCE_CONSTRAINT, "too many queries wait");
-        run_free(run);
+        return;
     }
+    if (run->request) {
+        stanza_error_answer(user->shard, request, STANZA_ERROR_RESOURCE_CONSTRAINT, "too many queries wait");
+    } else {
+        stanza_error_answer(user->shard, request, STANZA_ERROR_POLICY_VIOLATION, "too long an id");
+    }
+    run_free(run);
 }
 
 void archive_run_continue(struct session *session)

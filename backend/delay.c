@@ -22,20 +22,24 @@ const char *delay_stamp_exact(int64_t ms, char out[DELAY_STAMP_BYTES])
     return out;
 }
 
-static struct elem *find(const struct elem *stanza, const char *from)
+static bool is_from(const struct elem *child, const void *from)
 {
-    struct elem *delay = elem_child(stanza, NS_DELAY, "delay");
-    for (; delay; delay = elem_next_element(delay)) {
-        const char *by = elem_is(delay, NS_DELAY, "delay") ? elem_get(delay, "from") : NULL;
-        if (by && strcmp(by, from) == 0) return delay;
-    }
-    return NULL;
+    const char *by = elem_is(child, NS_DELAY, "delay") ? elem_get(child, "from") : NULL;
+    return by && strcmp(by, from) == 0;
+}
+
+static bool has(const struct elem *stanza, const char *from)
+{
+    const struct elem *child = elem_child(stanza, NS_DELAY, "delay");
+    while (child && !is_from(child, from))
+        child = elem_next_element(child);
+    return child != NULL;
 }
 
 void delay_add(struct elem *stanza, const char *from, int64_t ms)
 {
     char stamp[DELAY_STAMP_BYTES];
-    if (find(stanza, from)) return;
+    if (has(stanza, from)) return;
     struct elem *delay = elem_add(stanza, NS_DELAY, "delay");
     elem_set(delay, "from", from);
     elem_set(delay, "stamp", delay_stamp(ms, stamp));
@@ -43,9 +47,7 @@ void delay_add(struct elem *stanza, const char *from, int64_t ms)
 
 void delay_strip(struct elem *stanza, const char *from)
 {
-    struct elem *delay = NULL;
-    while ((delay = find(stanza, from)) != NULL)
-        elem_remove(stanza, delay);
+    (void)elem_remove_all(stanza, is_from, from);
 }
 
 /* What follows the seconds: a fraction, of which thousandths count, and a zone. */

@@ -62,17 +62,24 @@ void elem_add_text(struct elem *parent, const char *text, size_t len)
     append_child(parent, e);
 }
 
-void elem_remove(struct elem *parent, struct elem *child)
+bool elem_remove_all(struct elem *parent, elem_match_fn *match, const void *arg)
 {
     struct elem *previous = NULL;
-    for (struct elem *e = parent->first; e != child; e = e->next)
-        previous = e;
-    if (previous) {
-        previous->next = child->next;
-    } else {
-        parent->first = child->next;
+    bool any = false;
+    for (struct elem *child = parent->first; child; child = child->next) {
+        if (!child->name || !match(child, arg)) {
+            previous = child;
+            continue;
+        }
+        any = true;
+        if (previous) {
+            previous->next = child->next;
+        } else {
+            parent->first = child->next;
+        }
     }
-    if (parent->last == child) parent->last = previous;
+    parent->last = previous;
+    return any;
 }
 
 static bool attr_is(const struct elem_attr *attr, const char *ns, const char *name)

@@ -45,7 +45,12 @@ struct elem *elem_add(struct elem *parent, const char *ns, const char *name);
 /* elem_add_copy - append a deep copy of another tree. */
 struct elem *elem_add_copy(struct elem *parent, const struct elem *e);
 void elem_add_text(struct elem *parent, const char *text, size_t len);
-void elem_remove(struct elem *parent, struct elem *child);          /* which is one of its children */
+
+/* elem_remove_all - take out the child elements that match; whether there were any.  One pass: a peer chooses how many
+ * there are. */
+typedef bool elem_match_fn(const struct elem *child, const void *arg);
+bool elem_remove_all(struct elem *parent, elem_match_fn *match, const void *arg);
+
 void elem_set(struct elem *e, const char *name, const char *value); /* replaces; NULL value removes */
 void elem_set_ns(struct elem *e, const char *ns, const char *name, const char *value);
 

@@ -50,19 +50,12 @@ static bool is_address(const char *text, const char *by)
     return same;
 }
 
-static struct elem *find(const struct elem *elem, const char *by)
+static bool is_by(const struct elem *child, const void *by)
 {
-    struct elem *child = elem_child(elem, NS_SID, "stanza-id");
-    while (child && !(elem_is(child, NS_SID, "stanza-id") && is_address(elem_get(child, "by"), by)))
-        child = elem_next_element(child);
-    return child;
+    return elem_is(child, NS_SID, "stanza-id") && is_address(elem_get(child, "by"), by);
 }
 
 void stanza_id_strip(struct stanza *stanza, const char *by)
 {
-    struct elem *forged = NULL;
-    while ((forged = find(stanza->elem, by)) != NULL) {
-        elem_remove(stanza->elem, forged);
-        stanza->text = NULL;
-    }
+    if (elem_remove_all(stanza->elem, is_by, by)) stanza->text = NULL;
 }

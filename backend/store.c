@@ -110,14 +110,17 @@ static void run_batch(struct store *store, struct list *batch)
     }
 }
 
+/* step_slow - a step of the one whose turn it is: however many there are, writes wait for one of them. */
 static void step_slow(struct store *store, bool stopping)
 {
-    LIST_EACH (link, &store->slow) {
-        struct store_call *call = LIST_ENTRY(link, struct store_call, link);
-        if (call->step(store->engine, store->state, call, stopping)) continue;
-        list_remove(&call->link);
+    struct list *link = list_first(&store->slow);
+    if (!link) return;
+    struct store_call *call = LIST_ENTRY(link, struct store_call, link);
+    list_remove(link);
+    if (call->step(store->engine, store->state, call, stopping))
+        list_append(&store->slow, link);
+    else
         mailbox_post(call->reply_to, answer, call);
-    }
 }
 
 static void *store_thread(void *arg)
@@ -135,7 +138,8 @@ static void *store_thread(void *arg)
         step_slow(store, false);
         store->untidy = store->engine->tidy(store->state);
     }
-    step_slow(store, true);
+    while (!list_empty(&store->slow))
+        step_slow(store, true);
     return NULL;
 }
 

@@ -205,6 +205,7 @@ struct store_archive_query {
     size_t max;                       /* at most so many entries; 0: none, but the total */
     bool backwards;                   /* the last max of the page, not its first; in ascending order all the same */
     bool total;                       /* count the whole result; that reads all of it */
+    bool brief;                       /* the entries come without their texts (NULL), but with their lengths */
 };
 
 struct store_archive_page {

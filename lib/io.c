@@ -81,8 +81,7 @@ static void on_cold(struct deadline *d, void *arg)
     struct warmth *warmth = arg;
 
     warmth->count--;
-    /* Does nothing while half a record is in them. */
-    (void)SSL_free_buffers(io->wire.ssl);
+    wire_rest(&io->wire);
 }
 
 static void *make_warmth(struct loop *loop)
@@ -116,7 +115,7 @@ static void keep_warm(struct io *io)
         if (now_ms >= io->warmth.expires_ms) io->turns = 0;
         io->warmth.expires_ms = now_ms + WARM_MS;
         if (io->turns++ < WARM_TURNS) {
-            (void)SSL_free_buffers(io->wire.ssl);
+            wire_rest(&io->wire);
             return;
         }
         if (warmth->count == WARM_MAX) cool_down(warmth, deadline_first(warmth->queue));
@@ -319,7 +318,8 @@ static bool step_read(struct io *io)
             return true;
         }
         io->bytes_in += got;
-        total += got;
+        /* What TLS has read for it has cost time, however little of it was data. */
+        total += io->wire.taken > got ? io->wire.taken : got;
         io->events->on_data(io->arg, read_buffer, got);
         mem_wipe(read_buffer, got); /* it stays as long as the thread, and may have held a password */
         if (driven != io) return false;
@@ -351,6 +351,12 @@ static bool drive(struct io *io, short what)
     return true;
 }
 
+static void schedule(struct io *io)
+{
+    if (io->loop && io->phase != IO_ENDED) loop_defer(io->loop, &io->flush);
+}
+
+/* turn - what: the events that have come; 0: the turn of the loop ends. */
 static void turn(struct io *io, short what)
 {
     CHECK_MAGIC(io, IO_MAGIC);
@@ -360,7 +366,12 @@ static void turn(struct io *io, short what)
     if (!alive) return;
     arm(io);
     if (io->wire.ssl && io->phase != IO_SWITCHING) keep_warm(io);
-    if (may_read(io) && wire_holds(&io->wire)) event_active(io->event, EV_READ, 0);
+    if (!may_read(io) || !wire_holds(&io->wire)) return;
+    /* In the loop's next turn: among the events of this one it would come again and again before anything else. */
+    if (what)
+        schedule(io);
+    else
+        event_active(io->event, EV_READ, 0);
 }
 
 static void on_event(evutil_socket_t fd, short what, void *arg)
@@ -382,11 +393,6 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     (void)what;
     CHECK_MAGIC(io, IO_MAGIC);
     tell_end(io, false, io->phase == IO_DRAINING ? io->why : "timeout");
-}
-
-static void schedule(struct io *io)
-{
-    if (io->loop && io->phase != IO_ENDED) loop_defer(io->loop, &io->flush);
 }
 
 struct io *io_new(struct loop *loop, int fd, const struct io_events *events, void *arg)
@@ -496,7 +502,7 @@ void io_resume(struct io *io)
     io->paused = false;
     if (!io->loop || io->phase == IO_ENDED) return;
     arm(io);
-    if (may_read(io) && wire_holds(&io->wire)) event_active(io->event, EV_READ, 0);
+    if (may_read(io) && wire_holds(&io->wire)) schedule(io);
 }
 
 void io_detach(struct io *io)
@@ -519,7 +525,6 @@ void io_attach(struct io *io, struct loop *loop)
     io->loop = loop;
     event_assign(io->event, loop_base(loop), io->wire.fd, EV_READ | EV_PERSIST, on_event, io);
     arm(io);
-    if (may_read(io) && wire_holds(&io->wire)) event_active(io->event, EV_READ, 0);
     if (io->linger_ms > 0) start_timer(io, io->linger_ms);
     schedule(io);
 }

@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@ enum {
     TAKE_BYTES = 16 * 1024,
     TLS_BYTES = 8 * 1024,         /* what a connection's TLS takes, roughly */
     BARREN_MAX_BYTES = 64 * 1024, /* a record of the largest size, and two thousand updates of keys */
+    FRUIT_BYTES = 64,             /* around the data of a record */
 };
 
 /* The reasons of failed handshakes are static texts, so that an owner may keep one: each is made once and kept.
@@ -227,6 +229,15 @@ static enum wire_result read_plain(struct wire *wire, void *mem, size_t cap, siz
     return would_block(errno) ? WIRE_WANT_READ : broken_by_errno(wire, errno);
 }
 
+/* Data makes good for what came before it, but one byte now and then does not make good for everything. */
+static void count_barren(struct wire *wire, size_t got)
+{
+    const size_t good = got > 0 ? FRUIT_BYTES + 2 * got : 0;
+
+    wire->barren += wire->taken;
+    wire->barren -= good < wire->barren ? (unsigned)good : wire->barren;
+}
+
 enum wire_result wire_read(struct wire *wire, void *mem, size_t cap, size_t *got)
 {
     if (!wire->ssl) return read_plain(wire, mem, cap, got);
@@ -237,7 +248,7 @@ enum wire_result wire_read(struct wire *wire, void *mem, size_t cap, size_t *got
     }
     before_tls_call(wire);
     int ret = SSL_read_ex(wire->ssl, mem, cap, got);
-    wire->barren = ret == 1 ? 0 : wire->barren + wire->taken;
+    count_barren(wire, ret == 1 ? *got : 0);
     wire->starved = false;
     if (ret == 1) return WIRE_OK;
     enum wire_result result = tls_result(wire, ret);
@@ -294,6 +305,14 @@ enum wire_result wire_end(struct wire *wire)
 bool wire_holds(const struct wire *wire)
 {
     return wire->ssl && !wire->starved && SSL_has_pending(wire->ssl);
+}
+
+/* OpenSSL before 3.0.14 frees them under a record of which only the header has come, or of which not all was read
+ * (CVE-2024-4741). */
+void wire_rest(struct wire *wire)
+{
+    if (SSL_has_pending(wire->ssl) || strcmp(SSL_rstate_string(wire->ssl), "RH") != 0) return;
+    (void)SSL_free_buffers(wire->ssl);
 }
 
 void wire_close(struct wire *wire)

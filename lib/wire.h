@@ -15,7 +15,7 @@ struct wire {
     int fd;
     int io_errno;    /* of the TLS layer's last system call that failed */
     unsigned taken;  /* bytes that the TLS layer has read in this step */
-    unsigned barren; /* and in reads since the last that gave any */
+    unsigned barren; /* and that no data has made good for: see wire.c */
     bool eof;        /* the TLS layer has met the end of the descriptor */
     bool emptied;    /* its last read took all there was: the next one, of the same turn, need not ask */
     bool starved;    /* TLS has no whole record in its hands, as the last read has shown */
@@ -60,6 +60,9 @@ MUSTCHECK enum wire_result wire_end(struct wire *wire);
 /* wire_holds - whether a read may give bytes although the descriptor is silent: TLS takes several records at once, and
  * has them in its hands, decrypted or not. */
 bool wire_holds(const struct wire *wire);
+
+/* wire_rest - give back the memory in which TLS keeps records, unless one of them is half read or half written. */
+void wire_rest(struct wire *wire);
 
 /* wire_close - close the descriptor and free the TLS state. */
 void wire_close(struct wire *wire);

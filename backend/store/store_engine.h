@@ -47,6 +47,7 @@ struct store_remotes {
 
 struct store_archive_found {
     struct arena *arena;
+    bool brief; /* no texts */
     struct store_archived *items;
     size_t count, cap;
 };

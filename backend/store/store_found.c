@@ -63,7 +63,7 @@ void store_archive_found_add(struct store_archive_found *found, const struct sto
     *added = *entry;
     added->with_bare = arena_strdup(found->arena, entry->with_bare);
     added->with_resource = arena_strdup(found->arena, entry->with_resource);
-    added->text = arena_strndup(found->arena, entry->text, entry->len);
+    added->text = found->brief ? NULL : arena_strndup(found->arena, entry->text, entry->len);
 }
 
 void store_remotes_add(struct store_remotes *remotes, const struct store_remote *remote)

@@ -466,3 +466,19 @@ def test_with_slixmpp(backend_site):
             assert seen == [str(number) for number in range(25)]
 
     asyncio.run(run())
+
+
+def test_what_a_hostile_client_names_its_messages(stage):
+    """Taking out what claims to be the server's takes no longer than reading it."""
+    romeo, juliet = stage.enter(), stage.enter()
+    others, forged = "<i:stanza-id by='A@b'/>" * 3500, f"<i:stanza-id by='{juliet.bare}'/>" * 3500
+    romeo.send_message(juliet.jid, "hello", extra=others + forged, **{"xmlns:i": "urn:xmpp:sid:0"})
+    got = juliet.expect("message", body="hello")
+    assert [by for by, _ in stanza_ids(got) if by == juliet.bare] == [juliet.bare]
+
+
+def test_queries_are_not_kept_as_large_as_they_come(stage):
+    romeo, _ = talk(stage)
+    refused = ask(romeo, queryid="q" * 3000)
+    assert refused.error == ("modify", "policy-violation")
+    assert ask(romeo, queryid="q" * 1000, content=rsm(max=2)).bodies == ["0", "1"]

@@ -785,6 +785,133 @@ static void test_silence_gives_buffers_back(void **state)
     assert_true(server.clean);
 }
 
+/* A record whose header comes long before its body: TLS's buffers are in use in between, though there is nothing in
+ * them to be read. */
+static void script_says_half(struct client *c)
+{
+    BIO *memory = BIO_new(BIO_s_mem());
+    char *data = NULL;
+
+    client_tls(c);
+    client_say(c, "one");
+    client_hear(c, "one");
+    BIO_up_ref(SSL_get_rbio(c->ssl));
+    SSL_set0_wbio(c->ssl, memory);
+    client_say(c, "two");
+    long len = BIO_get_mem_data(memory, &data);
+    CLIENT_EXPECT(len > SSL3_RT_HEADER_LENGTH && send(c->fd, data, SSL3_RT_HEADER_LENGTH, 0) == SSL3_RT_HEADER_LENGTH);
+    usleep(1500000); /* no condition can be seen from here: the buffers stay */
+    len -= SSL3_RT_HEADER_LENGTH;
+    CLIENT_EXPECT(send(c->fd, data + SSL3_RT_HEADER_LENGTH, (size_t)len, 0) == len);
+    SSL_set0_wbio(c->ssl, SSL_get_rbio(c->ssl));
+    client_hear(c, "two");
+    SSL_shutdown(c->ssl);
+}
+
+static void test_silence_within_a_record(void **state)
+{
+    (void)state;
+    run(&server, echo_last, script_says_half, true);
+    assert_true(server.clean);
+}
+
+/* Updates of keys cost much more than the bytes of data between them. */
+static void script_updates_keys(struct client *c)
+{
+    client_tls(c);
+    for (int i = 0; i < 5000; i++) {
+        if (SSL_key_update(c->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) != 1) break;
+        if (SSL_do_handshake(c->ssl) != 1 || (i % 500 == 499 && SSL_write(c->ssl, " ", 1) != 1)) break;
+    }
+    char mem[16];
+    while (SSL_read(c->ssl, mem, sizeof mem) > 0)
+        continue;
+}
+
+static void test_updates_of_keys_are_bounded(void **state)
+{
+    (void)state;
+    run(&server, NULL, script_updates_keys, true);
+    assert_false(server.clean);
+    assert_string_equal(server.why, "tls: too many records without data");
+}
+
+/* What one turn may read is counted before it is decrypted: here the shortest records are waiting. */
+enum { SHORT_RECORDS = 12000 };
+
+static struct loop_deferred turn_end;
+static size_t calls, calls_of_turn;
+
+static void on_short_turn_end(void *arg)
+{
+    (void)arg;
+    calls_of_turn = calls;
+}
+
+static void count_calls(struct server *s, const char *text)
+{
+    (void)text;
+    s->got_len = 0;
+    if (calls++ > 0) return;
+    turn_end = (struct loop_deferred){.fn = on_short_turn_end};
+    loop_defer(s->loop, &turn_end);
+}
+
+static void *say_short(void *arg)
+{
+    struct client *c = arg;
+    BIO *memory = BIO_new(BIO_s_mem());
+    char *data = NULL;
+
+    c->ok = true;
+    client_tls(c);
+    SSL_set0_wbio(c->ssl, memory);
+    for (int i = 0; i < SHORT_RECORDS; i++)
+        client_say(c, "x");
+    long len = BIO_get_mem_data(memory, &data);
+    CLIENT_EXPECT(send(c->fd, data, (size_t)len, MSG_NOSIGNAL) == len);
+    return NULL;
+}
+
+static void on_secure_stop(void *arg)
+{
+    struct server *s = arg;
+    io_pause(s->io);
+    loop_stop(s->loop);
+}
+
+static void test_a_turn_is_bounded_before_decryption(void **state)
+{
+    static const struct io_events events = {on_data, on_secure_stop, NULL, on_end};
+    struct client c = {0};
+    pthread_t thread;
+    int fds[2], room = 4 * 1024 * 1024;
+
+    (void)state;
+    memset(&server, 0, sizeof server);
+    /* No TCP: the kernel's buffers would have to be grown first. */
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+    (void)setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+    calls = calls_of_turn = 0;
+    server.loop = loop_new();
+    server.then = count_calls;
+    server.io = io_new(server.loop, fds[0], &events, &server);
+    io_start_tls(server.io, server_ctx);
+    c.fd = fds[1];
+    assert_int_equal(pthread_create(&thread, NULL, say_short, &c), 0);
+    loop_run(server.loop);
+    pthread_join(thread, NULL);
+    io_resume(server.io);
+    SSL_free(c.ssl);
+    close(c.fd);
+    loop_run(server.loop);
+    loop_free(&server.loop);
+    assert_true(c.ok && server.ended);
+    assert_int_equal(calls, SHORT_RECORDS);
+    assert_in_range(calls_of_turn, 1, SHORT_RECORDS * 2 / 3);
+}
+
 static int set_up(void **state)
 {
     char why[256];
@@ -827,6 +954,9 @@ int main(void)
         cmocka_unit_test(test_move_to_another_thread),
         cmocka_unit_test(test_pause),
         cmocka_unit_test(test_silence_gives_buffers_back),
+        cmocka_unit_test(test_silence_within_a_record),
+        cmocka_unit_test(test_updates_of_keys_are_bounded),
+        cmocka_unit_test(test_a_turn_is_bounded_before_decryption),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
