@@ -8,10 +8,17 @@
 
 const char *delay_stamp(int64_t ms, char out[DELAY_STAMP_BYTES])
 {
+    /* what is asked for in a row is often of the same second */
+    static _Thread_local time_t known;
+    static _Thread_local char text[DELAY_STAMP_BYTES];
     const time_t seconds = (time_t)(ms / 1000);
-    struct tm tm = {0};
-    gmtime_r(&seconds, &tm);
-    strftime(out, DELAY_STAMP_BYTES, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    if (seconds != known || text[0] == '\0') {
+        struct tm tm = {0};
+        gmtime_r(&seconds, &tm);
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+        known = seconds;
+    }
+    memcpy(out, text, sizeof(text));
     return out;
 }
 

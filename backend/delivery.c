@@ -203,7 +203,8 @@ void delivery_take(struct user *user, struct stanza *stanza)
 bool delivery_is_moot(const struct user *user, const struct stanza *stanza)
 {
     if (stanza->kind != STANZA_PRESENCE || (user && !list_empty(&user->sessions))) return false;
-    return stanza->type == STANZA_AVAILABLE || stanza->type == STANZA_UNAVAILABLE || stanza->type == STANZA_ERROR;
+    return stanza->type == STANZA_AVAILABLE || stanza->type == STANZA_UNAVAILABLE || stanza->type == STANZA_ERROR ||
+           stanza->quiet;
 }
 
 /* A host has no presence, and nobody's: who asks for it is told so, and does not wait for ever. */

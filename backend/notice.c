@@ -222,6 +222,31 @@ static void on_board_read(enum store_status status, const struct store_record *r
     consider(visit);
 }
 
+/* What a shard reads ahead. */
+struct preparation {
+    struct shard *shard;
+    char *domain;
+};
+
+static void on_prepared(enum store_status status, const struct store_record *records, size_t count, void *arg)
+{
+    struct preparation *preparation = arg;
+    if (status == STORE_OK && !board_find(preparation->shard, preparation->domain))
+        board_fill(preparation->shard, preparation->domain, records, count);
+    free(preparation->domain);
+    free(preparation);
+}
+
+void notice_prepare(struct shard *shard, const char *domain)
+{
+    if (board_find(shard, domain)) return;
+    struct preparation *preparation = MEM_NEW(struct preparation);
+    preparation->shard = shard;
+    preparation->domain = mem_strdup(domain);
+    store_records_get(shard->backend->store, shard->mailbox, domain, 1U << STORE_SETTING, NULL, on_prepared,
+                      preparation);
+}
+
 void notice_on_presence(struct user *user, struct session *session, const struct presence_change *change)
 {
     struct shard *shard = user->shard;

@@ -34,6 +34,10 @@ typedef void notice_read_fn(enum store_status status, const char *text, void *ar
 void notice_read(struct backend *backend, const char *domain, enum notice notice, struct mailbox *back_to,
                  notice_read_fn *fn, void *arg);
 
+/* notice_prepare - somebody of that domain is about to come: read its notices, so that nobody has to be held for them.
+ */
+void notice_prepare(struct shard *shard, const char *domain);
+
 /* notice_forget - drop what a shard knows of them, at its end. */
 void notice_forget(struct shard *shard);
 

@@ -122,8 +122,28 @@ static void on_added(enum store_status status, uint64_t id, void *arg)
     }
 }
 
+static char some; /* a user's part when there may be something in its queue */
+
+void *offline_load(struct user *user, const struct store_record *records, size_t count)
+{
+    (void)user, (void)records, (void)count;
+    return &some;
+}
+
+void offline_free(void *part)
+{
+    (void)part;
+}
+
+void offline_note(struct user *user)
+{
+    user->parts[USER_PART_OFFLINE] = &some;
+}
+
 static void add(struct keeping *k)
 {
+    struct user *user = user_find(k->shard, k->stanza->to->bare);
+    if (user) offline_note(user);
     struct buf text = {0};
     const struct host *host = host_of(k->shard, k->stanza);
     const struct store_limit limit = {host ? host->offline_messages : 1, host ? host->offline_bytes : 1};
@@ -171,7 +191,7 @@ void offline_on_presence(struct user *user, struct session *session, const struc
     const bool took = change->was_available && change->was_priority >= 0;
     const bool takes = session->available && session->priority >= 0;
     if (takes && !took) {
-        offline_run_begin(user, session);
+        if (user->parts[USER_PART_OFFLINE]) offline_run_begin(user, session);
     } else if (took && !takes) {
         offline_run_end(session);
     }

@@ -23,6 +23,10 @@ bool offline_is_storable(const struct stanza *stanza);
  * it cannot be kept, but not that there is no such account. */
 void offline_store(struct user *user, struct stanza *stanza);
 
+/* offline_note - something is about to be put into the user's queue: who comes has to look there.  As the queue was
+ * found empty when the user was read, that is not done before. */
+void offline_note(struct user *user);
+
 /* offline_delete - entries have been delivered.  When that fails they come once more some day. */
 void offline_delete(struct user *user, const uint64_t *ids, size_t count);
 

@@ -5,6 +5,7 @@
 #include "backend/directed.h"
 #include "backend/elem_parse.h"
 #include "backend/ns.h"
+#include "backend/presence_fan.h"
 #include "backend/privacy.h"
 #include "backend/roster.h"
 #include "backend/router.h"
@@ -76,9 +77,14 @@ bool presence_is_shared(const struct session *session, const char *bare)
 static void each_subscriber(const struct session *session, const struct stanza *stanza)
 {
     const struct roster *roster = roster_of(session->user);
-    for (size_t i = 0; roster && i < roster->count; i++)
-        if ((roster->items[i]->flags & ROSTER_FROM) && !is_moot(session, roster_jid(roster->items[i])))
-            send_text(session, stanza, roster_jid(roster->items[i]));
+    struct presence_fan fan;
+    presence_fan_open(&fan, session, stanza);
+    for (size_t i = 0; roster && i < roster->count; i++) {
+        const char *contact = roster_jid(roster->items[i]);
+        if (!(roster->items[i]->flags & ROSTER_FROM) || is_moot(session, contact)) continue;
+        if (!presence_fan_put(&fan, contact)) send_text(session, stanza, contact);
+    }
+    presence_fan_close(&fan);
 }
 
 /* All available resources, the one that has sent it too (section 4.2.2). */
@@ -174,15 +180,20 @@ static struct stanza *probe_from(const struct session *session, const struct jid
 
 /* Section 4.3.1: from the bare address.  Contacts at home here are asked from the full one, as no other server sees
  * that, and so the answers come to the resource that needs them. */
-static void probe_contacts(const struct session *session)
+static void probe_contacts(struct session *session)
 {
-    struct stanza *here = probe_from(session, session->jid), *elsewhere = probe_from(session, session->bare);
+    struct stanza *here = NULL, *elsewhere = NULL;
     const struct roster *roster = roster_of(session->user);
     for (size_t i = 0; roster && i < roster->count; i++) {
         if (!(roster->items[i]->flags & ROSTER_TO)) continue;
         const char *contact = roster_jid(roster->items[i]), *at = strchr(contact, '@');
+        if (session->left) break; /* by so many answers */
+        if (presence_gather(session, contact)) continue;
         const bool ours = hosts_find(shard_hosts(session->user->shard), at ? at + 1 : contact) != NULL;
-        send_text(session, ours ? here : elsewhere, contact);
+        struct stanza **probe = ours ? &here : &elsewhere;
+        if (!*probe) *probe = probe_from(session, ours ? session->jid : session->bare);
+        (*probe)->quiet = ours;
+        send_text(session, *probe, contact);
     }
     stanza_free(&here);
     stanza_free(&elsewhere);

@@ -69,6 +69,7 @@ void presence_probe_take(struct user *user, struct stanza *probe)
 {
     const struct roster_item *item = roster_find(user, probe->from->bare);
     const bool subscribed = jid_bare_equal(probe->from, probe->to) || (item && (item->flags & ROSTER_FROM));
-    if (answer_for_sessions(user, probe, subscribed) == 0) router_deliver(user->shard, nobody(user, probe, subscribed));
+    const unsigned answers = answer_for_sessions(user, probe, subscribed);
+    if (answers == 0 && !(subscribed && probe->quiet)) router_deliver(user->shard, nobody(user, probe, subscribed));
     stanza_free(&probe);
 }

@@ -2,6 +2,7 @@
 
 #include "backend/archive_run.h"
 #include "backend/host.h"
+#include "backend/notice.h"
 #include "backend/ns.h"
 #include "backend/offline.h"
 #include "backend/offline_run.h"
@@ -93,6 +94,7 @@ struct session *session_bind(struct user *user, struct stream *stream, const str
     session->since_ms = loop_now_ms(user->shard->loop);
     list_append(&user->sessions, &session->link);
     atomic_fetch_add(&user->shard->backend->sessions, 1);
+    if (!user->temporary) notice_prepare(user->shard, bare->domain);
     return session;
 }
 
@@ -240,6 +242,17 @@ void session_send(struct session *session, struct stanza *stanza)
     if (stanza->stored_id == 0) return;
     offline_delete(session->user, &stanza->stored_id, 1); /* written: such a client can say no more */
     stanza->stored_id = 0;
+}
+
+void session_send_presence(struct session *session, const char *text, size_t len)
+{
+    if (session->left) return;
+    shard_count(session->user->shard, COUNTER_STANZAS_OUT);
+    if (session->sm) {
+        sm_send_presence(session->sm, text, len);
+    } else {
+        stream_write_data(session->stream, text, len);
+    }
 }
 
 bool session_is_behind(const struct session *session)

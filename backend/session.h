@@ -78,6 +78,10 @@ void session_log_expired(const struct session *session);
  * client acknowledges what it gets. */
 void session_send(struct session *session, struct stanza *stanza);
 
+/* session_send_presence - likewise a presence that is printed already, for a stream of jabber:client and with both
+ * addresses. */
+void session_send_presence(struct session *session, const char *text, size_t len);
+
 /* session_is_behind - whether the client has a good deal to read or to acknowledge yet, or is not there: who has more
  * for it that can wait, waits for offline_run_continue. */
 bool session_is_behind(const struct session *session);

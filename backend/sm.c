@@ -104,17 +104,14 @@ static void print(const struct sm *sm, const struct stanza *stanza, struct buf *
     elem_free(&copy);
 }
 
-void sm_send(struct sm *sm, struct stanza *stanza)
+/* send_on - what is in the queue by now. */
+static void send_on(struct sm *sm, const void *text, size_t len)
 {
     const struct session *session = sm->session;
     const struct backend_config *config = shard_config(session->user->shard);
     struct stream *stream = session->stream;
-    struct buf text = {0};
-    print(sm, stanza, &text);
-    sm_queue_add(&sm->queue, stanza, &text);
     const bool full = sm->queue.count > config->sm_unacked || sm->queue.bytes > config->sm_unacked_bytes;
-    if (stream) stream_write_buf(stream, &text);
-    buf_free(&text);
+    if (stream) stream_write_data(stream, text, len);
     if (!session->sm) return; /* closed for its slow reading */
     if (full && stream) {
         stream_fail(stream, END_UNACKED, "resource-constraint", "too much was sent and not acknowledged");
@@ -125,6 +122,21 @@ void sm_send(struct sm *sm, struct stanza *stanza)
     } else if (wants_answer(sm)) {
         do_later(sm);
     }
+}
+
+void sm_send(struct sm *sm, struct stanza *stanza)
+{
+    struct buf text = {0};
+    print(sm, stanza, &text);
+    sm_queue_add(&sm->queue, stanza, &text);
+    send_on(sm, buf_data(&text), buf_len(&text));
+    buf_free(&text);
+}
+
+void sm_send_presence(struct sm *sm, const char *text, size_t len)
+{
+    sm_queue_add_presence(&sm->queue, text, len);
+    send_on(sm, text, len);
 }
 
 /* Section 4: a client that acknowledges more than there was has lost count, and the stream with it. */

@@ -47,6 +47,9 @@ enum stream_state sm_element(struct stream *stream, struct elem *elem);
 /* sm_send - write a stanza (borrowed, but its receipt and stored_id are taken over) to the client, and keep it. */
 void sm_send(struct sm *sm, struct stanza *stanza);
 
+/* sm_send_presence - likewise a presence that is printed already. */
+void sm_send_presence(struct sm *sm, const char *text, size_t len);
+
 /* sm_detach - the session's stream is about to end: whether the session may wait for a resumption.  Then it has no
  * stream any more. */
 bool sm_detach(struct sm *sm, enum end_reason reason);

@@ -52,31 +52,42 @@ void sm_queue_init(struct sm_queue *queue, struct session *session)
     list_init(&queue->entries);
 }
 
+static struct sm_entry *append(struct sm_queue *queue, const void *text, size_t len)
+{
+    struct sm_entry *entry = mem_alloc(sizeof(*entry) + len + 1);
+    entry->magic = ENTRY_MAGIC;
+    entry->user = queue->session->user;
+    entry->stamp_ms = delay_now();
+    entry->len = len;
+    memcpy(entry->text, text, len);
+    list_append(&queue->entries, &entry->link);
+    queue->count++;
+    queue->bytes += sizeof(*entry) + len;
+    return entry;
+}
+
+void sm_queue_add_presence(struct sm_queue *queue, const char *text, size_t len)
+{
+    (void)append(queue, text, len);
+}
+
 void sm_queue_add(struct sm_queue *queue, struct stanza *stanza, const struct buf *text)
 {
     struct shard *shard = queue->session->user->shard;
-    struct sm_entry *entry = mem_alloc(sizeof(*entry) + buf_len(text) + 1);
-    entry->magic = ENTRY_MAGIC;
-    entry->user = queue->session->user;
+    struct sm_entry *entry = append(queue, buf_data(text), buf_len(text));
     entry->share = stanza->share;
     if (entry->share) list_append(&entry->share->entries, &entry->share_link);
     entry->message = stanza->kind == STANZA_MESSAGE;
     entry->ephemeral = stanza->ephemeral;
     entry->stored_id = stanza->stored_id;
-    entry->stamp_ms = delay_now();
     stanza->stored_id = 0;
-    entry->len = buf_len(text);
-    memcpy(entry->text, buf_data(text), entry->len);
     if (offline_is_storable(stanza)) {
         entry->receipt = stanza->receipt;
         stanza->receipt.session = 0;
     }
     /* for a guest nothing is stored: its senders wait */
     if (entry->receipt.session != 0 && !entry->user->temporary) deadline_arm(shard->promise, &entry->promise);
-    list_append(&queue->entries, &entry->link);
-    queue->count++;
     queue->messages += entry->message;
-    queue->bytes += sizeof(*entry) + entry->len;
 }
 
 static void entry_free(struct sm_entry *entry)
@@ -180,6 +191,7 @@ void sm_queue_on_promise(struct deadline *deadline, void *shard)
     const struct shard *here = shard;
     entry->storing = true;
     user_pin(user);
+    offline_note(user);
     store_queue_add(here->backend->store, here->mailbox, user->bare, STORE_OFFLINE, delay_now(), entry->text,
                     entry->len, NULL, on_stored, entry);
 }

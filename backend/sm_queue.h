@@ -32,6 +32,9 @@ void sm_queue_init(struct sm_queue *queue, struct session *session);
 /* sm_queue_add - keep a stanza as printed in text; takes over its receipt and stored_id. */
 void sm_queue_add(struct sm_queue *queue, struct stanza *stanza, const struct buf *text);
 
+/* sm_queue_add_presence - likewise a presence of which there is only the text. */
+void sm_queue_add_presence(struct sm_queue *queue, const char *text, size_t len);
+
 /* sm_queue_allows - whether h is no more than was sent, and no less than was acknowledged before. */
 MUSTCHECK bool sm_queue_allows(const struct sm_queue *queue, uint32_t h);
 

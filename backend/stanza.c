@@ -89,6 +89,7 @@ struct stanza *stanza_copy(const struct stanza *stanza)
     copy->from = stanza->from ? jid_dup(stanza->from) : NULL;
     copy->to = stanza->to ? jid_dup(stanza->to) : NULL;
     copy->undirected = stanza->undirected;
+    copy->quiet = stanza->quiet;
     return copy;
 }
 

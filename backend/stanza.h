@@ -48,6 +48,7 @@ struct stanza {
     uint64_t stored_id;      /* of its entry in the recipient's offline queue, which session_send takes over; 0: none */
     struct receipt receipt;  /* settled when the stanza is freed */
     bool ephemeral;          /* of use to the session alone that it is sent to: nobody else gets it, nor is it stored */
+    bool quiet;              /* a probe of somebody who takes silence for nobody being there */
     bool returned;           /* by a session that has ended without acknowledging it */
     struct sm_share *share;  /* while several sessions are sent it; NULL: none or one is */
     struct list link;        /* while it waits: on its shard, or for its user */

@@ -123,7 +123,7 @@ struct store_record {
 typedef void store_records_fn(enum store_status status, const struct store_record *records, size_t count, void *arg);
 
 /* store_records_get - all records of the kinds in the mask (1u << kind), sorted by kind and key.  None is STORE_OK with
- * count 0.  key NULL: any key. */
+ * count 0.  key NULL: any key.  STORE_OFFLINE in the mask: one empty record if there is anything in that queue. */
 void store_records_get(struct store *store, struct mailbox *reply_to, const char *owner, unsigned kinds,
                        const char *key, store_records_fn *fn, void *arg);
 

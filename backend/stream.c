@@ -173,17 +173,20 @@ void stream_abort(struct stream *stream, enum end_reason reason)
     defer(stream, on_abort);
 }
 
+void stream_write_data(struct stream *stream, const void *data, size_t len)
+{
+    if (stream->state == STREAM_CLOSING || stream->state == STREAM_ENDED) return;
+    io_write(stream->io, data, len);
+    /* many may write to one in a turn of the loop: that alone does not make a slow reader */
+    const bool late = io_blocked(stream->io) && io_pending(stream->io) > stream->host->limits.output_bytes;
+    if (!late || stream->too_slow) return;
+    stream->too_slow = true;
+    stream_fail(stream, END_SLOW_READER, "resource-constraint", "too much waits to be read");
+}
+
 void stream_write_buf(struct stream *stream, struct buf *buf)
 {
-    if (stream->state != STREAM_CLOSING && stream->state != STREAM_ENDED) {
-        io_write(stream->io, buf_data(buf), buf_len(buf));
-        /* many may write to one in a turn of the loop: that alone does not make a slow reader */
-        const bool late = io_blocked(stream->io) && io_pending(stream->io) > stream->host->limits.output_bytes;
-        if (late && !stream->too_slow) {
-            stream->too_slow = true;
-            stream_fail(stream, END_SLOW_READER, "resource-constraint", "too much waits to be read");
-        }
-    }
+    stream_write_data(stream, buf_data(buf), buf_len(buf));
     buf_free(buf);
 }
 

@@ -121,6 +121,7 @@ void stream_random_id(char out[2 * STREAM_ID_BYTES + 1]);
 
 /* stream_write - queue text; a client that lets more than output-limit of it lie is told so, and closed. */
 void stream_write(struct stream *stream, const char *text);
+void stream_write_data(struct stream *stream, const void *data, size_t len);
 void stream_write_buf(struct stream *stream, struct buf *buf); /* and empty buf */
 /* stream_send_elem - queue an element as it stands in a stream of jabber:client. */
 void stream_send_elem(struct stream *stream, const struct elem *elem);

@@ -150,13 +150,28 @@ static void hold_stanza(struct user *user, struct stanza *stanza)
     user_load(user);
 }
 
+bool user_is_open(const struct user *user)
+{
+    return is_free(user) && !user->stale && !user->draining && list_empty(&user->held);
+}
+
+void user_begin(struct user *user)
+{
+    user->draining = true;
+}
+
+void user_end(struct user *user)
+{
+    user->draining = false;
+    drain(user);
+}
+
 static void take(struct user *user, struct stanza *stanza)
 {
-    if (is_free(user) && !user->stale && !user->draining && list_empty(&user->held)) {
-        user->draining = true; /* what the handler sends to this very user waits its turn */
+    if (user_is_open(user)) {
+        user_begin(user);
         handle(user, stanza);
-        user->draining = false;
-        drain(user);
+        user_end(user);
     } else {
         hold_stanza(user, stanza);
     }

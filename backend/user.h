@@ -61,6 +61,13 @@ void user_deliver(struct shard *shard, struct stanza *stanza);
  * is no longer held.  Returns false when so much waits that the client must pause. */
 bool user_send(struct user *user, struct stanza *stanza);
 
+/* user_is_open - whether what happens to the user may happen now: nothing holds it, and nothing waits.
+ * user_begin, user_end - around it: what is sent to the user meanwhile waits its turn.  The user may be gone when
+ * user_end returns. */
+bool user_is_open(const struct user *user);
+void user_begin(struct user *user);
+void user_end(struct user *user);
+
 /* user_hold, user_resume - hold back all that arrives for or from the user, and all that comes behind it, until as many
  * calls of user_resume.  A held user stays in memory, so the answer of the store may keep a pointer to it; it may be
  * gone when user_resume returns. */

@@ -12,10 +12,17 @@ static const char *read_text(sqlite3_stmt *st, int column)
     return text && strlen(text) == (size_t)sqlite3_column_bytes(st, column) ? text : NULL;
 }
 
+/* Of a queue only whether there is anything in it. */
+static enum sqlite_statement statement_of(enum store_kind kind, const char *wanted)
+{
+    if (kind == STORE_OFFLINE) return SQLITE_QUEUE_ANY_SQL;
+    return wanted ? SQLITE_RECORD_GET_SQL : SQLITE_RECORDS_GET_SQL;
+}
+
 static enum store_status get_kind(struct sqlite_engine *s, int64_t id, enum store_kind kind, const char *wanted,
                                   struct store_records *out)
 {
-    sqlite3_stmt *st = sqlite_owner_bind(s, wanted ? SQLITE_RECORD_GET_SQL : SQLITE_RECORDS_GET_SQL, id, kind);
+    sqlite3_stmt *st = sqlite_owner_bind(s, statement_of(kind, wanted), id, kind);
     enum store_status status = STORE_OK;
     int result = SQLITE_ERROR;
 

@@ -212,6 +212,9 @@ static enum store_status memory_records_get(void *engine, const char *owner, uns
 
     if (!mine) return STORE_NOT_FOUND;
     memory_owner_get_records(mine, kinds, key, out);
+    struct store_remote sum = {0};
+    if (kinds & 1U << STORE_OFFLINE) memory_owner_sum(mine, STORE_OFFLINE, &sum);
+    if (sum.count > 0) store_records_add(out, STORE_OFFLINE, "", "");
     return STORE_OK;
 }
 

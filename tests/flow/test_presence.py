@@ -73,6 +73,9 @@ def test_a_contact_that_is_not_there(stage, friends):
     garden.send_presence()
     garden.expect("presence", "available", garden.jid)
     garden.expect("presence", "available", juliet.jid)
+    juliet.expect("presence", "available", garden.jid)
+    assert stage.settle() == {}, "who comes takes for unavailable of whom it hears nothing"
+    garden.send_presence("probe", romeo.bare)
     garden.expect("presence", "unavailable", romeo.bare, garden.jid)
 
 

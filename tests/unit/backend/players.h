@@ -98,9 +98,14 @@ void stream_on_farewell_over(struct deadline *deadline, void *shard)
     (void)shard;
 }
 
+void stream_write_data(struct stream *stream, const void *data, size_t len)
+{
+    buf_append(&client_of(stream)->out, data, len);
+}
+
 void stream_write_buf(struct stream *stream, struct buf *buf)
 {
-    buf_append(&client_of(stream)->out, buf_data(buf), buf_len(buf));
+    stream_write_data(stream, buf_data(buf), buf_len(buf));
     buf_free(buf);
 }
 

@@ -134,6 +134,30 @@ static void test_several(void **state)
     store_close(&store);
 }
 
+static void on_queued(enum store_status status, uint64_t id, void *arg)
+{
+    (void)arg;
+    assert_true(id > 0);
+    answered(status);
+}
+
+/* Of a queue only whether there is anything in it. */
+static void test_something_waits(void **state)
+{
+    struct store *store = open_store(*state);
+
+    assert_int_equal(add(store, "juliet", "a.test", 1), STORE_OK);
+    assert_int_equal(set(store, "juliet@a.test", STORE_ROSTER, "a", "1"), STORE_OK);
+    expect(store, "juliet@a.test", KIND(ROSTER) | KIND(OFFLINE), NULL, "roster:a=1 ");
+    for (int i = 0; i < 2; i++) {
+        store_queue_add(store, mailbox, "juliet@a.test", STORE_OFFLINE, 1, "<message/>", 10, NULL, on_queued, NULL);
+        assert_int_equal(wait_for(1), STORE_OK);
+    }
+    expect(store, "juliet@a.test", KIND(ROSTER) | KIND(OFFLINE), NULL, "roster:a=1 offline:= ");
+    expect(store, "juliet@a.test", KIND(ROSTER), NULL, "roster:a=1 ");
+    store_close(&store);
+}
+
 /* As big a roster as anybody has, in one batch, in order. */
 static void test_many(void **state)
 {
@@ -170,8 +194,8 @@ static void test_reopen(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FOR_EACH_ENGINE(test_set_and_get), FOR_EACH_ENGINE(test_owners), FOR_EACH_ENGINE(test_several),
-        FOR_EACH_ENGINE(test_many),        FOR_SQLITE(test_reopen),
+        FOR_EACH_ENGINE(test_set_and_get),     FOR_EACH_ENGINE(test_owners), FOR_EACH_ENGINE(test_several),
+        FOR_EACH_ENGINE(test_something_waits), FOR_EACH_ENGINE(test_many),   FOR_SQLITE(test_reopen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
