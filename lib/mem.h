@@ -23,7 +23,7 @@ MUSTCHECK char *mem_asprintf(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* mem_wipe - overwrite a secret so that the compiler cannot drop it. */
 void mem_wipe(void *p, size_t len);
 
-/* mem_freed - what was freed on this thread, in bytes and roughly: arenas, large buffers and TLS count themselves.  More
+/* mem_freed - what was freed on this thread, in bytes and roughly: arenas, large buffers and TLS count themselves. More
  * than ever were allocated if they were allocated on another thread. */
 size_t mem_freed(void);
 void mem_count_freed(size_t size_bytes);

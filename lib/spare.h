@@ -11,10 +11,10 @@ void spare_start_pages(void);
 struct loop;
 struct spare;
 
-/* spare_new - from now on have what the calling thread has freed go back to the system: some time after SPARE_EACH_BYTES
- * of it, when the loop, which is this thread's, has been quiet for SPARE_WAIT_MS; when it never is, after
- * SPARE_PATIENCE times that.  A burst needs memory that stays the process's otherwise, for the allocator gives back
- * only what lies at the end of the heap.  A process that does nothing is never woken. */
+/* spare_new - from now on have what the calling thread has freed go back to the system: some time after
+ * SPARE_EACH_BYTES of it, when the loop, which is this thread's, has been quiet for SPARE_WAIT_MS; when it never is,
+ * after SPARE_PATIENCE times that.  A burst needs memory that stays the process's otherwise, for the allocator gives
+ * back only what lies at the end of the heap.  A process that does nothing is never woken. */
 struct spare *spare_new(struct loop *loop);
 
 /* spare_free - on the same thread. */
