@@ -87,6 +87,25 @@ static bool take_batch(struct store *store, struct list *batch)
     return more;
 }
 
+/* What was read may have rested on a write of the same batch, whose commit has failed: the reads are made again. Nobody
+ * fails to log in because others' messages find no room. */
+static void read_again(struct store *store, struct list *batch, enum store_status failed)
+{
+    const struct store_engine *engine = store->engine;
+    const enum store_status begun = engine->begin(store->state);
+
+    LIST_EACH (link, batch) {
+        struct store_call *call = LIST_ENTRY(link, struct store_call, link);
+        call->status = failed;
+        if (call->reads && begun == STORE_OK) call->run(engine, store->state, call);
+    }
+    const enum store_status over = begun == STORE_OK ? engine->commit(store->state) : begun;
+    LIST_EACH (link, batch) {
+        struct store_call *call = LIST_ENTRY(link, struct store_call, link);
+        if (call->reads && over != STORE_OK) call->status = over;
+    }
+}
+
 static void run_batch(struct store *store, struct list *batch)
 {
     const struct store_engine *engine = store->engine;
@@ -97,12 +116,11 @@ static void run_batch(struct store *store, struct list *batch)
         call->status = begun;
         if (begun == STORE_OK) call->run(engine, store->state, call);
     }
-    /* What was read may rest on a write of the same batch, so a failed commit fails the readers too. */
-    enum store_status committed = begun == STORE_OK ? engine->commit(store->state) : begun;
+    const enum store_status committed = begun == STORE_OK ? engine->commit(store->state) : begun;
+    if (committed != STORE_OK) read_again(store, batch, committed);
     LIST_EACH (link, batch) {
         struct store_call *call = LIST_ENTRY(link, struct store_call, link);
         list_remove(&call->link);
-        if (committed != STORE_OK) call->status = committed;
         if (call->step && call->status == STORE_OK)
             list_append(&store->slow, &call->link);
         else

@@ -125,6 +125,7 @@ void store_account_get(struct store *store, struct mailbox *reply_to, const char
     struct account_call *call = account_call_new(reply_to, local, domain, arg);
 
     call->call.run = run_get;
+    call->call.reads = true;
     call->call.answer = answer_account;
     call->account_fn = fn;
     store_call_post(store, &call->call);
@@ -199,6 +200,7 @@ static void run_shapes(const struct store_engine *engine, void *state, struct st
 {
     struct shapes_call *mine = shapes_call(call);
 
+    mine->shapes.count = 0;
     call->status = engine->account_shapes(state, mine->domain, &mine->shapes);
     if (mine->shapes.count > 1)
         qsort(mine->shapes.items, mine->shapes.count, sizeof(struct store_shape), compare_shapes);
@@ -219,6 +221,7 @@ void store_account_shapes(struct store *store, struct mailbox *reply_to, const c
     call->domain = arena_strdup(call->call.arena, domain);
     call->shapes.arena = call->call.arena;
     call->call.run = run_shapes;
+    call->call.reads = true;
     call->call.answer = answer_shapes;
     call->fn = fn;
     store_call_post(store, &call->call);
@@ -238,6 +241,7 @@ static void run_list(const struct store_engine *engine, void *state, struct stor
 {
     struct list_call *mine = list_call(call);
 
+    mine->names.count = 0;
     call->status = engine->account_list(state, mine->domain, mine->disabled, &mine->names);
     if (mine->names.count > 1) qsort(mine->names.items, mine->names.count, sizeof(char *), compare_names);
 }
@@ -258,6 +262,7 @@ static void post_list(struct store *store, struct mailbox *reply_to, const char 
     call->disabled = disabled;
     call->names.arena = call->call.arena;
     call->call.run = run_list;
+    call->call.reads = true;
     call->call.answer = answer_list;
     call->fn = fn;
     store_call_post(store, &call->call);

@@ -69,6 +69,7 @@ void store_archive_last(struct store *store, struct mailbox *reply_to, const cha
     call->owner = arena_strdup(call->call.arena, owner);
     call->fn = fn;
     call->call.run = run_last;
+    call->call.reads = true;
     call->call.answer = answer_last;
     store_call_post(store, &call->call);
 }

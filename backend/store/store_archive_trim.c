@@ -52,6 +52,7 @@ void store_archive_size(struct store *store, struct mailbox *reply_to, const cha
     call->owner = arena_strdup(call->call.arena, owner);
     call->fn = fn;
     call->call.run = run_size;
+    call->call.reads = true;
     call->call.answer = answer_size;
     store_call_post(store, &call->call);
 }

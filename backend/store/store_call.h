@@ -16,6 +16,7 @@ struct store_call {
     struct arena *arena;
     struct mailbox *reply_to;
     enum store_status status;
+    bool reads; /* it writes nothing, and run may be called again */
     /* On the store's thread: ask the engine, set the status. */
     void (*run)(const struct store_engine *engine, void *state, struct store_call *call);
     /* Not NULL: after run has said STORE_OK, it is called between batches until it returns false; then the call is

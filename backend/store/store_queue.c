@@ -71,6 +71,7 @@ void store_queue_add(struct store *store, struct mailbox *reply_to, const char *
 static void run_get(const struct store_engine *engine, void *state, struct store_call *call)
 {
     struct queue_call *mine = queue_call(call);
+    mine->found.count = 0;
     call->status = engine->queue_get(state, mine->owner, mine->kind, mine->after, mine->max, &mine->found);
 }
 
@@ -90,6 +91,7 @@ void store_queue_get(struct store *store, struct mailbox *reply_to, const char *
     call->max = max;
     call->entries_fn = fn;
     call->call.run = run_get;
+    call->call.reads = true;
     call->call.answer = answer_get;
     store_call_post(store, &call->call);
 }
@@ -136,6 +138,7 @@ static struct list_call *list_call(struct store_call *call)
 
 static void run_list(const struct store_engine *engine, void *state, struct store_call *call)
 {
+    list_call(call)->found.count = 0;
     call->status = engine->remote_list(state, &list_call(call)->found);
 }
 
@@ -153,6 +156,7 @@ void store_remote_list(struct store *store, struct mailbox *reply_to, store_remo
     call->found.arena = call->call.arena;
     call->fn = fn;
     call->call.run = run_list;
+    call->call.reads = true;
     call->call.answer = answer_list;
     store_call_post(store, &call->call);
 }

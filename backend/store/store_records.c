@@ -21,6 +21,7 @@ struct change_call {
 static void run_get(const struct store_engine *engine, void *state, struct store_call *call)
 {
     struct get_call *mine = CONTAINER_OF(call, struct get_call, call);
+    mine->found.count = 0;
     call->status = engine->records_get(state, mine->owner, mine->kinds, mine->key, &mine->found);
 }
 
@@ -42,6 +43,7 @@ void store_records_get(struct store *store, struct mailbox *reply_to, const char
     call->found.arena = call->call.arena;
     call->fn = fn;
     call->call.run = run_get;
+    call->call.reads = true;
     call->call.answer = answer_get;
     store_call_post(store, &call->call);
 }
