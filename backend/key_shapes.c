@@ -88,7 +88,7 @@ static void on_all_known(struct key_shapes *shapes)
         struct waiter *waiter = LIST_ENTRY(link, struct waiter, link);
         list_remove(link);
         waiter->fn(waiter->arg);
-        free(waiter);
+        loop_defer_free(shapes->loop, waiter);
     }
 }
 

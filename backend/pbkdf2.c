@@ -20,7 +20,8 @@ static __attribute__((noinline)) void wipe_stack(void)
     mem_wipe(room, sizeof(room));
 }
 
-void pbkdf2(int hash, const char *password, const uint8_t *salt, size_t salt_len, uint32_t iterations, uint8_t *out)
+void pbkdf2_derive(int hash, const char *password, const uint8_t *salt, size_t salt_len, uint32_t iterations,
+                   uint8_t *out)
 {
     const size_t len = strlen(password);
     const uint8_t *key = (const uint8_t *)password;

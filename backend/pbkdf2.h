@@ -11,8 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* pbkdf2 - the first block, as long as the hash (STORE_HASH_*), which is Hi() of RFC 5802 section 2.2.  iterations > 0.
- * Nothing secret stays behind. */
-void pbkdf2(int hash, const char *password, const uint8_t *salt, size_t salt_len, uint32_t iterations, uint8_t *out);
+/* pbkdf2_derive - the first block, as long as the hash (STORE_HASH_*), which is Hi() of RFC 5802 section 2.2.
+ * iterations > 0. Nothing secret stays behind. */
+void pbkdf2_derive(int hash, const char *password, const uint8_t *salt, size_t salt_len, uint32_t iterations,
+                   uint8_t *out);
 
 #endif

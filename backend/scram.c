@@ -85,7 +85,7 @@ void scram_derive(int hash, const char *prepared_password, struct store_scram_ke
     size_t len = (size_t)EVP_MD_get_size(digest);
     uint8_t salted[EVP_MAX_MD_SIZE], client_key[EVP_MAX_MD_SIZE];
 
-    pbkdf2(hash, prepared_password, keys->salt, keys->salt_len, keys->iterations, salted);
+    pbkdf2_derive(hash, prepared_password, keys->salt, keys->salt_len, keys->iterations, salted);
     hmac(digest, salted, len, "Client Key", 10, client_key);
     hash_once(digest, client_key, len, keys->stored_key);
     hmac(digest, salted, len, "Server Key", 10, keys->server_key);

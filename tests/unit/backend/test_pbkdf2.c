@@ -26,9 +26,9 @@ static void test_known_answers(void **state)
                                      0x04, 0x65, 0xe6, 0x8b, 0x9d, 0x57, 0xc2, 0x0d, 0xac, 0xbc};
     uint8_t out[64];
     (void)state;
-    pbkdf2(STORE_HASH_SHA1, "password", (const uint8_t *)"salt", 4, 4096, out);
+    pbkdf2_derive(STORE_HASH_SHA1, "password", (const uint8_t *)"salt", 4, 4096, out);
     assert_memory_equal(out, SHA1, sizeof(SHA1));
-    pbkdf2(STORE_HASH_SHA256, "passwd", (const uint8_t *)"salt", 4, 1, out);
+    pbkdf2_derive(STORE_HASH_SHA256, "passwd", (const uint8_t *)"salt", 4, 1, out);
     assert_memory_equal(out, SHA256, sizeof(SHA256));
 }
 
@@ -51,7 +51,7 @@ static void test_as_openssl_has_it(void **state)
             assert_int_equal(PKCS5_PBKDF2_HMAC(password, (int)len, salt, (int)salt_len, (int)iterations,
                                                HASHES[hash].digest(), (int)HASHES[hash].bytes, expected),
                              1);
-            pbkdf2(hash, password, salt, salt_len, iterations, out);
+            pbkdf2_derive(hash, password, salt, salt_len, iterations, out);
             assert_memory_equal(out, expected, sizeof(out));
         }
     }
