@@ -8,7 +8,7 @@
 #include <time.h>
 
 /* Not more often than the first; another configuration is in force after the second. */
-static const int64_t AGAIN_MIN_MS = 60 * 60 * 1000, AGAIN_MAX_MS = 24 * 60 * 60 * 1000;
+static const int64_t AGAIN_MIN_MS = INT64_C(3600) * 1000, AGAIN_MAX_MS = INT64_C(24) * 3600 * 1000;
 
 struct archive_retention {
     struct backend *backend;
