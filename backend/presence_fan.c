@@ -43,8 +43,8 @@ static const char *write_to(const struct presence_fan *fan, const char *bare, si
 {
     const size_t bare_len = strlen(bare), head_len = sizeof(TO) - 1 + bare_len + 1;
     char *start = fan->text + ROOM_BYTES - head_len;
-    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): the text goes on */
     memcpy(start, TO, sizeof(TO) - 1);
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): the text goes on */
     memcpy(start + sizeof(TO) - 1, bare, bare_len);
     start[head_len - 1] = '\'';
     *len = head_len + fan->tail_len;
