@@ -249,12 +249,10 @@ enum wire_result wire_read(struct wire *wire, void *mem, size_t cap, size_t *got
     before_tls_call(wire);
     int ret = SSL_read_ex(wire->ssl, mem, cap, got);
     count_barren(wire, ret == 1 ? *got : 0);
-    wire->starved = false;
-    if (ret == 1) return WIRE_OK;
-    enum wire_result result = tls_result(wire, ret);
+    const enum wire_result result = ret == 1 ? WIRE_OK : tls_result(wire, ret);
     wire->starved = result == WIRE_WANT_READ;
-    wire->emptied = false;
-    if (result != WIRE_WANT_READ || wire->barren <= BARREN_MAX_BYTES) return result;
+    if (result != WIRE_OK) wire->emptied = false;
+    if ((result != WIRE_OK && result != WIRE_WANT_READ) || wire->barren <= BARREN_MAX_BYTES) return result;
     wire->by_socket = wire->alert_sent = false;
     wire->why = "tls: too many records without data";
     return WIRE_BROKEN;

@@ -211,6 +211,7 @@ class Recipient(Writer):
 
     def run(self):
         try:
+            time.sleep(random.uniform(0, 0.5))  # some messages wait by then
             while True:
                 self.listen(random.uniform(0.05, 0.3))
                 if random.random() < 0.5:
