@@ -446,7 +446,8 @@ class RawServer:
         self.proofs, self.bidi, self.sm, self.enables = proofs, bidi, sm, enables
         self.refuses = True  # to resume anything; else that is left to the test
         self.takes, self.answers, self.stopped = True, True, False
-        self.secret, self.count = f"secret of {domain}", 0
+        self.secret, self.serial = f"secret of {domain}", 0
+        self.asked = set()  # links that were opened to this very domain: others may be tried at this address, too
         self.links, self.ready, self.listener, self.lock = [], queue.Queue(), None, threading.Lock()
         self.listen()
 
@@ -457,6 +458,10 @@ class RawServer:
         self.listener.bind((self.address, self.port))
         self.listener.listen(64)
         threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
+
+    @property
+    def count(self):
+        return len(self.asked)
 
     def deafen(self):
         """Refuse connections from now on."""
@@ -490,8 +495,8 @@ class RawServer:
         direct = _peek(tcp) == b"\x16"
         link = Link(self, tcp, initiating=False)
         with self.lock:
-            self.count += 1
-            link.id = f"{self.domain}-{self.count}"
+            self.serial += 1
+            link.id = f"{self.domain}-{self.serial}"
         if direct:
             self._secure(link)  # before anything is read
         with self.lock:
@@ -555,6 +560,8 @@ class RawServer:
 
     def on_header(self, link, header):
         link.remote, link.local = header.get("from"), header.get("to") or self.domain
+        if link.local == self.domain:
+            self.asked.add(link)
         link.send_header()
         if link.local != self.domain:
             link.send("<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>")
