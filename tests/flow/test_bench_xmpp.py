@@ -118,7 +118,7 @@ def test_every_command(server, tls, options):
             assert count_of(day["login_latency"]) == day["logins"]
             assert count_of(day["query_latency"]) == day["answers"] == day["queries"] + 2 * day["logins"]
             assert day["presences_received"] >= count_of(day["presence_latency"]) > 0
-        assert done("idle 0.1")["presences"] == 0
+        assert any(done("idle 0.1")["presences"] == 0 for _ in range(100)), "it falls silent"
         assert done("logout")["sessions"] == 0
     assert do.status == 0
 

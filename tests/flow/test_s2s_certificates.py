@@ -97,7 +97,6 @@ def assert_waits(pair, juliet, text, why):
     seen = len(pair.near.backend.log(event="s2s_failed", failure="bad_certificate"))
     juliet.send_message("romeo@far.example", text)
     juliet.drain()
-    pair.near.backend.ctl("s2s", "retry", "far.example")
     line = pair.near.backend.wait_log(count=seen + 1, event="s2s_failed", failure="bad_certificate")
     assert why in line["why"], line
     wait_until(lambda: json.loads(pair.near.backend.ctl("--json", "s2s", "queue", "list")), "it waits")
@@ -129,7 +128,7 @@ def test_revoked(pair, authority, juliet):
     change_list(pair, authority, first)
     assert_waits(pair, juliet, "revoked", "it is revoked")
     renew(pair.far, authority)
-    pair.near.backend.ctl("s2s", "retry", "far.example")
+    pair.near.backend.retry("far.example")
     romeo.expect("message", body="revoked")
 
 
@@ -138,5 +137,5 @@ def test_expired_and_renewed(pair, authority, juliet):
     renew(pair.far, authority, days=-1)
     assert_waits(pair, juliet, "expired", "it has expired")
     renew(pair.far, authority)
-    pair.near.backend.ctl("s2s", "retry", "far.example")
+    pair.near.backend.retry("far.example")
     romeo.expect("message", body="expired")

@@ -202,7 +202,7 @@ def test_a_server_is_tried_at_once_when_an_administrator_says_so(world, juliet):
         world.site.backend.wait_log(event="s2s_failed", domain=peer.domain)
         failed = time.monotonic()
         peer.listen()
-        world.site.backend.ctl("s2s", "retry", peer.domain)
+        world.site.backend.retry(peer.domain)
         peer.accept().next_of("message")
         assert time.monotonic() - failed < 5, "the first attempt by itself is not made sooner"
 
@@ -275,11 +275,11 @@ def test_a_failure_is_logged_once(world, juliet):
         juliet.send_message(f"romeo@{peer.domain}", "hello")
         world.site.backend.wait_log(event="s2s_failed", domain=peer.domain)
         for _ in range(2):
-            world.site.backend.ctl("s2s", "retry", peer.domain)
+            world.site.backend.retry(peer.domain)
             answer = juliet.request("get", "<ping xmlns='urn:xmpp:ping'/>", to=peer.domain)
             assert error(answer)[1] == "remote-server-timeout"
         peer.listen()
-        world.site.backend.ctl("s2s", "retry", peer.domain)
+        world.site.backend.retry(peer.domain)
         peer.accept().next_of("message")
         world.site.backend.wait_log(event="s2s_recovered", domain=peer.domain)
         assert len(world.site.backend.log(event="s2s_failed", domain=peer.domain)) == 1
@@ -378,7 +378,7 @@ def test_a_row_is_there_until_it_is_confirmed(world, juliet):
         wait_until(lambda: rows(world, "row before"), "a row")
         before = rows(world, "row before")
         peer.listen()
-        world.site.backend.ctl("s2s", "retry", peer.domain)
+        world.site.backend.retry(peer.domain)
         link = peer.accept()
         link.next_of("message")
         juliet.send_message(f"romeo@{peer.domain}", "row behind")

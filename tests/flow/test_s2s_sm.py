@@ -553,5 +553,5 @@ def test_too_much_acknowledged_by_a_resumption(world, stage, peer):
     second.send(sm("resumed", h=7, previd=link.sm_id))
     assert second.stream_error()[0] == "undefined-condition"
     world.site.backend.wait_log(event="s2s_failed", domain=peer.domain)
-    world.site.backend.ctl("s2s", "retry", peer.domain)  # it would wait for some seconds
+    world.site.backend.retry(peer.domain)  # it would wait for some seconds
     assert received(peer.accept(), 1) == ["one"]

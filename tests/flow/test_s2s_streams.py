@@ -370,7 +370,7 @@ def test_key_of_ours_is_denied(site, peer, juliet):
     juliet.send_message(f"romeo@{peer.domain}", "patience")
     juliet.sync()
     peer.takes = True
-    site.backend.ctl("s2s", "retry", peer.domain)
+    site.backend.retry(peer.domain)
     link = peer.accept()
     link.expect("message", body="patience")
     ping = link.expect("iq", type="get")

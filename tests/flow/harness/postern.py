@@ -101,6 +101,10 @@ class Backend(Server):
         assert done.returncode == status, f"posternctl {arguments}: {done.returncode} {done.stdout}{done.stderr}"
         return done.stdout if status == 0 else done.stderr
 
+    def retry(self, domain):
+        """Try another server at once, unless an attempt is under way at this moment, or has just succeeded."""
+        run("posternctl", "-c", self.config, "s2s", "retry", domain)
+
     def counter(self, name):
         return json.loads(self.ctl("--json", "status"))["counters"][name]
 
