@@ -146,8 +146,9 @@ class Ejabberd(Peer):
         return self.wait_port(self.port, self.host)
 
     def add_user(self, local, password):
-        subprocess.run([*map(str, self.ctl), "register", local, self.domain, password], check=True, capture_output=True,
-                       timeout=60)
+        argv = [*map(str, self.ctl), "register", local, self.domain, password]
+        # Its commands may not be there yet when its ports are.
+        wait_until(lambda: subprocess.run(argv, capture_output=True, timeout=60).returncode == 0, "ejabberd takes an account")
 
 
 class Sshd(Peer):
